@@ -1,0 +1,96 @@
+"""One audit record and its fields.
+
+A record is a line of text: a header with time and serial, then `key=value` pairs as the kernel's
+kernel/audit.c and kernel/auditsc.c print them. auditd's ENRICHED format appends 0x1d and interpreted values; the
+side before it is the kernel's own and the only one judged.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """One record.
+
+    type     name as auditd writes it (`SYSCALL`), `UNKNOWN[n]` where there is none
+    time     milliseconds since the epoch
+    serial   the kernel's u32 event number; with the time it names the event
+    body     the kernel's text after the header
+    enriched auditd's interpreted text, empty in RAW logs
+    node     auditd's `node=` prefix, empty without one
+    """
+
+    type: str
+    time: int
+    serial: int
+    body: bytes
+    enriched: bytes = b""
+    node: bytes = b""
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False):
+    """A line that is no record. reason is one of REASONS."""
+
+    reason: str
+    line: bytes
+
+
+REASONS = {
+    "torn": "no record header at the start of the line",
+    "no serial": "a journal line without the event's serial (export it with journalctl -o json)",
+    "oversize": "a line longer than 1 MiB",
+}
+
+# A bare value may be followed by a parenthesised word: AppArmor prints `subj=docker-default (enforce)`.
+_FIELD = re.compile(rb"""([A-Za-z0-9_\-\[\]]+)=("[^"]*"|'[^']*'|\{[^}]*\}|[^ ]*(?: \(\w+\))?)""")
+_MESSAGE = re.compile(rb"(?:^| )msg='(.*)'", re.DOTALL)
+
+
+def fields(body: bytes) -> dict[bytes, bytes]:
+    """The `key=value` pairs of a body, values as printed (still quoted or hex). The first of equal keys counts.
+
+    The pairs inside a user record's `msg='…'` are added behind the record's own.
+    """
+    message = _MESSAGE.search(body)
+    found = _FIELD.findall(body[: message.start()] if message else body)
+    if message:
+        found += _FIELD.findall(message[1])
+    found.reverse()
+    return dict(found)
+
+
+UNTRUSTED = frozenset(
+    {b"name", b"exe", b"comm", b"cwd", b"proctitle", b"cmd", b"acct", b"data", b"key", b"path", b"vm", b"file"}
+)
+"""Keys that the kernel prints with audit_log_untrustedstring: quoted, or hex where that would not be safe.
+
+Any other value is never hex, however much it looks so (`inode=1207`).
+"""
+
+
+def text(value: bytes | None) -> bytes | None:
+    """The bytes of an untrusted string: quoted, hex or bare; None for a missing value and for `(null)`."""
+    if value is None or value == b"(null)":
+        return None
+    if value[:1] == b'"':
+        return value[1:-1] if value[-1:] == b'"' and len(value) > 1 else value[1:]
+    try:
+        return bytes.fromhex(value.decode("ascii"))
+    except ValueError:
+        return value
+
+
+def value_of(key: bytes, value: bytes) -> bytes | None:
+    """A field's bytes, by the kernel's rule for that key."""
+    old_or_new = key.removeprefix(b"old-").removeprefix(b"new-")
+    if old_or_new in UNTRUSTED:
+        return text(value)
+    return value[1:-1] if len(value) > 1 and value[:1] == value[-1:] == b'"' else value
+
+
+def decode(raw: bytes) -> str:
+    """Bytes of the kernel as text; what is not UTF-8 stands as \\xNN."""
+    return raw.decode("utf-8", "backslashreplace")

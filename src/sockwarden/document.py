@@ -1,0 +1,56 @@
+"""The document: one ECS event as a nested dict, the one currency between rooms.
+
+Field names are ECS 9's; ours are below `sockwarden.` and the audit pipeline's below `auditd.`. A document that
+came from an index keeps `_index`, `_id` and `_version` at the top, as Elasticsearch's hits do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Document = dict[str, Any]
+
+METADATA = ("_index", "_id", "_version")
+"""Keys beside ECS fields that identify a document in its index."""
+
+
+def get(document: Mapping[str, Any], field: str) -> Any:
+    """The value at a dotted field name, None where any part is missing. Arrays are not entered."""
+    value: Any = document
+    for part in field.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part)
+        if value is None:
+            return None
+    return value
+
+
+def put(document: Document, field: str, value: Any) -> None:
+    """Sets a dotted field, making the objects on the way; None is not stored (ECS has no null fields)."""
+    if value is None:
+        return
+    *parents, last = field.split(".")
+    for part in parents:
+        child = document.get(part)
+        if not isinstance(child, dict):
+            child = document[part] = {}
+        document = child
+    document[last] = value
+
+
+def values(document: Mapping[str, Any], field: str) -> Iterator[Any]:
+    """Every leaf at a dotted field name, entering arrays as Elasticsearch does; nulls are left out."""
+    yield from _leaves(document, field.split("."))
+
+
+def _leaves(value: Any, parts: list[str]) -> Iterator[Any]:
+    if isinstance(value, list):
+        for element in value:
+            yield from _leaves(element, parts)
+    elif parts:
+        if isinstance(value, Mapping) and parts[0] in value:
+            yield from _leaves(value[parts[0]], parts[1:])
+    elif value is not None and not isinstance(value, Mapping):
+        yield value

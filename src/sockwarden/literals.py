@@ -1,0 +1,38 @@
+"""Literals that any match must contain: the seam between detectors and readers.
+
+A detector declares clauses; a reader may skip an event that cannot satisfy them, and never has to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Clause = frozenset[tuple[str, str]]
+"""Alternatives (field, text): a match has at least one of these fields, holding that text as a part of its value.
+
+An empty text says only that the field must exist.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an event must contain to be of interest, any one of it.
+
+    addresses  parts of a socket's address, as given or canonical
+    inodes     inode numbers of socket files
+    ports      TCP ports
+    everything the detectors name nothing usable: skip no event
+    """
+
+    addresses: frozenset[str] = frozenset()
+    inodes: frozenset[int] = frozenset()
+    ports: frozenset[int] = frozenset()
+    everything: bool = False
+
+    def __or__(self, other: Wanted) -> Wanted:
+        return Wanted(
+            self.addresses | other.addresses,
+            self.inodes | other.inodes,
+            self.ports | other.ports,
+            self.everything or other.everything,
+        )
