@@ -1,0 +1,19 @@
+"""The audit record language: parse, assemble, interpret. Pure: bytes and records in, events and documents out."""
+
+from sockwarden.auditrecords.assemble import Assembler
+from sockwarden.auditrecords.event import Event
+from sockwarden.auditrecords.interpret import document_of, lesson_of
+from sockwarden.auditrecords.parse import parse_datagram, parse_line
+from sockwarden.auditrecords.record import REASONS, Record, Rejected
+
+__all__ = [
+    "REASONS",
+    "Assembler",
+    "Event",
+    "Record",
+    "Rejected",
+    "document_of",
+    "lesson_of",
+    "parse_datagram",
+    "parse_line",
+]

@@ -17,7 +17,7 @@ import msgspec
 from sockwarden.auditrecords import types
 from sockwarden.auditrecords.record import Record, Rejected
 
-_STAMP = rb"audit\((\d{1,12})\.(\d{3}):(\d{1,10})\):"
+_STAMP = rb"audit\((\d{1,11})\.(\d{3}):(\d{1,10})\):"
 _LOG = re.compile(rb"(?:node=(\S+) )?type=(\w+(?:\[\d{1,5}\])?) msg=" + _STAMP)
 # Only the kernel's own tag counts: any user can have a logger print the rest of such a line.
 _KERNEL = re.compile(
@@ -31,15 +31,15 @@ _JSON = msgspec.json.Decoder()
 
 
 def parse_line(line: bytes) -> Record | Rejected | None:
-    """One line of any text form. None for a line that carries nothing (blank, ausearch's separators, journal chatter)."""
+    """One line of any text form. None for one that carries nothing (blank, ausearch's separators, journal chatter)."""
     if header := _LOG.match(line):
         node, kind, seconds, millis, serial = header.groups()
         return _record(types.canonical(kind.decode()), (seconds, millis, serial), line[header.end() :], node or b"")
     if not line.strip() or line.startswith((b"----", b"time->")):
         return None
     if header := _KERNEL.match(line):
-        _, number, seconds, millis, serial = header.groups()
-        return _record(types.name_of(int(number)), (seconds, millis, serial), line[header.end() :])
+        host, number, seconds, millis, serial = header.groups()
+        return _record(types.name_of(int(number)), (seconds, millis, serial), line[header.end() :], host or b"")
     if line[:1] == b"{":
         return _journal(line)
     return Rejected("no serial" if _JOURNAL_SHORT.match(line) else "torn", line)
@@ -74,23 +74,26 @@ def _record(kind: str, stamp: tuple[bytes, bytes, bytes], rest: bytes, node: byt
 def _journal(line: bytes) -> Record | Rejected | None:
     try:
         entry = _JSON.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return Rejected("torn", line)
     if not isinstance(entry, dict):
         return Rejected("torn", line)
     message = _journal_bytes(entry.get("MESSAGE"))
+    host = entry.get("_HOSTNAME")
+    node = host.encode() if isinstance(host, str) else b""
     if entry.get("_TRANSPORT") == "kernel":
-        return parse_line(message) if _KERNEL.match(message) else None
+        record = parse_line(message) if _KERNEL.match(message) else None
+        return msgspec.structs.replace(record, node=node) if isinstance(record, Record) else record
     if "_AUDIT_ID" not in entry:
         return None
     number, serial, micros = (
         str(entry.get(key, "")) for key in ("_AUDIT_TYPE", "_AUDIT_ID", "_SOURCE_REALTIME_TIMESTAMP")
     )
-    if not all(re.fullmatch(r"[0-9]{1,18}", value) for value in (number, serial, micros)):
+    if not all(re.fullmatch(r"[0-9]{1,17}", value) for value in (number, serial, micros)):
         return Rejected("torn", line)
     # journald puts the type's name before the kernel's text.
     body = message.partition(b" ")[2]
-    return Record(types.name_of(int(number)), int(micros) // 1000, int(serial), body.strip(b" \r\n\0"))
+    return Record(types.name_of(int(number)), int(micros) // 1000, int(serial), body.strip(b" \r\n\0"), node=node)
 
 
 def _journal_bytes(message: Any) -> bytes:

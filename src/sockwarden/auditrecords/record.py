@@ -45,7 +45,7 @@ REASONS = {
 }
 
 # A bare value may be followed by a parenthesised word: AppArmor prints `subj=docker-default (enforce)`.
-_FIELD = re.compile(rb"""([A-Za-z0-9_\-\[\]]+)=("[^"]*"|'[^']*'|\{[^}]*\}|[^ ]*(?: \(\w+\))?)""")
+_FIELD = re.compile(rb"""([A-Za-z0-9_\-\[\]]+)=("[^"]*"|'[^']*'|[^ ]*(?: \(\w+\))?)""")
 _MESSAGE = re.compile(rb"(?:^| )msg='(.*)'", re.DOTALL)
 
 
@@ -63,7 +63,20 @@ def fields(body: bytes) -> dict[bytes, bytes]:
 
 
 UNTRUSTED = frozenset(
-    {b"name", b"exe", b"comm", b"cwd", b"proctitle", b"cmd", b"acct", b"data", b"key", b"path", b"vm", b"file"}
+    {
+        b"name",
+        b"exe",
+        b"comm",
+        b"cwd",
+        b"proctitle",
+        b"cmd",
+        b"acct",
+        b"data",
+        b"key",
+        b"path",
+        b"vm",
+        b"file",
+    }
 )
 """Keys that the kernel prints with audit_log_untrustedstring: quoted, or hex where that would not be safe.
 

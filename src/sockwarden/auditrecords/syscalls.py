@@ -17,25 +17,43 @@ LITTLE_ENDIAN = 0x40000000
 X32 = 0x40000000
 """Bit in the number of an x32 call, which reports the architecture of x86_64."""
 
-_X86_64 = {2: "open", 42: "connect", 49: "bind", 82: "rename", 85: "creat", 87: "unlink", 257: "openat"} | {
-    263: "unlinkat", 264: "renameat", 304: "open_by_handle_at", 316: "renameat2", 426: "io_uring_enter", 437: "openat2"
-}  # fmt: skip
-_LEGACY = {5: "open", 8: "creat", 10: "unlink", 38: "rename", 102: "socketcall", 426: "io_uring_enter", 437: "openat2"}
-_I386 = _LEGACY | {295: "openat", 301: "unlinkat", 302: "renameat", 342: "open_by_handle_at", 353: "renameat2"} | {
-    361: "bind", 362: "connect"
-}  # fmt: skip
-_ARM = _LEGACY | {282: "bind", 283: "connect", 322: "openat", 328: "unlinkat", 329: "renameat"} | {
-    371: "open_by_handle_at", 382: "renameat2"
-}  # fmt: skip
-_POWERPC = _LEGACY | {286: "openat", 292: "unlinkat", 293: "renameat", 327: "bind", 328: "connect"} | {
-    346: "open_by_handle_at", 357: "renameat2"
-}  # fmt: skip
-_S390 = _LEGACY | {288: "openat", 294: "unlinkat", 295: "renameat", 336: "open_by_handle_at", 347: "renameat2"} | {
-    361: "bind", 362: "connect"
-}  # fmt: skip
-_GENERIC = {35: "unlinkat", 38: "renameat", 56: "openat", 200: "bind", 203: "connect", 265: "open_by_handle_at"} | {
-    276: "renameat2", 426: "io_uring_enter", 437: "openat2"
-}  # fmt: skip
+
+def _calls(**numbers: int) -> dict[int, str]:
+    return {number: name for name, number in numbers.items()}
+
+
+_EVERYWHERE = _calls(io_uring_enter=426, openat2=437)
+_LEGACY = _EVERYWHERE | _calls(open=5, creat=8, unlink=10, rename=38, socketcall=102)
+_X86_64 = (
+    _EVERYWHERE
+    | _calls(open=2, connect=42, bind=49, rename=82, creat=85, unlink=87, openat=257, unlinkat=263)
+    | _calls(renameat=264, open_by_handle_at=304, renameat2=316)
+)
+_I386 = (
+    _LEGACY
+    | _calls(openat=295, unlinkat=301, renameat=302, open_by_handle_at=342)
+    | _calls(renameat2=353, bind=361, connect=362)
+)
+_ARM = (
+    _LEGACY
+    | _calls(bind=282, connect=283, openat=322, unlinkat=328, renameat=329)
+    | _calls(open_by_handle_at=371, renameat2=382)
+)
+_POWERPC = (
+    _LEGACY
+    | _calls(openat=286, unlinkat=292, renameat=293, bind=327, connect=328)
+    | _calls(open_by_handle_at=346, renameat2=357)
+)
+_S390 = (
+    _LEGACY
+    | _calls(openat=288, unlinkat=294, renameat=295, open_by_handle_at=336)
+    | _calls(renameat2=347, bind=361, connect=362)
+)
+_GENERIC = (
+    _EVERYWHERE
+    | _calls(unlinkat=35, renameat=38, openat=56, bind=200, connect=203)
+    | _calls(open_by_handle_at=265, renameat2=276)
+)
 
 
 class Arch(msgspec.Struct, frozen=True):

@@ -37,7 +37,19 @@ _NAMES = {
 _UNKNOWN = {f"UNKNOWN[{number}]": name for number, name in _NAMES.items()}
 
 COMPANIONS = frozenset(
-    {"SYSCALL", "PATH", "IPC", "SOCKETCALL", "SOCKADDR", "CWD", "EXECVE", "FD_PAIR", "OBJ_PID", "MMAP", "SECCOMP"}
+    {
+        "SYSCALL",
+        "PATH",
+        "IPC",
+        "SOCKETCALL",
+        "SOCKADDR",
+        "CWD",
+        "EXECVE",
+        "FD_PAIR",
+        "OBJ_PID",
+        "MMAP",
+        "SECCOMP",
+    }
     | {"PROCTITLE", "BPF", "URINGOP", "OPENAT2", "AVC", "ANOM_PROMISCUOUS", "ANOM_LINK", "ANOM_CREAT", "EOE"}
     | {"CONFIG_CHANGE", "LOGIN"}
 )
@@ -56,4 +68,4 @@ def canonical(name: str) -> str:
 
 def stands_alone(name: str) -> bool:
     """Whether a record of this type is a whole event."""
-    return name not in COMPANIONS and not name.startswith("UNKNOWN[1")
+    return name not in COMPANIONS

@@ -1,0 +1,6 @@
+"""Detection: rules and signatures over documents."""
+
+from sockwarden.detect.detectors import Detection, RuleDetection, SignatureDetection
+from sockwarden.detect.engine import Engine
+
+__all__ = ["Detection", "Engine", "RuleDetection", "SignatureDetection"]

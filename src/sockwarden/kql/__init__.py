@@ -1,0 +1,45 @@
+"""Kibana Query Language alone: parse a query, evaluate it over documents, name the literals that it requires.
+
+Pure: no input or output; the one thing it asks of the machine is the time, for `now`, and a caller may hand that in.
+"""
+
+from sockwarden.kql.evaluate import compile_query
+from sockwarden.kql.required import required_literals
+from sockwarden.kql.syntax import KqlSyntaxError, parse
+from sockwarden.kql.tree import (
+    MATCH_ALL,
+    NO_FIELD,
+    And,
+    Constant,
+    Is,
+    Literal,
+    Nested,
+    Node,
+    Not,
+    Or,
+    Range,
+    Text,
+    Wildcard,
+    to_json,
+)
+
+__all__ = [
+    "MATCH_ALL",
+    "NO_FIELD",
+    "And",
+    "Constant",
+    "Is",
+    "KqlSyntaxError",
+    "Literal",
+    "Nested",
+    "Node",
+    "Not",
+    "Or",
+    "Range",
+    "Text",
+    "Wildcard",
+    "compile_query",
+    "parse",
+    "required_literals",
+    "to_json",
+]

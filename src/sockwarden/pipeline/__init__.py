@@ -1,0 +1,5 @@
+"""Builds a run from settings: sources to sinks. Only here and in cli is the order of the rooms known."""
+
+from sockwarden.pipeline.hunt import Hunt, Window
+
+__all__ = ["Hunt", "Window"]

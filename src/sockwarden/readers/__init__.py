@@ -1,0 +1,79 @@
+"""Recorded sources. A format is one module and one line in FORMATS; which one an input has, its content tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from sockwarden.document import Document
+from sockwarden.errors import InputError
+from sockwarden.literals import Wanted
+from sockwarden.readers import auditlog, ecs, ndjson, tracee
+from sockwarden.readers.streams import Stream, plan
+from sockwarden.readers.tally import Quarantine, Tally
+
+__all__ = ["FORMATS", "Format", "Quarantine", "Stream", "Tally", "format_of", "plan"]
+
+Reader = Callable[[Stream, Wanted, Tally], Iterator[Document]]
+
+
+def _json_of(recognise: Callable[[ndjson.Object], bool], head: bytes) -> bool:
+    entry = ndjson.first_object(head)
+    return entry is not None and recognise(entry)
+
+
+def _of_tracee(entry: ndjson.Object) -> Iterator[Document]:
+    if document := tracee.to_document(entry):
+        yield document
+
+
+class Format(NamedTuple):
+    """A kind of input.
+
+    recognise  whether the first bytes of an input are of it
+    read       its documents
+    teach      documents that teach which inode is which socket, for reading the whole input once before it is judged;
+               None for a format that carries no inodes
+    """
+
+    name: str
+    recognise: Callable[[bytes], bool]
+    read: Reader
+    teach: Reader | None
+
+
+_ecs = partial(ndjson.documents, ecs.to_documents)
+FORMATS = (
+    Format("audit log", auditlog.recognise, auditlog.documents, auditlog.lessons),
+    Format("Tracee JSON", partial(_json_of, tracee.recognise), partial(ndjson.documents, _of_tracee), None),
+    Format("ECS NDJSON", partial(_json_of, ecs.recognise), _ecs, _ecs),
+)
+
+
+def format_of(stream: Stream) -> Format:
+    """The format of a stream, told by content. Raises InputError saying what the input is instead."""
+    head = stream.head()
+    if auditlog.is_interpreted(head):
+        raise InputError(
+            "this is what `ausearch -i` prints: interpreted, with the raw values lost",
+            where=stream.name,
+            todo="Give the log itself (/var/log/audit), or export it with `ausearch --raw`.",
+        )
+    for known in FORMATS:
+        if known.recognise(head):
+            return known
+    if not head:
+        raise InputError("the input is empty", where=stream.name, todo="Check that auditd writes where you look.")
+    if b"\0" in head:
+        raise InputError("the input is binary, no log", where=stream.name, todo=_KNOWN)
+    if head[:1] in b"{[":
+        raise InputError(
+            "this JSON is no event that is known here, or one object runs over several lines",
+            where=stream.name,
+            todo="Give one object a line (`jq -c .` makes it so): ECS documents, Elasticsearch hits, or Tracee events.",
+        )
+    raise InputError("no known format", where=stream.name, todo=_KNOWN)
+
+
+_KNOWN = "Read here: audit logs (also journalctl -o json, dmesg), ECS NDJSON, Tracee JSON; plain or gzip."

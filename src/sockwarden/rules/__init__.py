@@ -1,0 +1,19 @@
+"""Rules in Elastic's TOML format: loaded strictly, compiled, selected by name."""
+
+from __future__ import annotations
+
+from sockwarden.rules.load import load_packaged, load_rule, parse_rule
+from sockwarden.rules.rule import Rule, Subtechnique, Tactic, Technique, Threat
+from sockwarden.rules.selection import select
+
+__all__ = [
+    "Rule",
+    "Subtechnique",
+    "Tactic",
+    "Technique",
+    "Threat",
+    "load_packaged",
+    "load_rule",
+    "parse_rule",
+    "select",
+]

@@ -1,0 +1,33 @@
+"""One target under atheris: `python -m fuzz.engine TARGET`, then libFuzzer's arguments; run.py is what calls it.
+
+FUZZ_CPU_SECONDS ends the session (0: no limit): libFuzzer's own limit is wall time, which says little on a busy
+machine. FUZZ_COMMAND is an executable that starts this again: a merge does so, by the program's name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import time
+
+import atheris
+
+
+def main() -> None:
+    with atheris.instrument_imports(include=["sockwarden"]):
+        check = importlib.import_module(f"fuzz.{sys.argv[1]}").check
+    end = float(os.environ["FUZZ_CPU_SECONDS"]) or float("inf")
+
+    def one(data: bytes) -> None:
+        if time.process_time() > end:
+            os.kill(os.getpid(), signal.SIGUSR1)  # libFuzzer prints its figures and exits with 0
+        check(data)
+
+    atheris.Setup([os.environ["FUZZ_COMMAND"], *sys.argv[2:]], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

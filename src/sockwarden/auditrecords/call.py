@@ -1,0 +1,64 @@
+"""Which call an event's records describe: by architecture, ABI, socketcall or io_uring."""
+
+from __future__ import annotations
+
+from sockwarden.auditrecords.event import Event
+from sockwarden.auditrecords.record import Record, decode, fields
+from sockwarden.auditrecords.syscalls import (
+    ARCHES,
+    KINDS,
+    LITTLE_ENDIAN,
+    SOCKETCALLS,
+    URING_OPS,
+    X32,
+    Call,
+    Kind,
+)
+
+_ORDER: tuple[Kind, ...] = ("connect", "bind", "open", "rename", "unlink")
+
+
+def call_of(event: Event) -> Call | None:
+    """The call, None where no record names one. A request on an io_uring outranks the io_uring_enter around it."""
+    system = event.first("SYSCALL")
+    plain = _system_call(system) if system else None
+    operations = {_number(fields(record.body).get(b"uring_op"), 10) for record in event.all("URINGOP")}
+    kinds = {URING_OPS.get(operation, "other") for operation in operations}
+    for kind in _ORDER:
+        if kind in kinds:
+            arch, name = (plain.arch, plain.name) if plain else ("", "")
+            return Call(kind, name, arch, "io_uring", plain.little_endian if plain else True)
+    return plain
+
+
+def _system_call(system: Record) -> Call:
+    raw = fields(system.body)
+    arch_number = _number(raw.get(b"arch"), 16)
+    number = _number(raw.get(b"syscall"), 10)
+    arch = ARCHES.get(arch_number)
+    if arch is None:
+        # An architecture that the table lacks: auditd's interpretation gives a name, and only a name.
+        name = decode(fields(system.enriched).get(b"SYSCALL", raw.get(b"syscall", b"")))
+        return Call(
+            KINDS.get(name, "other"),
+            name,
+            decode(raw.get(b"arch", b"")),
+            name,
+            bool(arch_number & LITTLE_ENDIAN),
+        )
+    little_endian = bool(arch_number & LITTLE_ENDIAN)
+    if arch.name == "x86_64" and number & X32:
+        name = arch.calls.get(number & ~X32, "")
+        return Call(KINDS.get(name, "other"), str(number), arch.name, f"x32 {name or number}", little_endian)
+    name = arch.calls.get(number, str(number))
+    if name == "socketcall":
+        return Call(SOCKETCALLS.get(_number(raw.get(b"a0"), 16), "other"), name, arch.name, name, little_endian)
+    return Call(KINDS.get(name, "other"), name, arch.name, name, little_endian)
+
+
+def _number(value: bytes | None, base: int) -> int:
+    """A field as a number; -1 for what is none."""
+    try:
+        return int(value or b"", base) if len(value or b"") <= 20 else -1
+    except ValueError:
+        return -1

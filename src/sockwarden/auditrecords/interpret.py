@@ -1,0 +1,241 @@
+"""From an event to a document: accesses to sockets, and what teaches which socket an inode is.
+
+Field names and values as Auditbeat and the auditd_manager integration give them, so that their rules fit unchanged.
+The address stays as the caller gave it; `sockets` alone decides what it reached. Recorded are the address, the
+call's own words and nothing else: no name is looked up on the machine that reads the log.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sockwarden.auditrecords import sockaddr
+from sockwarden.auditrecords.call import call_of
+from sockwarden.auditrecords.event import Event
+from sockwarden.auditrecords.record import decode, fields, text
+from sockwarden.auditrecords.sockaddr import Address
+from sockwarden.auditrecords.syscalls import CREAT_FLAGS, FLAGS_ARGUMENT, Call
+from sockwarden.document import Document
+
+_Fields = dict[bytes, bytes]
+
+S_IFMT = 0o170000
+S_IFSOCK = 0o140000
+UNSET = b"4294967295"
+"""auid and ses of a process that no login made."""
+
+_ACTIONS = {
+    "connect": "connected-to",
+    "open": "opened-file",
+    "bind": "bound-socket",
+    "unlink": "deleted",
+    "rename": "renamed",
+}
+_PATH = tuple((key.encode(), key) for key in ("item", "inode", "dev", "mode", "ouid", "ogid", "nametype"))
+_RESULTS = {b"yes": "success", b"no": "fail"}
+_BOOT = {"SYSTEM_BOOT": "booted-system", "SYSTEM_SHUTDOWN": "shutdown-system", "KERNEL": "booted-system"}
+_USER = (
+    (b"uid", ""),
+    (b"euid", "effective"),
+    (b"auid", "audit"),
+    (b"fsuid", "filesystem"),
+    (b"suid", "saved"),
+    (b"gid", "group"),
+)
+"""Fields of SYSCALL, and the object below ECS's `user` that each fills."""
+
+
+def document_of(event: Event) -> Document | None:
+    """A document for a connect, an open of a socket file, and for what changes a socket's identity (bind, unlink,
+    rename, boot); None for any other event.
+    """
+    if len(event.records) == 1 and (action := _BOOT.get(event.records[0].type)):
+        return _frame(event, action)
+    call = call_of(event)
+    if call is None or call.kind == "other":
+        return None
+    paths = [_path(fields(record.body)) for record in event.all("PATH")]
+    sockets = [path for path in paths if is_socket(path)]
+    document = _frame(event, _ACTIONS[call.kind])
+    if call.kind == "connect":
+        if not _connect(document, event, call):
+            return None
+    elif not sockets:
+        return None
+    elif call.kind == "open":
+        _open(document, event, call, sockets[-1])
+    document["sockwarden"]["sensor"] = {"name": "audit", "hook": call.hook}
+    _actor(document, event, call)
+    if paths:
+        document["auditd"]["paths"] = paths
+    return document
+
+
+def lesson_of(event: Event) -> Document | None:
+    """What an event teaches of inodes, and no more: when, where, which socket files under which names, and whether it
+    was a bind, an unlink, a rename or a boot. A lone PATH record teaches as well. None for an event without any.
+    """
+    action = _BOOT.get(event.records[0].type) if len(event.records) == 1 else None
+    paths = [path for record in event.all("PATH") if is_socket(path := _path(fields(record.body)))]
+    if not action and not paths:
+        return None
+    call = call_of(event)
+    return {
+        "@timestamp": _iso(event.time),
+        "event": {"sequence": event.serial, "action": action or (_ACTIONS.get(call.kind) if call else None)},
+        "host": {"name": decode(event.node)},
+        "auditd": {"paths": paths},
+        "process": _surroundings(event),
+    }
+
+
+def is_socket(path: dict[str, str]) -> bool:
+    """Whether a PATH record's mode (octal, as printed) is that of a socket file."""
+    try:
+        return int(path.get("mode", "0")[:12], 8) & S_IFMT == S_IFSOCK
+    except ValueError:
+        return False
+
+
+def _frame(event: Event, action: str) -> Document:
+    document: Document = {
+        "_index": "sockwarden",
+        "_id": event.digest(),
+        "_version": 1,
+        "@timestamp": _iso(event.time),
+        "event": {
+            "kind": "event",
+            "action": action,
+            "module": "auditd",
+            "dataset": "auditd.log",
+            "sequence": event.serial,
+            "original": [f"type={record.type} {decode(record.body)}" for record in event.records],
+        },
+        "host": {"os": {"type": "linux"}},
+        "auditd": {"sequence": event.serial},
+        "sockwarden": {"actor": {"origin": "unknown"}},
+    }
+    if event.node:
+        document["host"]["name"] = decode(event.node)
+    if not event.complete:
+        document["sockwarden"]["loss"] = {"incomplete": True}
+    return document
+
+
+def _iso(time: int) -> str:
+    """Milliseconds since the epoch as ISO 8601 in UTC."""
+    return f"{datetime.fromtimestamp(time // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{time % 1000:03d}Z"
+
+
+def _connect(document: Document, event: Event, call: Call) -> bool:
+    """Fills a connect's address. False for a family that no runtime listens on (netlink, say)."""
+    record = event.first("SOCKADDR")
+    value = fields(record.body).get(b"saddr") if record else None
+    address = sockaddr.parse(value, little_endian=call.little_endian)
+    if address.kind == "other":
+        return False
+    document["event"] |= {"category": ["network"], "type": ["connection", "start"], "code": "security_socket_connect"}
+    document["network"] = {"direction": "egress"}
+    if address.kind != "undecodable":
+        document["network"]["type"] = f"ipv{address.version}" if address.version else "unix"
+    if address.port:
+        document["destination"] = {"port": address.port}
+    document["sockwarden"]["socket"] = {"type": address.kind}
+    if given := _given(address):
+        document["sockwarden"]["socket"]["address_as_given"] = given
+    return True
+
+
+def _given(address: Address) -> str | None:
+    """The address as text; an abstract name is `@` and the rest, whole, so that it never equals a path."""
+    if address.kind in ("unnamed", "undecodable"):
+        return None
+    return ("@" if address.kind == "abstract" else "") + decode(address.name)
+
+
+def _open(document: Document, event: Event, call: Call, path: dict[str, str]) -> None:
+    document["event"] |= {"category": ["file"], "type": ["access"], "code": "security_file_open"}
+    document["network"] = {"type": "unix"}
+    document["sockwarden"]["socket"] = {"type": "path"}
+    if "name" in path:
+        document["file"] = {"path": path["name"]}
+        document["sockwarden"]["socket"]["address_as_given"] = path["name"]
+    flags = _flags(event, call)
+    if flags is not None:
+        document["sockwarden"]["tracee"] = {"flags": flags}
+
+
+def _flags(event: Event, call: Call) -> int | None:
+    """Open flags (O_*), None where the records do not carry them (a request on an io_uring)."""
+    if call.name == "creat":
+        return CREAT_FLAGS
+    if record := event.first("OPENAT2"):
+        value, base = fields(record.body).get(b"oflag", b""), 8
+    else:
+        system = event.first("SYSCALL")
+        name = call.hook.removeprefix("x32 ")
+        value = fields(system.body).get(FLAGS_ARGUMENT[name], b"") if system and name in FLAGS_ARGUMENT else b""
+        base = 16
+    try:
+        return int(value[:16], base)
+    except ValueError:
+        return None
+
+
+def _path(raw: _Fields) -> dict[str, str]:
+    """A PATH record as auditd.paths carries it: strings, as printed."""
+    name = text(raw.get(b"name"))
+    path = {key: decode(raw[field]) for field, key in _PATH if field in raw}
+    return path if name is None else {"name": decode(name), **path}
+
+
+def _actor(document: Document, event: Event, call: Call) -> None:
+    """Who called: from SYSCALL, or from URINGOP alone when the request ran in a worker of the ring."""
+    system = event.first("SYSCALL")
+    record = system or event.first("URINGOP")
+    raw = fields(record.body) if record else {}
+    executable, name = text(raw.get(b"exe")), text(raw.get(b"comm"))
+    document["process"] = process = {**_decoded(executable=executable, name=name), **_surroundings(event)}
+    for key, place in ((b"pid", process), (b"ppid", process.setdefault("parent", {}))):
+        if raw.get(key, b"").isdigit() and len(raw[key]) < 12:
+            place["pid"] = int(raw[key])
+    if executable and executable.endswith(b" (deleted)"):
+        document["sockwarden"]["actor"]["executable_deleted"] = True
+    document["user"] = _user(raw, fields(system.enriched) if system and system.enriched else {})
+    success = raw.get(b"success", b"")
+    document["event"]["outcome"] = {b"yes": "success", b"no": "failure"}.get(success, "unknown")
+    auditd = document["auditd"]
+    auditd["data"] = {key: value for key, value in (("arch", call.arch), ("syscall", call.name)) if value}
+    auditd["data"] |= {key.decode(): decode(raw[key]) for key in (b"exit", b"tty", b"subj") if key in raw}
+    if success in _RESULTS:
+        auditd["result"] = _RESULTS[success]
+    if raw.get(b"ses", UNSET) != UNSET:
+        auditd["session"] = decode(raw[b"ses"])
+
+
+def _user(raw: _Fields, names: _Fields) -> dict[str, Any]:
+    """ECS user.*: the numbers from the record, names where auditd wrote them beside."""
+    user: dict[str, Any] = {}
+    for key, role in _USER:
+        number = raw.get(key, b"")
+        if number.isdigit() and number != UNSET:
+            place = user.setdefault(role, {}) if role else user
+            place["id"] = number.decode()
+            name = names.get(key.upper(), b"").strip(b'"')
+            if name and not name.startswith(b"unknown("):
+                place["name"] = decode(name)
+    return user
+
+
+def _surroundings(event: Event) -> dict[str, Any]:
+    cwd, title = event.first("CWD"), event.first("PROCTITLE")
+    words = text(fields(title.body).get(b"proctitle")) if title else None
+    return _decoded(
+        working_directory=text(fields(cwd.body).get(b"cwd")) if cwd else None,
+        title=words.rstrip(b"\0").replace(b"\0", b" ") if words else None,
+    )
+
+
+def _decoded(**values: bytes | None) -> dict[str, Any]:
+    return {key: decode(value) for key, value in values.items() if value}

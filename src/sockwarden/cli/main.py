@@ -1,0 +1,59 @@
+"""The command line: `sockwarden COMMAND`. Exit codes: 0 ran, 1 alerts at or above --fail-on, 2 wrong usage, 3 input
+or sensor failed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from sockwarden import __version__
+from sockwarden.cli.alerts import alerts
+from sockwarden.cli.hunt import hunt
+from sockwarden.cli.kql import kql
+from sockwarden.cli.output import print_error
+from sockwarden.cli.rules import rules
+from sockwarden.errors import SockwardenError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="sockwarden")
+def cli() -> None:
+    """Sees every access to a container runtime's control socket, and says who it was."""
+
+
+for command in (hunt, alerts, rules, kql):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The program; ends the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal that cannot show a character must not end the hunt.
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        result = cli.main(prog_name="sockwarden", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        print_error("stopped")
+        return 130
+    except SockwardenError as error:
+        print_error(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,37 @@
+"""Consoles, and how errors and the end of a hunt are told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.text import Text
+
+from sockwarden.sinks import escape
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that prints text as it is: no markup, no highlighting, colours on a terminal only."""
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def print_error(message: str) -> None:
+    """An error on standard error: its first line marked, the rest below it, everything escaped."""
+    first, *rest = message.split("\n")
+    out = console(stderr=True)
+    out.print(Text("error: ", style="bold red").append(escape(first), style="not bold default"), soft_wrap=True)
+    for line in rest:
+        out.print(Text("  " + escape(line)), soft_wrap=True)
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Lines on standard error that are not errors."""
+    out = console(stderr=True)
+    for note in notes:
+        out.print(Text(note, style="dim"), soft_wrap=True)
+
+
+def write_line(data: bytes) -> None:
+    """One line of bytes on standard output."""
+    sys.stdout.buffer.write(data + b"\n")

@@ -1,0 +1,118 @@
+"""Rules and signatures as the engine sees them: one document in, alerts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import msgspec
+
+from sockwarden.alerts import SEVERITIES, Detector, View, build
+from sockwarden.document import Document, get
+from sockwarden.literals import Clause
+from sockwarden.rules import Rule
+from sockwarden.signatures import Finding, Signature, finding_to_json
+
+_RISK = (0, 21, 47, 73, 99)
+"""Risk score of a signature's severity 0 to 4: the value Elastic's rules use for the severity of that name."""
+
+
+class Detection(Protocol):
+    """What judges documents."""
+
+    detector: Detector
+    required_literals: tuple[Clause, ...]
+
+    def judge(self, document: Document) -> Iterator[Document]:
+        """The alerts that a document makes."""
+        ...
+
+
+class RuleDetection:
+    """A query rule."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self._matches = rule.matches
+        self.required_literals = rule.required_literals
+        self.detector = Detector(
+            rule_id=rule.rule_id,
+            name=rule.name,
+            severity=rule.severity,
+            risk_score=rule.risk_score,
+            version=str(rule.version),
+            threat=msgspec.to_builtins(rule.threat),
+            parameters=rule.parameters(),
+        )
+
+    def judge(self, document: Document) -> Iterator[Document]:
+        """One alert where the query matches."""
+        if self._matches(document):
+            yield build(document, self.detector, view=self._view(document))
+
+    def _view(self, document: Document) -> View | None:
+        """Whether the address as given, the canonical one or each of them makes the match."""
+        given = get(document, "sockwarden.socket.address_as_given")
+        canonical = get(document, "sockwarden.socket.canonical")
+        if not given or not canonical:
+            return None
+        by_given = self._matches(_narrowed(document, given))
+        by_canonical = self._matches(_narrowed(document, canonical))
+        if by_given and by_canonical:
+            return "both"
+        return "given" if by_given else "canonical" if by_canonical else None
+
+
+def _narrowed(document: Document, address: str) -> Document:
+    """The document as if it had this address alone; what only `sockets` knows goes with the canonical one."""
+    destination = {**(get(document, "destination") or {}), "address": address, "path": address}
+    return {**document, "destination": destination}
+
+
+class SignatureDetection:
+    """A signature, through its life cycle."""
+
+    def __init__(self, signature: Signature) -> None:
+        self.signature = signature
+        self.required_literals = signature.required_literals
+        self._findings: list[Finding] = []
+        metadata = signature.get_metadata()
+        properties = metadata.properties
+        severity = int(properties.get("Severity", 0))
+        self.detector = Detector(
+            rule_id=metadata.id,
+            name=metadata.name,
+            severity=SEVERITIES[max(min(severity, 4) - 1, 0)],
+            risk_score=_RISK[max(min(severity, 4), 0)],
+            version=metadata.version,
+            threat=[_threat(dict(properties))],
+            parameters={"description": metadata.description, **properties},
+        )
+        signature.init(self._findings.append)
+
+    def judge(self, document: Document) -> Iterator[Document]:
+        """An alert for each finding. Raises SignatureEventError where the document lacks an argument."""
+        self.signature.on_event(document)
+        for finding in self._findings:
+            yield build(document, self.detector, view=None, finding=finding_to_json(finding))
+        self._findings.clear()
+
+
+def _threat(properties: dict[str, Any]) -> dict[str, Any]:
+    """Tracee's properties as an entry of [[rule.threat]]."""
+    technique = str(properties.get("external_id", ""))
+    return {
+        "framework": "MITRE ATT&CK",
+        "tactic": {
+            "id": "TA0004",
+            "name": "Privilege Escalation",
+            "reference": "https://attack.mitre.org/tactics/TA0004/",
+        },
+        "technique": [
+            {
+                "id": technique,
+                "name": str(properties.get("Technique", "")),
+                "reference": f"https://attack.mitre.org/techniques/{technique}/",
+            }
+        ],
+    }

@@ -1,0 +1,46 @@
+"""The streaming engine: each document at once, each alert once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from sockwarden.detect.detectors import Detection
+from sockwarden.document import Document, get
+from sockwarden.signatures import SignatureEventError
+
+
+class Engine:
+    """Judges documents by every detector, in their order.
+
+    documents  judged
+    repeated   alerts not given again, since the same document came before (a copy of a log, say)
+    errors     documents that a signature could not judge, by its message
+    """
+
+    def __init__(self, detections: Sequence[Detection]) -> None:
+        self._detections = detections
+        self._given: set[bytes] = set()
+        self.documents = 0
+        self.repeated = 0
+        self.errors: Counter[str] = Counter()
+
+    def judge(self, document: Document) -> Iterator[Document]:
+        """The alerts of one document that were not given before."""
+        self.documents += 1
+        for detection in self._detections:
+            try:
+                for alert in detection.judge(document):
+                    if self._is_new(alert):
+                        yield alert
+            except SignatureEventError as error:
+                self.errors[error.what] += 1
+
+    def _is_new(self, alert: Document) -> bool:
+        # Half of the digest is plenty for telling alerts of one run apart, and half the memory.
+        key = bytes.fromhex(get(alert, "kibana.alert.uuid"))[:16]
+        if key in self._given:
+            self.repeated += 1
+            return False
+        self._given.add(key)
+        return True

@@ -1,0 +1,131 @@
+"""Dates in ranges: ISO 8601 as Elasticsearch's `strict_date_optional_time`, epoch milliseconds, and date math.
+
+An instant is an integer of nanoseconds since 1970 UTC. A date without a zone is UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+_ISO = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?(Z|[+-]\d\d:?\d\d)?)?)?)?",
+    re.ASCII,
+)
+_EPOCH_MILLISECONDS = re.compile(r"-?\d{5,16}", re.ASCII)
+_MATH = re.compile(r"(?:([+-])(\d{0,9})|/)([yMwdhHms])", re.ASCII)
+
+_SECOND = 1_000_000_000
+_UNITS = {"s": _SECOND, "m": 60 * _SECOND, "h": 3600 * _SECOND, "H": 3600 * _SECOND, "d": 86400 * _SECOND}
+_WEEK = 7 * _UNITS["d"]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MONDAY = 4 * _UNITS["d"]  # 1970-01-05
+
+Clock = Callable[[], int]
+"""Gives an instant when asked."""
+
+
+def parse_instant(text: str) -> int | None:
+    """A document's date, at least a whole day; None for any other text."""
+    match = _ISO.fullmatch(text)
+    return _instant(match, round_up=False) if match and match[3] else None
+
+
+def parse_bound(text: str, clock: Clock, *, round_up: bool) -> Clock | None:
+    """A query's date: ISO, epoch milliseconds, or `now` or `date||`, and date math such as `now-1d/d`.
+
+    round_up is for `gt` and `lte`: a date without a time is the end of its day, `/d` goes to the end of the day.
+    """
+    anchor, separator, math = text.partition("||")
+    if not separator and text.startswith("now"):
+        anchor, math = "now", text[3:]
+    steps = list(_MATH.finditer(math))
+    if "".join(step[0] for step in steps) != math:
+        return None
+    start = clock if anchor == "now" else _fixed(anchor, round_up=round_up and not steps)
+    if start is None:
+        return None
+
+    def instant() -> int:
+        moment = start()
+        for step in steps:
+            sign, count, unit = step[1], step[2], step[3]
+            if sign is None:
+                moment = _round(moment, unit, up=round_up)
+            else:
+                moment = _add(moment, int(f"{sign}{count or 1}"), unit)
+        return moment
+
+    return instant
+
+
+def _fixed(text: str, *, round_up: bool) -> Clock | None:
+    match = _ISO.fullmatch(text)
+    if match:
+        moment = _instant(match, round_up=round_up)
+    elif _EPOCH_MILLISECONDS.fullmatch(text):
+        moment = int(text) * 1_000_000
+    else:
+        return None
+    return None if moment is None else lambda: moment
+
+
+def _instant(match: re.Match[str], *, round_up: bool) -> int | None:
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    missing = "59" if round_up else "0"
+    try:
+        date = datetime(
+            int(year),
+            int(month or 1),
+            int(day or 1),
+            int(hour or ("23" if round_up else "0")),
+            int(minute or missing),
+            int(second or missing),
+            tzinfo=UTC,
+        )
+    except ValueError:
+        return None
+    nanoseconds = (fraction or ("" if second or not round_up else "999999999")).ljust(9, "0")
+    return _nanoseconds(date) + int(nanoseconds) - _offset(zone)
+
+
+def _offset(zone: str | None) -> int:
+    if zone is None or zone == "Z":
+        return 0
+    digits = zone[1:].replace(":", "")
+    offset = int(digits[:2]) * _UNITS["h"] + int(digits[2:]) * _UNITS["m"]
+    return -offset if zone.startswith("-") else offset
+
+
+def _nanoseconds(date: datetime) -> int:
+    return (date - _EPOCH) // timedelta(seconds=1) * _SECOND
+
+
+def _add(moment: int, count: int, unit: str) -> int:
+    if unit == "w":
+        return moment + count * _WEEK
+    if unit not in "yM":
+        return moment + count * _UNITS[unit]
+    date = _date(moment)
+    months = date.year * 12 + date.month - 1 + count * (12 if unit == "y" else 1)
+    year, month = divmod(min(max(months, 12), 9999 * 12 + 11), 12)
+    day = min(date.day, monthrange(year, month + 1)[1])
+    return _nanoseconds(date.replace(year=year, month=month + 1, day=day)) + moment % _SECOND
+
+
+def _round(moment: int, unit: str, *, up: bool) -> int:
+    if unit in "yM":
+        date = _date(moment).replace(day=1, hour=0, minute=0, second=0)
+        start = _nanoseconds(date.replace(month=1) if unit == "y" else date)
+        return _add(start, 1, unit) - 1 if up else start
+    length, origin = (_WEEK, _MONDAY) if unit == "w" else (_UNITS[unit], 0)
+    start = moment - (moment - origin) % length
+    return start + length - 1 if up else start
+
+
+def _date(moment: int) -> datetime:
+    """To the second, clamped to the years that Python's calendar has."""
+    seconds = min(max(moment // _SECOND, -62_135_596_800), 253_402_300_799)
+    return _EPOCH + timedelta(seconds=seconds)

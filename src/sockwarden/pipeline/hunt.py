@@ -1,0 +1,104 @@
+"""A hunt: recorded logs through identity, enrichment and detection to alerts.
+
+Each stream is read twice: once to learn which inode is which socket, once to judge. Only candidates are parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from sockwarden.detect import Detection, Engine
+from sockwarden.document import Document
+from sockwarden.enrich import name_component
+from sockwarden.errors import InputError
+from sockwarden.literals import Wanted
+from sockwarden.pipeline.wanted import wanted_by
+from sockwarden.readers import Stream, Tally, format_of
+from sockwarden.sockets import Lessons, Resolver, packaged
+
+Progress = Callable[[Stream, int, int], None]
+"""Told the stream, the pass (1 learns, 2 judges) and the bytes on disk read so far."""
+
+
+class Window(msgspec.Struct, frozen=True):
+    """From when to when, inclusive: times as documents carry them (ISO 8601, UTC, milliseconds); empty is open."""
+
+    since: str = ""
+    until: str = ""
+
+    def holds(self, document: Document) -> bool:
+        """Whether a document lies in it. One without a time does: unknown must not hide it."""
+        time = _utc(str(document.get("@timestamp", "")))
+        return not time or ((not self.since or time >= self.since) and (not self.until or time <= self.until))
+
+
+def _utc(time: str) -> str:
+    """A document's time in the form that ours have; empty for what is no time."""
+    if len(time) == len("2026-01-01T00:00:00.000Z") and time.endswith("Z"):
+        return time
+    try:
+        return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+    except (ValueError, OverflowError):
+        return ""
+
+
+class Hunt:
+    """One run over streams. `alerts` gives what was found; the other attributes say what was met on the way.
+
+    failures  inputs that could not be read, or only in part
+    ignored   files of a folder that are no log
+    formats   streams read, by format
+    undecided accesses whose name ends like a runtime socket's while the log cannot tell where it lies
+    """
+
+    def __init__(self, detections: Sequence[Detection], *, literal: bool = False, window: Window | None = None) -> None:
+        self._literal = literal
+        self._window = window or Window()
+        self._catalogue = packaged()
+        self.engine = Engine(detections)
+        self.wanted = wanted_by((detection.required_literals for detection in detections), self._catalogue)
+        self.tally = Tally()
+        self.failures: list[InputError] = []
+        self.ignored: list[InputError] = []
+        self.formats: dict[str, int] = {}
+        self.undecided = 0
+
+    def alerts(self, streams: Sequence[Stream], progress: Progress = lambda *_: None) -> Iterator[Document]:
+        """The alerts of all streams, in the order of their events within each."""
+        for stream in streams:
+            with stream:
+                yield from self._alerts_of(stream, progress)
+            self.failures += stream.failures.values()
+
+    def _alerts_of(self, stream: Stream, progress: Progress) -> Iterator[Document]:
+        if not stream.parts:
+            return
+        try:
+            form = format_of(stream)
+        except InputError as error:
+            # What a folder holds beside its logs is no failure, unless it holds no log at all.
+            (self.ignored if stream.found_in_folder else self.failures).append(error)
+            return
+        self.formats[form.name] = self.formats.get(form.name, 0) + 1
+        lessons = Lessons(self._catalogue)
+        wanted = self.wanted
+        if form.teach and not self._literal:
+            stream.on_read = lambda done: progress(stream, 1, done)
+            for document in form.teach(stream, self._catalogue.wanted, Tally()):
+                lessons.observe(document)
+            wanted |= Wanted(inodes=lessons.taught(wanted.addresses))
+        stream.on_read = lambda done: progress(stream, 2, done)
+        resolver = Resolver(self._catalogue, lessons, literal=self._literal)
+        for document in form.read(stream, wanted, self.tally):
+            if self._window.holds(document):
+                resolver.resolve(document)
+                name_component(document)
+                self._note_undecided(document)
+                yield from self.engine.judge(document)
+
+    def _note_undecided(self, document: Document) -> None:
+        socket = document.get("sockwarden", {}).get("socket", {})
+        self.undecided += socket.get("alias") == "unknown" and "runtime" not in socket

@@ -1,0 +1,37 @@
+"""What the readers must not skip, from what rules and signatures require."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sockwarden.literals import Clause, Wanted
+from sockwarden.sockets import Catalogue, piece_of
+
+_ADDRESSES = frozenset({"destination.address", "destination.path", "sockwarden.socket.address_as_given"})
+_OF_CATALOGUE = frozenset({"sockwarden.socket.canonical", "sockwarden.socket.runtime", "sockwarden.socket.name"})
+_INET = frozenset("0123456789abcdef.:[]")
+
+_EVERYTHING = Wanted(everything=True)
+
+
+def wanted_by(required: Iterable[tuple[Clause, ...]], catalogue: Catalogue) -> Wanted:
+    """What documents must contain to be of interest to any detector. A detector that requires nothing of a socket's
+    address wants everything: the readers know where addresses are, and of other fields nothing.
+    """
+    wanted = Wanted()
+    for clauses in required:
+        found = (_of_clause(clause, catalogue) for clause in clauses)
+        wanted |= min(found, key=lambda one: (one.everything, len(one.addresses)), default=_EVERYTHING)
+    return wanted
+
+
+def _of_clause(clause: Clause, catalogue: Catalogue) -> Wanted:
+    wanted = Wanted()
+    for field, text in clause:
+        if field in _OF_CATALOGUE:
+            wanted |= catalogue.wanted
+        elif field in _ADDRESSES and set(text) - _INET and piece_of(text):
+            wanted |= Wanted(addresses=frozenset({piece_of(text)}))
+        else:
+            return _EVERYTHING
+    return wanted

@@ -1,0 +1,35 @@
+"""Blocks of whole lines from chunks of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sockwarden.auditrecords import REASONS
+from sockwarden.readers.tally import Tally
+
+MOST_LINE_BYTES = 1 << 20
+"""A longer line is skipped and counted."""
+
+
+def blocks(chunks: Iterator[bytes], tally: Tally) -> Iterator[bytes]:
+    """Blocks that end where a line ends; the last line need not have its newline."""
+    carry = b""
+    skipping = False
+    for chunk in chunks:
+        tally.read += len(chunk)
+        if skipping:
+            _, newline, chunk = chunk.partition(b"\n")
+            if not newline:
+                continue
+            skipping = False
+        head, newline, tail = chunk.rpartition(b"\n")
+        if newline:
+            yield carry + head + newline
+            carry = tail
+        else:
+            carry += chunk
+        if len(carry) > MOST_LINE_BYTES:
+            tally.reject(REASONS["oversize"], carry)
+            carry, skipping = b"", True
+    if carry:
+        yield carry + b"\n"

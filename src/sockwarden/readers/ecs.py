@@ -1,0 +1,80 @@
+"""ECS documents as others export them: Auditbeat (destination.path), the auditd_manager integration
+(destination.address), and hits of Elasticsearch or OpenSearch (`_source` beside `_index` and `_id`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from sockwarden.document import METADATA, Document, get, put
+
+_ADDRESSES = ("sockwarden.socket.address_as_given", "destination.path", "destination.address")
+
+
+def recognise(entry: Mapping[str, Any]) -> bool:
+    """Whether a JSON object is an ECS document, a hit, or a search response."""
+    return "@timestamp" in entry or "_source" in entry or isinstance(get(entry, "hits.hits"), list)
+
+
+def to_documents(entry: Mapping[str, Any]) -> Iterator[Document]:
+    """The documents of one JSON object; a search response holds many."""
+    hits = get(entry, "hits.hits")
+    for hit in hits if isinstance(hits, list) else [entry]:
+        if isinstance(hit, Mapping):
+            yield _document(hit)
+
+
+def _document(hit: Mapping[str, Any]) -> Document:
+    source = hit.get("_source")
+    document = nested(source if isinstance(source, Mapping) else hit)
+    metadata = {key: hit[key] for key in METADATA if key in hit}
+    if "_id" not in metadata:
+        content = msgspec.json.encode(
+            {key: document[key] for key in sorted(document) if key not in METADATA}, order="deterministic"
+        )
+        metadata = {"_index": "sockwarden", "_id": hashlib.sha256(content).hexdigest(), "_version": 1}
+    document.update(metadata)
+    given = _address(document)
+    if given is not None:
+        put(document, "sockwarden.socket.address_as_given", given)
+    return document
+
+
+def _address(document: Document) -> str | None:
+    """The address as the caller gave it: the last one where a field holds more, since the canonical ones come first."""
+    for field in _ADDRESSES:
+        value = get(document, field)
+        if isinstance(value, list) and value:
+            value = value[-1]
+        if isinstance(value, str) and value:
+            return value
+    address, port = get(document, "destination.ip"), get(document, "destination.port")
+    if isinstance(address, str) and isinstance(port, int):
+        return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return None
+
+
+def nested(source: Mapping[str, Any]) -> Document:
+    """The same document with dotted keys (`"event.action": …`) unfolded into objects."""
+    document: Document = {}
+    for key, value in source.items():
+        _merge(document, key.split("."), nested(value) if isinstance(value, Mapping) else value)
+    return document
+
+
+def _merge(document: Document, parts: list[str], value: Any) -> None:
+    for part in parts[:-1]:
+        child = document.get(part)
+        if not isinstance(child, dict):
+            child = document[part] = {}
+        document = child
+    present = document.get(parts[-1])
+    if isinstance(present, dict) and isinstance(value, dict):
+        for key, inner in value.items():
+            _merge(present, [key], inner)
+    else:
+        document[parts[-1]] = value

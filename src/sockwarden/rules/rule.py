@@ -1,0 +1,93 @@
+"""A rule that was loaded: its parameters and its compiled query."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from sockwarden.document import Document
+from sockwarden.kql import Node
+from sockwarden.literals import Clause
+
+_BESIDE_PARAMETERS = frozenset({"enabled", "interval", "name", "tags"})
+
+
+class Subtechnique(msgspec.Struct, frozen=True):
+    """An ATT&CK sub-technique, e.g. T1550.001."""
+
+    id: str
+    name: str
+    reference: str
+
+
+class Technique(msgspec.Struct, frozen=True):
+    """An ATT&CK technique, e.g. T1611."""
+
+    id: str
+    name: str
+    reference: str
+    subtechnique: tuple[Subtechnique, ...] = ()
+
+
+class Tactic(msgspec.Struct, frozen=True):
+    """An ATT&CK tactic, e.g. TA0004."""
+
+    id: str
+    name: str
+    reference: str
+
+
+class Threat(msgspec.Struct, frozen=True):
+    """One tactic of a framework, and the techniques of it that a match shows."""
+
+    framework: str
+    tactic: Tactic
+    technique: tuple[Technique, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Rule:
+    """A query rule, ready to judge documents. Two rules are equal only when they are the same object.
+
+    stem: the file's name without `.toml`; severity: low, medium, high or critical; risk_score: 0 to 100;
+    from_, interval: `now-9m`, `5m`; note, setup: Markdown; query: KQL, as in the file, and `tree`, as parsed;
+    matches: whether a document matches; required_literals: what any match must contain; table: `[rule]` as in
+    the file, with Kibana's defaults filled in.
+    """
+
+    stem: str
+    rule_id: str
+    name: str
+    description: str
+    severity: Literal["low", "medium", "high", "critical"]
+    risk_score: int
+    version: int
+    index: tuple[str, ...]
+    from_: str
+    interval: str
+    max_signals: int
+    tags: tuple[str, ...]
+    references: tuple[str, ...]
+    false_positives: tuple[str, ...]
+    note: str
+    setup: str
+    threat: tuple[Threat, ...]
+    author: tuple[str, ...]
+    license: str
+    query: str
+    tree: Node
+    matches: Callable[[Document], bool]
+    required_literals: tuple[Clause, ...]
+    table: Mapping[str, Any]
+
+    def parameters(self) -> dict[str, Any]:
+        """What Kibana keeps in `kibana.alert.rule.parameters`, by our reading: `[rule]` in the names of the TOML.
+
+        Name, tags, interval and whether the rule is enabled are no part of it: Kibana keeps
+        them beside. The caller may change the dict.
+        """
+        return copy.deepcopy({key: value for key, value in self.table.items() if key not in _BESIDE_PARAMETERS})

@@ -1,0 +1,92 @@
+"""Alerts as a person reads them: what one access caused together, and repeats of a process as one."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+
+from sockwarden.document import Document, get
+
+SECONDS = 60.0
+"""How long after its first alert a group takes in repeats, in event time."""
+MOST_OPEN = 256
+"""Groups kept open at once."""
+
+_SAME = (
+    "host.name",
+    "process.pid",
+    "process.executable",
+    "container.id",
+    "destination.address",
+    "event.action",
+    "event.outcome",
+    "user.id",
+)
+
+
+class Group(msgspec.Struct):
+    """Alerts of one process on one socket.
+
+    alerts  of the first access, one a detector
+    count   accesses
+    first, last  their times in seconds since the epoch, None where a document has none
+    """
+
+    alerts: list[Document]
+    count: int = 1
+    first: float | None = None
+    last: float | None = None
+
+
+class Folder:
+    """Folds alerts into groups; those of one access must come one after another."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[str, Group] = OrderedDict()
+        self._access: list[Document] = []
+
+    def add(self, alert: Document) -> Iterator[Group]:
+        """Takes an alert; gives the groups that are over, in the order they began."""
+        if self._access and _access_of(alert) != _access_of(self._access[0]):
+            yield from self._take()
+        self._access.append(alert)
+
+    def flush(self) -> Iterator[Group]:
+        """What is still open."""
+        if self._access:
+            yield from self._take()
+        while self._open:
+            yield self._open.popitem(last=False)[1]
+
+    def _take(self) -> Iterator[Group]:
+        alerts, self._access = self._access, []
+        time = time_of(alerts[0])
+        while self._open and self._over(time):
+            yield self._open.popitem(last=False)[1]
+        key = repr([[get(alerts[0], field) for field in _SAME], [get(a, "kibana.alert.rule.rule_id") for a in alerts]])
+        if group := self._open.get(key):
+            group.count += 1
+            group.last = time
+        else:
+            self._open[key] = Group(alerts, 1, time, time)
+
+    def _over(self, now: float | None) -> bool:
+        oldest = next(iter(self._open.values())).first
+        return len(self._open) >= MOST_OPEN or now is None or oldest is None or now - oldest > SECONDS
+
+
+def _access_of(alert: Document) -> object:
+    """What tells one access from the next: the document that the alert was made of."""
+    ancestors = get(alert, "kibana.alert.ancestors")
+    return ancestors[0].get("id"), ancestors[0].get("index")
+
+
+def time_of(alert: Document) -> float | None:
+    """The event's time in seconds since the epoch."""
+    try:
+        return datetime.fromisoformat(str(get(alert, "@timestamp"))).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,79 @@
+"""Alerts as lines of JSON: whole, in plain ECS, or as Tracee's findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import msgspec
+
+from sockwarden.document import Document, get
+
+_SEVERITY_NUMBER = {"low": 21, "medium": 47, "high": 73, "critical": 99}
+
+
+def whole(alert: Document) -> Document:
+    """The document with `kibana.alert.*`, less the Tracee form that only its own output needs."""
+    if get(alert, "sockwarden.alert.finding") is None:
+        return alert
+    ours = {**alert["sockwarden"], "alert": {**alert["sockwarden"]["alert"]}}
+    del ours["alert"]["finding"]
+    return {**alert, "sockwarden": ours}
+
+
+def ecs(alert: Document) -> Document:
+    """The alert in ECS's own fields: `event.kind: alert`, `rule.*`, `threat.*`; nothing of Kibana's."""
+    signal, rule = alert["kibana"]["alert"], alert["kibana"]["alert"]["rule"]
+    document = {key: value for key, value in whole(alert).items() if key != "kibana"}
+    document["event"] = {
+        **document["event"],
+        "kind": "alert",
+        "id": signal["uuid"],
+        "severity": _SEVERITY_NUMBER.get(signal["severity"], 0),
+        "risk_score": signal["risk_score"],
+        "reason": signal["reason"],
+    }
+    document["rule"] = {"id": rule["rule_id"], "name": rule["name"], "version": rule["version"]}
+    document["threat"] = _threat(rule["threat"])
+    return document
+
+
+def _threat(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """ECS threat.*: parallel arrays, where Elastic's rules have a list of tactics with their techniques."""
+    tactics = [entry["tactic"] for entry in entries]
+    techniques = [technique for entry in entries for technique in entry.get("technique", ())]
+    return {
+        "framework": "MITRE ATT&CK",
+        "tactic": {key: [tactic[key] for tactic in tactics] for key in ("id", "name")},
+        "technique": {key: [technique[key] for technique in techniques] for key in ("id", "name")},
+    }
+
+
+def tracee(alert: Document) -> Document | None:
+    """The finding in Tracee's form; None for a rule's alert, which has none."""
+    finding = get(alert, "sockwarden.alert.finding")
+    return finding if isinstance(finding, dict) else None
+
+
+FORMS: dict[str, Callable[[Document], Document | None]] = {"ndjson": whole, "ecs": ecs, "tracee": tracee}
+
+
+class LineSink:
+    """Writes one JSON object a line. left_out counts alerts that have no such form."""
+
+    def __init__(self, form: str, file: BinaryIO) -> None:
+        self._form = FORMS[form]
+        self._file = file
+        self.left_out = 0
+
+    def add(self, alert: Document) -> None:
+        """Writes one alert."""
+        shaped = self._form(alert)
+        if shaped is None:
+            self.left_out += 1
+        else:
+            self._file.write(msgspec.json.encode(shaped) + b"\n")
+
+    def close(self) -> None:
+        """Writes out what is buffered."""
+        self._file.flush()

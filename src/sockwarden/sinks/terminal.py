@@ -1,0 +1,180 @@
+"""Alerts on a terminal."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from sockwarden.document import Document, get
+from sockwarden.sinks.escape import escape, shorten
+from sockwarden.sinks.fold import Folder, Group, time_of
+
+_COLOURS = {"low": "cyan", "medium": "yellow", "high": "red", "critical": "bold white on red"}
+_ALIASES = {
+    "relative": "a relative path",
+    "dot-segments": "with dot segments",
+    "proc": "through /proc",
+    "symlink-or-mount": "a link or mount",
+    "unknown": "unknown how",
+}
+_MOST_TITLE = 160
+_WIDTH_OF_FILE = 100
+
+
+class TerminalSink:
+    """Prints a block for each group of alerts, a line with the date where it changes.
+
+    stored: whether the alerts can be asked for later, so that the block may say how.
+    """
+
+    def __init__(self, console: Console, *, stored: bool = False) -> None:
+        self._console = console
+        self._folder = Folder()
+        self._stored = stored
+        self._day = ""
+
+    def add(self, alert: Document) -> None:
+        """Takes an alert; prints groups that are over."""
+        for group in self._folder.add(alert):
+            self._print(group)
+
+    def close(self) -> None:
+        """Prints the rest."""
+        for group in self._folder.flush():
+            self._print(group)
+
+    def _print(self, group: Group) -> None:
+        moment = datetime.fromtimestamp(group.first, UTC) if group.first is not None else None
+        day = f"{moment:%Y-%m-%d} UTC" if moment else "at an unknown time"
+        if day != self._day:
+            self._day = day
+            self._line(Text(f"── {day} ──", style="dim"))
+        for line in block(
+            group, self._console.width if self._console.is_terminal else _WIDTH_OF_FILE, stored=self._stored
+        ):
+            self._line(line)
+        self._line(Text())
+
+    def _line(self, line: Text) -> None:
+        self._console.print(line, soft_wrap=True)
+
+
+def block(group: Group, width: int, *, stored: bool = False) -> list[Text]:
+    """The lines of one group."""
+    first = group.alerts[0]
+    lines = [_headline(first, group.first, width)]
+    lines += [_also(alert) for alert in group.alerts[1:]]
+    lines.append(Text("  ").append(_access(first)))
+    if title := get(first, "process.title") or get(first, "process.command_line"):
+        lines.append(Text("  " + shorten(escape(str(title)), max(min(_MOST_TITLE, width - 2), 40))))
+    lines.append(Text("  " + _actor(first)))
+    foot = Text("  " + _techniques(group.alerts), style="dim")
+    if group.count > 1:
+        foot.append(f"     \N{MULTIPLICATION SIGN}{group.count}{_span(group)}", style="bold")
+    identity = str(get(first, "kibana.alert.uuid"))[:6]
+    foot.append(f"     sockwarden alerts show {identity}" if stored else f"     id {identity}")
+    return [*lines, foot]
+
+
+def _headline(alert: Document, moment: float | None, width: int) -> Text:
+    severity = str(get(alert, "kibana.alert.severity"))
+    line = Text().append(f"▲ {severity} {get(alert, 'kibana.alert.risk_score')}", style=_COLOURS.get(severity, ""))
+    line.append(f"  {escape(str(get(alert, 'kibana.alert.rule.name')))}", style="bold")
+    time = f"{datetime.fromtimestamp(moment, UTC):%H:%M:%S}" if moment is not None else ""
+    line.append(" " * max(width - line.cell_len - len(time) - 1, 2) + time)
+    return line
+
+
+def _also(alert: Document) -> Text:
+    severity = str(get(alert, "kibana.alert.severity"))
+    line = Text("  also ", style="dim").append(f"{severity} {get(alert, 'kibana.alert.risk_score')}")
+    return line.append(f"  {escape(str(get(alert, 'kibana.alert.rule.name')))}")
+
+
+def _access(alert: Document) -> Text:
+    """Who reached what, and by what name."""
+    program = get(alert, "process.executable") or get(alert, "process.name") or "unknown program"
+    line = Text(escape(str(program)), style="bold").append(f" {_or_unknown(alert, 'process.pid')} → ")
+    opened = get(alert, "event.action") == "opened-file"
+    line.append("open " if opened else "")
+    canonical, given = get(alert, "sockwarden.socket.canonical"), get(alert, "sockwarden.socket.address_as_given")
+    runtime = get(alert, "sockwarden.socket.runtime")
+    line.append(f"{escape(str(runtime))} " if runtime else "")
+    line.append(escape(str(canonical or given or "unknown address")), style="bold")
+    if given and canonical and given != canonical:
+        alias = _ALIASES.get(str(get(alert, "sockwarden.socket.alias")), "")
+        line.append(f", given as {escape(str(given))}" + (f" ({alias})" if alias else ""))
+    if get(alert, "sockwarden.socket.ambiguous"):
+        line.append(", or another: ambiguous", style="yellow")
+    hook = str(get(alert, "sockwarden.sensor.hook") or "")
+    line.append(f", by {escape(hook)}" if hook in ("socketcall", "io_uring") or hook.startswith("x32") else "")
+    return line.append(_outcome(alert), style="dim")
+
+
+def _outcome(alert: Document) -> str:
+    outcome = get(alert, "event.outcome")
+    if outcome != "failure":
+        return "" if outcome == "success" else "  outcome unknown"
+    try:
+        return f"  failed: {os.strerror(-int(str(get(alert, 'auditd.data.exit'))))}"
+    except (ValueError, OverflowError):
+        return "  failed"
+
+
+def _actor(alert: Document) -> str:
+    """The user, the login behind it, the parent, the container."""
+    name, number = get(alert, "user.name"), get(alert, "user.id")
+    user = escape(str(name)) if name else "root" if number == "0" else f"uid {_or_unknown(alert, 'user.id')}"
+    session, login = get(alert, "auditd.session"), get(alert, "user.audit.name") or get(alert, "user.audit.id")
+    parts = [user]
+    if session:
+        parts.append(f"session {escape(str(session))}" + (f" of {escape(str(login))}" if login else ""))
+    if container := get(alert, "container.name") or get(alert, "container.id"):
+        image = get(alert, "container.image.name")
+        parts.append(f"container {escape(str(container))[:40]}" + (f" ({escape(str(image))})" if image else ""))
+    if host := get(alert, "host.name"):
+        parts.append(f"host {escape(str(host))}")
+    parent = get(alert, "process.parent.pid")
+    return ", ".join(parts) + (f"  ←  {parent}" if parent is not None else "")
+
+
+def _techniques(alerts: list[Document]) -> str:
+    """ATT&CK techniques, each once."""
+    found: dict[str, str] = {}
+    for alert in alerts:
+        threat: Any = get(alert, "kibana.alert.rule.threat")
+        for entry in threat or ():
+            for technique in entry.get("technique", ()):
+                found.setdefault(technique["id"], technique["name"])
+    return " · ".join(f"{escape(name)} {escape(number)}" for number, name in found.items())
+
+
+def _span(group: Group) -> str:
+    if group.first is None or group.last is None:
+        return ""
+    seconds = group.last - group.first
+    return f" in {seconds:.0f} s" if seconds >= 1 else " within 1 s"
+
+
+def _or_unknown(alert: Document, field: str) -> str:
+    value = get(alert, field)
+    return "?" if value is None else escape(str(value))
+
+
+def one_line(alert: Document) -> tuple[str, ...]:
+    """An alert for a table: id, time, severity, rule, program, socket."""
+    moment = time_of(alert)
+    return (
+        str(get(alert, "kibana.alert.uuid"))[:8],
+        f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}" if moment is not None else "?",
+        f"{get(alert, 'kibana.alert.severity')} {get(alert, 'kibana.alert.risk_score')}",
+        escape(str(get(alert, "kibana.alert.rule.name"))),
+        escape(str(get(alert, "process.executable") or get(alert, "process.name") or "?")),
+        escape(
+            str(get(alert, "sockwarden.socket.canonical") or get(alert, "sockwarden.socket.address_as_given") or "?")
+        ),
+    )

@@ -1,0 +1,68 @@
+"""Names of one socket: the normal form of a path, and by which kind of alias it was given.
+
+The normal form is lexical: no file system is asked, since a log is read elsewhere and later. What only the file system
+knows (symlinks, mounts, hard links) the inode tells; see lessons.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+AliasKind = Literal["relative", "dot-segments", "proc", "symlink-or-mount", "unknown"]
+
+_PROC_ROOT = re.compile(r"/proc/(?:self|thread-self|[0-9]+)(?:/task/[0-9]+)?/root(?=/|\Z)")
+_PROC_CWD = re.compile(r"/proc/(?:self|thread-self)/cwd(?=/|\Z)")
+_MOST_HOPS = 16
+
+
+def normalise(path: str, directory: str | None) -> str | None:
+    """The normal form: absolute, without dot segments and doubled slashes, /var/run written /run, /proc/PID/root and
+    /proc/self/cwd followed. None for no path, and for a relative one whose directory is not known.
+    """
+    if not path:
+        return None
+    if not path.startswith("/"):
+        if not directory or not directory.startswith("/"):
+            return None
+        path = f"{directory}/{path}"
+    path = _collapse(path)
+    for _ in range(_MOST_HOPS):
+        if match := _PROC_ROOT.match(path):
+            path = path[match.end() :] or "/"
+        elif directory and directory.startswith("/") and (match := _PROC_CWD.match(path)):
+            path = _collapse(directory + path[match.end() :])
+        else:
+            break
+    if path.startswith("/var/run/"):
+        path = path[4:]
+    return path
+
+
+def _collapse(path: str) -> str:
+    """Takes `.`, `..` and doubled slashes out, as the kernel's path walk would where no symlink is on the way."""
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in ("", "."):
+            kept.append(segment)
+    return "/" + "/".join(kept)
+
+
+def spelled_plainly(given: str, canonical: str) -> bool:
+    """Whether the caller used the socket's own name; /var/run is /run on every host, so that spelling is no alias."""
+    return given in (canonical, f"/var{canonical}" if canonical.startswith("/run/") else canonical)
+
+
+def kind_of(given: str | None, directory: str | None, canonical: str) -> AliasKind | None:
+    """The kind of alias by which `given` reached `canonical`; None where it is the socket's own name."""
+    if not given:
+        return "unknown"
+    if spelled_plainly(given, canonical):
+        return None
+    if not given.startswith("/"):
+        return "relative"
+    if _collapse(given).startswith("/proc/"):
+        return "proc"
+    return "dot-segments" if normalise(given, directory) == canonical else "symlink-or-mount"

@@ -1,0 +1,177 @@
+"""Lessons: which inode is which runtime socket, learnt from recorded events before any of them is judged.
+
+A PATH record with a socket's mode beside a name that the catalogue knows teaches that inode, on that device, on that
+host. Inodes are reused at once, so a lesson has a time:
+
+- it ends at a boot, when a recorded unlink takes the name away, and when a bind makes the inode anew;
+- it ends when the catalogue knows the new name on that inode as another socket, unless the old name comes again
+  (then both are aliases of one socket) or a bind taught it: a daemon's bind outranks a connect;
+- before the first lesson of such a stretch the same inode is taken for the same socket: an alias may come first.
+
+A lesson only adds a match. Where several hold at once the access is ambiguous, and that is said.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sockwarden.document import Document, get
+from sockwarden.sockets.aliases import normalise
+from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket
+
+Position = tuple[str, int]
+"""A moment in a log: @timestamp and event.sequence."""
+_START: Position = ("", -1)
+
+_RESTART = 100_000
+"""How far a serial must fall back to mean a boot that left no record; records are never that far out of order."""
+_ROLLOVER = (1 << 32) - _RESTART
+
+
+@dataclass(slots=True)
+class _Seen:
+    """When a name was first and last seen on an inode, and whether a bind put it there."""
+
+    first: Position
+    last: Position
+    bound: bool = False
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """The time between two ends of an inode's identity."""
+
+    start: Position
+    names: dict[RuntimeSocket, _Seen] = field(default_factory=dict)
+
+    def see(self, socket: RuntimeSocket, at: Position, *, bound: bool) -> None:
+        seen = self.names.setdefault(socket, _Seen(at, at))
+        seen.first, seen.last, seen.bound = min(seen.first, at), max(seen.last, at), seen.bound or bound
+
+    def at(self, moment: Position) -> set[RuntimeSocket]:
+        """The sockets that the inode may be at a moment."""
+        bound = {socket for socket, seen in self.names.items() if seen.bound}
+        current = {socket for socket, seen in self.names.items() if seen.first <= moment <= seen.last}
+        if not current and (before := [(s.last, name) for name, s in self.names.items() if s.last < moment]):
+            current = {max(before)[1]}
+        if not current and self.names:
+            current = {min((seen.first, socket) for socket, seen in self.names.items())[1]}
+        return bound | current
+
+
+_Inode = tuple[str, str, str]
+
+
+class Lessons:
+    """What one stream of events teaches. `observe` the whole stream in order, then ask."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._stretches: dict[_Inode, list[_Stretch]] = {}
+        self._boots: dict[str, list[Position]] = {}
+        self._last: dict[str, Position] = {}
+
+    def observe(self, document: Document) -> None:
+        """Learns from one document."""
+        host, at = host_of(document), moment_of(document)
+        action = get(document, "event.action")
+        self._mark_boot(host, at, recorded=action == "booted-system")
+        paths = list(socket_paths(document))
+        kept = {path["inode"] for path in paths if path.get("nametype") == "CREATE"}
+        for path in paths:
+            inode = (host, path.get("dev", ""), path["inode"])
+            name = normalise(path.get("name", ""), get(document, "process.working_directory"))
+            socket = self._catalogue.path(name) if name else None
+            if path.get("nametype") == "DELETE":
+                # A rename deletes one name and creates the next on the same inode: that is still the same socket.
+                if socket and action in ("deleted", "renamed") and path["inode"] not in kept:
+                    self._begin(inode, at)
+                continue
+            bound = action == "bound-socket" and path.get("nametype") == "CREATE"
+            if bound:
+                self._begin(inode, at)
+            if socket:
+                self._stretch(inode, at).see(socket, at, bound=bound)
+
+    def taught(self, pieces: Collection[str]) -> frozenset[int]:
+        """The inode numbers that any lesson names as a socket whose address has one of these pieces."""
+        return frozenset(
+            int(inode)
+            for (_, _, inode), stretches in self._stretches.items()
+            for stretch in stretches
+            for socket in stretch.names
+            if inode.isdigit() and any(piece in socket.address for piece in pieces)
+        )
+
+    def sockets_of(self, document: Document) -> set[RuntimeSocket]:
+        """The runtime sockets that the inodes of this document's PATH records are, by what was learnt."""
+        host, at = host_of(document), moment_of(document)
+        found: set[RuntimeSocket] = set()
+        for path in socket_paths(document):
+            stretches = self._stretches.get((host, path.get("dev", ""), path["inode"]))
+            if stretches and path.get("nametype") != "DELETE":
+                found |= self._find(stretches, host, at).at(at)
+        return found
+
+    def _mark_boot(self, host: str, at: Position, *, recorded: bool) -> None:
+        """A boot ends every lesson of its host. Serials start again then, also where no record says so."""
+        last = self._last.get(host, _START)
+        restarted = at[0] >= last[0] and at[1] + _RESTART < last[1] < _ROLLOVER
+        if recorded or restarted:
+            # The kernel's first record may carry a clock that was not set yet.
+            boots = self._boots.setdefault(host, [])
+            boots.append(max(at, last, *boots[-1:]))
+        if recorded or restarted or at > last:
+            self._last[host] = at
+
+    def _stretch(self, inode: _Inode, at: Position) -> _Stretch:
+        """The stretch that a lesson at this moment belongs to, begun anew where a boot lies in between."""
+        boot = self._boot_before(inode[0], at)
+        if self._stretches.setdefault(inode, [_Stretch(_START)])[-1].start < boot:
+            self._begin(inode, boot)
+        return self._find(self._stretches[inode], inode[0], at)
+
+    def _begin(self, inode: _Inode, at: Position) -> None:
+        """Ends what the inode was. A stretch that taught nothing is not kept: memory follows lessons, not events."""
+        stretches = self._stretches.setdefault(inode, [_Stretch(_START)])
+        at = max(at, stretches[-1].start)
+        if stretches[-1].names:
+            stretches.append(_Stretch(at))
+        else:
+            stretches[-1] = _Stretch(at)
+
+    def _find(self, stretches: list[_Stretch], host: str, at: Position) -> _Stretch:
+        starts = [stretch.start for stretch in stretches]
+        stretch = stretches[max(bisect_right(starts, at) - 1, 0)]
+        # A boot after the stretch began, with no lesson since: nothing is known of the inode now.
+        return _Stretch(at) if stretch.start < self._boot_before(host, at) else stretch
+
+    def _boot_before(self, host: str, at: Position) -> Position:
+        boots = self._boots.get(host, [])
+        index = bisect_right(boots, at)
+        return boots[index - 1] if index else _START
+
+
+def host_of(document: Document) -> str:
+    """The host whose inodes a document speaks of; empty where the log names none."""
+    return str(get(document, "host.id") or get(document, "host.name") or "")
+
+
+def moment_of(document: Document) -> Position:
+    """When the event was, for comparing with others of its host."""
+    sequence = get(document, "event.sequence") or get(document, "auditd.sequence") or 0
+    try:
+        return str(document.get("@timestamp", "")), int(sequence)
+    except (TypeError, ValueError):
+        return str(document.get("@timestamp", "")), 0
+
+
+def socket_paths(document: Document) -> Iterator[dict[str, str]]:
+    """PATH records of socket files, with an inode each."""
+    paths: Any = get(document, "auditd.paths")
+    for path in paths if isinstance(paths, list) else ():
+        if isinstance(path, dict) and str(path.get("mode", "")).startswith("014") and path.get("inode"):
+            yield {key: str(value) for key, value in path.items()}

@@ -1,0 +1,105 @@
+"""Which runtime socket an access reached: fills `destination.*` and `sockwarden.socket.*`, and nobody else does.
+
+The address as given is evidence, never identity. A name reaches what the catalogue has at its normal form, an inode
+what the log taught of it; where the two differ both stand, and the access is ambiguous.
+"""
+
+from __future__ import annotations
+
+from sockwarden.document import Document, get, put
+from sockwarden.sockets import aliases
+from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket
+from sockwarden.sockets.lessons import Lessons, socket_paths
+
+_ACCESS = ("connected-to", "opened-file")
+
+
+class Resolver:
+    """Resolves the accesses of one stream.
+
+    literal: only the address as given, and `connected-to` only for a call named connect on its architecture: what
+    the published detections' own pipeline would have produced, for comparison.
+    """
+
+    def __init__(self, catalogue: Catalogue, lessons: Lessons, *, literal: bool = False) -> None:
+        self._catalogue = catalogue
+        self._lessons = lessons
+        self._literal = literal
+
+    def resolve(self, document: Document) -> None:
+        """Fills one document in place; one that is no access is left as it is."""
+        if get(document, "event.action") not in _ACCESS:
+            return
+        given = get(document, "sockwarden.socket.address_as_given")
+        if given and not get(document, "sockwarden.socket.type"):
+            put(document, "sockwarden.socket.type", _type_of(given, document))
+        if self._literal:
+            _as_upstream(document)
+            named = self._named(document, given) if given else None
+            plain = named and aliases.spelled_plainly(str(given), named.address)
+            _fill(document, [named] if named and plain else [], given)
+            return
+        named = self._named(document, given) if given else None
+        reached = self._lessons.sockets_of(document)
+        sockets = ([named] if named else []) + sorted(reached - {named})
+        _fill(document, sockets, given)
+        if sockets:
+            self._describe(document, sockets, given)
+        elif given and get(document, "sockwarden.socket.type") == "path" and self._undecided(document, given):
+            put(document, "sockwarden.socket.alias", "unknown")
+
+    def _named(self, document: Document, given: str) -> RuntimeSocket | None:
+        """The runtime socket of that name, by the name alone."""
+        kind = get(document, "sockwarden.socket.type")
+        if kind == "abstract":
+            return self._catalogue.abstract(given[1:])
+        if kind == "inet":
+            port = get(document, "destination.port")
+            return self._catalogue.port(given, port) if isinstance(port, int) else None
+        path = aliases.normalise(given, get(document, "process.working_directory"))
+        return self._catalogue.path(path) if path else None
+
+    def _undecided(self, document: Document, given: str) -> bool:
+        """A name that ends like a runtime socket's, while the log carries neither directory nor inode to tell."""
+        known = given.rpartition("/")[2] in self._catalogue.wanted.addresses
+        return known and not any(socket_paths(document)) and aliases.normalise(given, _directory(document)) is None
+
+    def _describe(self, document: Document, sockets: list[RuntimeSocket], given: str | None) -> None:
+        if get(document, "sockwarden.socket.type") in ("path", "undecodable", "unnamed"):
+            kind = aliases.kind_of(given, _directory(document), sockets[0].address)
+            put(document, "sockwarden.socket.alias", kind)
+        put(document, "sockwarden.socket.ambiguous", len(sockets) > 1 or None)
+        for path in socket_paths(document):
+            put(document, "sockwarden.socket.inode", int(path["inode"]) if path["inode"].isdigit() else None)
+            put(document, "sockwarden.socket.device", path.get("dev"))
+
+
+def _directory(document: Document) -> str | None:
+    directory = get(document, "process.working_directory")
+    return directory if isinstance(directory, str) else None
+
+
+def _fill(document: Document, sockets: list[RuntimeSocket], given: str | None) -> None:
+    """destination.*: canonical addresses first, then the address as given where that is another."""
+    addresses = list(dict.fromkeys([*(socket.address for socket in sockets), *([given] if given else [])]))
+    for field in ("destination.address", "destination.path") if addresses else ():
+        put(document, field, addresses if len(addresses) > 1 else addresses[0])
+    if sockets:
+        put(document, "sockwarden.socket.canonical", sockets[0].address)
+        put(document, "sockwarden.socket.runtime", sockets[0].runtime)
+        put(document, "sockwarden.socket.name", sockets[0].name)
+
+
+def _as_upstream(document: Document) -> None:
+    """An event.action that a pipeline which goes by the call's name would have given."""
+    call = get(document, "auditd.data.syscall")
+    by_record = get(document, "sockwarden.sensor.name") == "audit"
+    if by_record and call != "connect" and get(document, "event.action") == "connected-to":
+        put(document, "event.action", call or "io_uring")
+
+
+def _type_of(given: str, document: Document) -> str:
+    """What kind of address a source that does not say means by its text."""
+    if isinstance(get(document, "destination.port"), int):
+        return "inet"
+    return "abstract" if given.startswith("@") else "path"
