@@ -57,7 +57,9 @@ def main() -> int:
         return 0
     with ThreadPoolExecutor(arguments.jobs) as pool:
         sessions = list(pool.map(lambda name: fuzz(name, arguments.cpu_minutes), arguments.targets))
-    Console().print(_table(sessions))
+    console = Console()
+    console.width = max(console.width, 110)
+    console.print(_table(sessions))
     return int(any(session.result != "clean" for session in sessions))
 
 

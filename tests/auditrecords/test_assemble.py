@@ -77,7 +77,7 @@ def test_event_without_an_end_is_closed_two_seconds_after_it_began() -> None:
 
 @pytest.mark.parametrize("behind", [EXPIRY, 60_000, 10**10])
 def test_call_that_blocked_for_long_stays_one_event(behind: int) -> None:
-    """Its time is when the call began; a file system of the caller's own can hold a connect up for as long as it likes."""
+    """Its time is when the call began, and a file system of the caller's own can hold a connect up."""
     assembler = Assembler()
     events = assemble(assembler, [*connect(9, NOW), *connect(1, NOW - behind), *connect(10, NOW + 1)])
     assert [event.serial for event in events] == [9, 1, 10]

@@ -84,9 +84,7 @@ def test_alias_kinds(scenario: str, alias: str | None) -> None:
         if row["scenario"] == scenario and row["kind"] != "open" and row["executable"] != "/usr/bin/docker"
     ]
     (alert,) = [
-        alert
-        for alert in hunt(DATA / "inode-rules.audit.log")
-        if get(alert, "event.sequence") == int(row["serial"])
+        alert for alert in hunt(DATA / "inode-rules.audit.log") if get(alert, "event.sequence") == int(row["serial"])
     ]
     assert get(alert, "sockwarden.socket.alias") == alias
 

@@ -41,7 +41,7 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
 REASONS = {
     "torn": "no record header at the start of the line",
     "no serial": "a journal line without the event's serial (export it with journalctl -o json)",
-    "oversize": "a line longer than 1 MiB",
+    "oversize": "too long a line",
 }
 
 # A bare value may be followed by a parenthesised word: AppArmor prints `subj=docker-default (enforce)`.

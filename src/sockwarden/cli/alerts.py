@@ -18,6 +18,9 @@ from sockwarden.store import Store
 _state = click.option("--state", metavar="DIR", help="The state folder; else SOCKWARDEN_STATE or the system's place.")
 _json = click.option("--json", "as_json", is_flag=True, help="Whole alerts as JSON, one a line.")
 
+_WIDE = 130
+"""Columns from which a list has room for the rule's name."""
+
 
 @click.group()
 def alerts() -> None:
@@ -33,16 +36,23 @@ def alerts() -> None:
 def list_(severity: str | None, rule: str | None, limit: int, state: str | None, as_json: bool) -> None:
     """Alerts, the newest first."""
     severities = SEVERITIES[SEVERITIES.index(severity) :] if severity else SEVERITIES
+    out = console()
     with Store(state_folder(state), create=False) as store:
         count = store.count(severities=severities, rule=rule)
-        table = Table("id", "time (UTC)", "severity", "rule", "program", "socket", box=None, header_style="dim")
+        table = Table("id", "time (UTC)", "severity", "access", "rule", box=None, header_style="dim")
+        for column in table.columns[:3]:
+            column.no_wrap = True
+        table.columns[3].overflow = "fold"
+        table.columns[4].no_wrap = True
+        if out.width < _WIDE:
+            table.columns.pop()
         for alert in store.newest(limit, severities=severities, rule=rule):
             if as_json:
                 write_line(msgspec.json.encode(alert))
             else:
-                table.add_row(*map(Text, one_line(alert)))
+                table.add_row(*map(Text, one_line(alert)[: len(table.columns)]))
     if not as_json:
-        console().print(table if table.row_count else "no alerts")
+        out.print(table if table.row_count else "no alerts")
     if count > limit:
         print_notes([f"{count - limit:,} more; --limit {count} shows all."])
 

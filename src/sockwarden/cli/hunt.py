@@ -77,7 +77,8 @@ def hunt(
         print_error(str(failure))
     if run.tally.quarantine:
         run.tally.quarantine.close()
-    print_notes(map(escape, notes(run, counts, time.monotonic() - began)))
+    if run.formats:
+        print_notes(map(escape, notes(run, counts, time.monotonic() - began)))
     if isinstance(sink, LineSink) and sink.left_out:
         print_notes(
             [f"{sink.left_out} alerts of rules have no Tracee form and were left out; --output ndjson has them."]

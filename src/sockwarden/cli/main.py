@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -18,7 +19,21 @@ from sockwarden.cli.rules import rules
 from sockwarden.errors import SockwardenError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Ends quietly when the reader of a pipe has seen enough (`| head`), which click alone would call a failure."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Python would complain again when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return result
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="sockwarden")
 def cli() -> None:
     """Sees every access to a container runtime's control socket, and says who it was."""
@@ -40,7 +55,6 @@ def main() -> None:
 def _run() -> int:
     try:
         result = cli.main(prog_name="sockwarden", standalone_mode=False)
-        sys.stdout.flush()
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
@@ -52,8 +66,4 @@ def _run() -> int:
     except SockwardenError as error:
         print_error(str(error))
         return error.exit_code
-    except BrokenPipeError:
-        # The reader has seen enough (`| head`). Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return result if isinstance(result, int) else 0

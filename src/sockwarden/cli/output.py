@@ -10,10 +10,16 @@ from rich.text import Text
 
 from sockwarden.sinks import escape
 
+_WIDTH_OF_FILE = 160
+"""Columns of a table that goes into a file or a pipe."""
+
 
 def console(*, stderr: bool = False) -> Console:
     """A console that prints text as it is: no markup, no highlighting, colours on a terminal only."""
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    out = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not out.is_terminal:
+        out.width = _WIDTH_OF_FILE
+    return out
 
 
 def print_error(message: str) -> None:

@@ -5,16 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from sockwarden.pipeline import Hunt
+from sockwarden.readers import Tally
 
 
 def notes(run: Hunt, counts: Mapping[str, int], seconds: float) -> Iterator[str]:
     """Lines for standard error."""
-    tally = run.tally
-    yield f"{_many(sum(counts.values()), 'alert')} in {_sources(run)}, {_size(tally.read)}, {seconds:.1f} s."
+    yield f"{_many(sum(counts.values()), 'alert')} in {_sources(run)}, {_size(run.tally.read)}, {seconds:.1f} s."
     for name, count in counts.items():
         yield f"  {count:>6}  {name}"
     if run.wanted.everything:
         yield "A rule names no runtime socket's address, so every event was parsed: slower."
+    yield from _not_told(run)
+    yield from _lost(run.tally)
+    if run.ignored:
+        names = ", ".join(error.where for error in run.ignored[:3]) + (", …" if len(run.ignored) > 3 else "")
+        yield f"Passed over: {_many(len(run.ignored), 'file')} of the folder, no log known here ({names})."
+
+
+def _not_told(run: Hunt) -> Iterator[str]:
+    """What the input cannot tell, or told twice."""
+    if run.trusted:
+        accesses = _many(run.trusted, "access", "accesses")
+        yield f"Trusted: {accesses} by programs at the path of a runtime's component; a log cannot prove they are it."
+    if run.undecided:
+        accesses = _many(run.undecided, "access", "accesses")
+        yield f"Undecided: {accesses} by a runtime socket's name, relative to a directory that the log does not tell."
+    if run.engine.repeated:
+        yield f"Repeated: {_many(run.engine.repeated, 'alert')} of events that came twice, shown once."
+    for message, count in run.engine.errors.items():
+        yield f"Not judged: {_many(count, 'event')}. {message}."
+
+
+def _lost(tally: Tally) -> Iterator[str]:
+    """What could not be read."""
     for reason, count in tally.rejected.items():
         yield f"Not parsed: {_many(count, 'line')}, {reason}."
     if tally.quarantine and tally.rejected:
@@ -25,18 +48,6 @@ def notes(run: Hunt, counts: Mapping[str, int], seconds: float) -> Iterator[str]
         yield f"Cut: {_many(tally.incomplete, 'event')} with records missing, judged by those that are there."
     if tally.late:
         yield f"Late: {_many(tally.late, 'record')} came after their event was judged."
-    if run.undecided:
-        yield (
-            f"Undecided: {_many(run.undecided, 'access', 'accesses')} by a name like a runtime socket's, relative to a "
-            "directory that the log does not tell."
-        )
-    if run.engine.repeated:
-        yield f"Repeated: {_many(run.engine.repeated, 'alert')} of events that came twice, shown once."
-    for message, count in run.engine.errors.items():
-        yield f"Not judged: {_many(count, 'event')}. {message}."
-    if run.ignored and run.formats:
-        names = ", ".join(error.where for error in run.ignored[:3]) + (", …" if len(run.ignored) > 3 else "")
-        yield f"Passed over: {_many(len(run.ignored), 'file')} of the folder, no log known here ({names})."
 
 
 def _sources(run: Hunt) -> str:

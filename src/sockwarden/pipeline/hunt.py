@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from sockwarden.detect import Detection, Engine
-from sockwarden.document import Document
+from sockwarden.document import Document, get
 from sockwarden.enrich import name_component
 from sockwarden.errors import InputError
 from sockwarden.literals import Wanted
@@ -40,7 +40,9 @@ def _utc(time: str) -> str:
     if len(time) == len("2026-01-01T00:00:00.000Z") and time.endswith("Z"):
         return time
     try:
-        return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+        moment = datetime.fromisoformat(time)
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
     except (ValueError, OverflowError):
         return ""
 
@@ -52,6 +54,7 @@ class Hunt:
     ignored   files of a folder that are no log
     formats   streams read, by format
     undecided accesses whose name ends like a runtime socket's while the log cannot tell where it lies
+    trusted   accesses to runtime sockets by programs at a runtime component's path, which proves nothing
     """
 
     def __init__(self, detections: Sequence[Detection], *, literal: bool = False, window: Window | None = None) -> None:
@@ -65,6 +68,7 @@ class Hunt:
         self.ignored: list[InputError] = []
         self.formats: dict[str, int] = {}
         self.undecided = 0
+        self.trusted = 0
 
     def alerts(self, streams: Sequence[Stream], progress: Progress = lambda *_: None) -> Iterator[Document]:
         """The alerts of all streams, in the order of their events within each."""
@@ -96,9 +100,11 @@ class Hunt:
             if self._window.holds(document):
                 resolver.resolve(document)
                 name_component(document)
-                self._note_undecided(document)
+                self._note(document)
                 yield from self.engine.judge(document)
 
-    def _note_undecided(self, document: Document) -> None:
-        socket = document.get("sockwarden", {}).get("socket", {})
-        self.undecided += socket.get("alias") == "unknown" and "runtime" not in socket
+    def _note(self, document: Document) -> None:
+        reached = get(document, "sockwarden.socket.runtime") is not None
+        self.undecided += not reached and get(document, "sockwarden.socket.alias") == "unknown"
+        verified = get(document, "sockwarden.actor.verified")
+        self.trusted += reached and not verified and get(document, "sockwarden.actor.component") is not None

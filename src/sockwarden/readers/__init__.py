@@ -54,6 +54,8 @@ FORMATS = (
 def format_of(stream: Stream) -> Format:
     """The format of a stream, told by content. Raises InputError saying what the input is instead."""
     head = stream.head()
+    if head.startswith(b"{") and b"\n" not in head:
+        head = stream.head(ndjson.MOST_LINE_BYTES)
     if auditlog.is_interpreted(head):
         raise InputError(
             "this is what `ausearch -i` prints: interpreted, with the raw values lost",

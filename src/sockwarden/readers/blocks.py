@@ -8,11 +8,13 @@ from sockwarden.auditrecords import REASONS
 from sockwarden.readers.tally import Tally
 
 MOST_LINE_BYTES = 1 << 20
-"""A longer line is skipped and counted."""
+"""An audit record is never longer; a longer line is skipped and counted."""
 
 
-def blocks(chunks: Iterator[bytes], tally: Tally) -> Iterator[bytes]:
-    """Blocks that end where a line ends; the last line need not have its newline."""
+def blocks(chunks: Iterator[bytes], tally: Tally, *, most: int = MOST_LINE_BYTES) -> Iterator[bytes]:
+    """Blocks that end where a line ends; the last line need not have its newline. A line of more than `most` bytes that
+    does not end within one chunk is skipped and counted.
+    """
     carry = b""
     skipping = False
     for chunk in chunks:
@@ -28,7 +30,7 @@ def blocks(chunks: Iterator[bytes], tally: Tally) -> Iterator[bytes]:
             carry = tail
         else:
             carry += chunk
-        if len(carry) > MOST_LINE_BYTES:
+        if len(carry) > most:
             tally.reject(REASONS["oversize"], carry)
             carry, skipping = b"", True
     if carry:

@@ -19,7 +19,7 @@ from sockwarden.readers.tally import Tally
 
 _HEADER = re.compile(rb"\n(?:node=[^ \n]{1,255} )?type=[^ \n]{1,40} msg=audit\(([^)\n]{1,40})\)")
 _INODE = re.compile(rb" inode=(\d{1,20}) ")
-_ABSOLUTE = re.compile(rb' name="?(?:/|2F)')
+_ABSOLUTE = re.compile(rb' name="?(?:/|2F)(?!/*proc/|(?:2F)*70726F632F)')
 
 _ADDRESS = b" saddr="
 _SOCKET_MODE = b" mode=014"
@@ -118,7 +118,7 @@ def accesses(wanted: Wanted) -> Search:
 
 def lessons(wanted: Wanted) -> Search:
     """What teaches of inodes. A PATH record with an absolute name that is wanted teaches by itself; one with a relative
-    name needs its directory, and one that makes or deletes a name needs to know the call.
+    name or one below /proc needs its directory, and one that makes or deletes a name needs to know the call.
     """
     plain, in_hex = _pieces(wanted)
 

@@ -11,7 +11,12 @@ from typing import Any
 import msgspec
 
 from sockwarden.document import METADATA, Document, get, put
+from sockwarden.errors import InputError
 
+MOST_PARTS = 100
+"""How many parts a field's name may have, from the top of its document."""
+
+_OBJECTS = ("event", "destination", "sockwarden")
 _ADDRESSES = ("sockwarden.socket.address_as_given", "destination.path", "destination.address")
 
 
@@ -21,7 +26,7 @@ def recognise(entry: Mapping[str, Any]) -> bool:
 
 
 def to_documents(entry: Mapping[str, Any]) -> Iterator[Document]:
-    """The documents of one JSON object; a search response holds many."""
+    """The documents of one JSON object; a search response holds many. Raises InputError for one that no index takes."""
     hits = get(entry, "hits.hits")
     for hit in hits if isinstance(hits, list) else [entry]:
         if isinstance(hit, Mapping):
@@ -38,6 +43,9 @@ def _document(hit: Mapping[str, Any]) -> Document:
         )
         metadata = {"_index": "sockwarden", "_id": hashlib.sha256(content).hexdigest(), "_version": 1}
     document.update(metadata)
+    for name in _OBJECTS:
+        if name in document:
+            document[name] = _one_object(name, document[name])
     given = _address(document)
     if given is not None:
         put(document, "sockwarden.socket.address_as_given", given)
@@ -58,11 +66,32 @@ def _address(document: Document) -> str | None:
     return None
 
 
-def nested(source: Mapping[str, Any]) -> Document:
+def _one_object(name: str, value: Any) -> Document:
+    """What the later rooms take for an object, as one. An array of objects means to an index the object that has the
+    values of all of them.
+    """
+    joined: Document = {}
+    for each in value if isinstance(value, list) else [value]:
+        if not isinstance(each, dict | None):
+            raise InputError("an ECS document with a plain value for an object", why=f"`{name}` must be an object")
+        for key, inner in (each or {}).items():
+            joined[key] = [*_listed(joined[key]), *_listed(inner)] if key in joined else inner
+    return joined
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def nested(source: Mapping[str, Any], level: int = 0) -> Document:
     """The same document with dotted keys (`"event.action": …`) unfolded into objects."""
     document: Document = {}
     for key, value in source.items():
-        _merge(document, key.split("."), nested(value) if isinstance(value, Mapping) else value)
+        parts = key.split(".")
+        below = level + len(parts)
+        if below > MOST_PARTS:
+            raise InputError(f"an ECS document with a field of more than {MOST_PARTS} parts")
+        _merge(document, parts, nested(value, below) if isinstance(value, Mapping) else value)
     return document
 
 

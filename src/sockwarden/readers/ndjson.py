@@ -20,6 +20,11 @@ from sockwarden.readers.tally import Tally
 _decoder = msgspec.json.Decoder()
 _UNDECODABLE = (ValueError, RecursionError, msgspec.DecodeError)
 
+MOST_LINE_BYTES = 64 << 20
+"""A search response may be one long line."""
+MOST_LEVELS = 100
+"""How deep objects and arrays may nest: five times what Elasticsearch's mappings allow, a tenth of Python's stack."""
+
 Object = Mapping[str, Any]
 
 
@@ -42,7 +47,7 @@ codecs.register_error("sockwarden.spell-out", _spell_out)
 def decode(line: bytes) -> dict[str, Any]:
     """The JSON object on one line. Text and numbers that are not valid are kept as text, spelled out.
 
-    Raises InputError for what is not one JSON object.
+    Raises InputError for what is not one JSON object, and for one that nests deeper than MOST_LEVELS.
     """
     try:
         try:
@@ -55,7 +60,20 @@ def decode(line: bytes) -> dict[str, Any]:
         raise InputError("a line that is no JSON", why=str(error)) from None
     if not isinstance(entry, dict):
         raise InputError("a line of JSON that is no object")
+    if line.count(b"{") + line.count(b"[") > MOST_LEVELS and _levels(entry) > MOST_LEVELS:
+        raise InputError(f"a line of JSON that nests deeper than {MOST_LEVELS} levels")
     return entry
+
+
+def _levels(entry: Object) -> int:
+    """How many objects and arrays enclose the innermost value."""
+    level = 0
+    values: list[Any] = [entry]
+    while values:
+        level += 1
+        inner = [child for value in values for child in (value.values() if isinstance(value, dict) else value)]
+        values = [child for child in inner if isinstance(child, dict | list)]
+    return level
 
 
 def first_object(head: bytes) -> Object | None:
@@ -73,7 +91,7 @@ def documents(
 ) -> Iterator[Document]:
     """The documents of every line that may hold what is wanted."""
     holds = _test(wanted)
-    for block in blocks(stream.chunks(), tally):
+    for block in blocks(stream.chunks(), tally, most=MOST_LINE_BYTES):
         lines = block.split(b"\n")
         lines.pop()
         tally.lines += len(lines)

@@ -6,7 +6,6 @@ read up to the size it had, and a pipe is spooled to disk.
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 import stat
@@ -39,15 +38,13 @@ class Part:
         self._file.seek(0)
         try:
             if self._gzip:
-                with gzip.GzipFile(fileobj=self._file, mode="rb") as unpacked:
-                    while chunk := unpacked.read(CHUNK_BYTES):
-                        yield chunk
+                yield from _unpack(self._file)
                 return
             left = self.size
             while left and (chunk := self._file.read(min(CHUNK_BYTES, left))):
                 left -= len(chunk)
                 yield chunk
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except (EOFError, zlib.error) as error:
             raise InputError(
                 "the gzip file is cut short or damaged",
                 where=self.path,
@@ -64,6 +61,23 @@ class Part:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def _unpack(file: BinaryIO) -> Iterator[bytes]:
+    """What a gzip file holds, of any number of members (RFC 1952), in bounded pieces. Unlike gzip.GzipFile it gives all
+    that lies before a damage, and then raises EOFError or zlib.error.
+    """
+    member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    while packed := file.read(CHUNK_BYTES):
+        while packed:
+            if member.eof:
+                member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            if chunk := member.decompress(packed, CHUNK_BYTES):
+                yield chunk
+            # Zeros may pad the end (RFC 1952 says nothing of it, tape archives do it).
+            packed = member.unused_data.lstrip(b"\0") if member.eof else member.unconsumed_tail
+    if not member.eof:
+        raise EOFError("the file ends before the archive does")
 
 
 class Stream:

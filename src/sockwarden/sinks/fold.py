@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -85,8 +85,10 @@ def _access_of(alert: Document) -> object:
 
 
 def time_of(alert: Document) -> float | None:
-    """The event's time in seconds since the epoch."""
+    """The event's time in seconds since the epoch; one without a zone is UTC, as to Elasticsearch."""
     try:
-        return datetime.fromisoformat(str(get(alert, "@timestamp"))).timestamp()
+        moment = datetime.fromisoformat(str(get(alert, "@timestamp")))
+        # Into UTC first: a time whose zone puts it outside the years 1 to 9999 has seconds, but no date to show.
+        return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None

@@ -22,7 +22,7 @@ _ALIASES = {
     "unknown": "unknown how",
 }
 _MOST_TITLE = 160
-_WIDTH_OF_FILE = 100
+_WIDTH_OF_FILE = 80
 
 
 class TerminalSink:
@@ -70,14 +70,21 @@ def block(group: Group, width: int, *, stored: bool = False) -> list[Text]:
     lines += [_also(alert) for alert in group.alerts[1:]]
     lines.append(Text("  ").append(_access(first)))
     if title := get(first, "process.title") or get(first, "process.command_line"):
-        lines.append(Text("  " + shorten(escape(str(title)), max(min(_MOST_TITLE, width - 2), 40))))
+        lines.append(Text("  " + shorten(escape(str(title)), _MOST_TITLE)))
     lines.append(Text("  " + _actor(first)))
-    foot = Text("  " + _techniques(group.alerts), style="dim")
-    if group.count > 1:
-        foot.append(f"     \N{MULTIPLICATION SIGN}{group.count}{_span(group)}", style="bold")
-    identity = str(get(first, "kibana.alert.uuid"))[:6]
-    foot.append(f"     sockwarden alerts show {identity}" if stored else f"     id {identity}")
-    return [*lines, foot]
+    return [*lines, _foot(group, width, stored=stored)]
+
+
+def _foot(group: Group, width: int, *, stored: bool) -> Text:
+    """Techniques, with their names where there is room, repeats, and how to ask for more."""
+    repeats = f"     \N{MULTIPLICATION SIGN}{group.count}{_span(group)}" if group.count > 1 else ""
+    identity = str(get(group.alerts[0], "kibana.alert.uuid"))[:6]
+    more = f"     sockwarden alerts show {identity}" if stored else f"     id {identity}"
+    found = _techniques(group.alerts)
+    techniques = " · ".join(f"{name} {number}" for number, name in found.items())
+    if len(techniques + repeats + more) + 2 > width:
+        techniques = " · ".join(found)
+    return Text("  " + techniques, style="dim").append(repeats, style="bold not dim").append(more)
 
 
 def _headline(alert: Document, moment: float | None, width: int) -> Text:
@@ -142,15 +149,15 @@ def _actor(alert: Document) -> str:
     return ", ".join(parts) + (f"  ←  {parent}" if parent is not None else "")
 
 
-def _techniques(alerts: list[Document]) -> str:
-    """ATT&CK techniques, each once."""
+def _techniques(alerts: list[Document]) -> dict[str, str]:
+    """ATT&CK techniques, number and name, each once."""
     found: dict[str, str] = {}
     for alert in alerts:
         threat: Any = get(alert, "kibana.alert.rule.threat")
         for entry in threat or ():
             for technique in entry.get("technique", ()):
-                found.setdefault(technique["id"], technique["name"])
-    return " · ".join(f"{escape(name)} {escape(number)}" for number, name in found.items())
+                found.setdefault(escape(str(technique["id"])), escape(str(technique["name"])))
+    return found
 
 
 def _span(group: Group) -> str:
@@ -166,15 +173,14 @@ def _or_unknown(alert: Document, field: str) -> str:
 
 
 def one_line(alert: Document) -> tuple[str, ...]:
-    """An alert for a table: id, time, severity, rule, program, socket."""
+    """An alert for a table: id, time, severity, access, rule."""
+    program = get(alert, "process.executable") or get(alert, "process.name") or "?"
+    socket = get(alert, "sockwarden.socket.canonical") or get(alert, "sockwarden.socket.address_as_given") or "?"
     moment = time_of(alert)
     return (
         str(get(alert, "kibana.alert.uuid"))[:8],
         f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}" if moment is not None else "?",
         f"{get(alert, 'kibana.alert.severity')} {get(alert, 'kibana.alert.risk_score')}",
+        f"{escape(str(program))} → {escape(str(socket))}",
         escape(str(get(alert, "kibana.alert.rule.name"))),
-        escape(str(get(alert, "process.executable") or get(alert, "process.name") or "?")),
-        escape(
-            str(get(alert, "sockwarden.socket.canonical") or get(alert, "sockwarden.socket.address_as_given") or "?")
-        ),
     )

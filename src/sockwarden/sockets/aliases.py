@@ -11,8 +11,9 @@ from typing import Literal
 
 AliasKind = Literal["relative", "dot-segments", "proc", "symlink-or-mount", "unknown"]
 
-_PROC_ROOT = re.compile(r"/proc/(?:self|thread-self|[0-9]+)(?:/task/[0-9]+)?/root(?=/|\Z)")
-_PROC_CWD = re.compile(r"/proc/(?:self|thread-self)/cwd(?=/|\Z)")
+_PROC_ROOT = re.compile(r"/proc/(?:self|thread-self|\d+)(?:/task/\d+)?/root")
+_PROC_CWD = re.compile(r"/proc/(?:self|thread-self)/cwd")
+_PROC_DEPTH = 5
 _MOST_HOPS = 16
 
 
@@ -26,17 +27,28 @@ def normalise(path: str, directory: str | None) -> str | None:
         if not directory or not directory.startswith("/"):
             return None
         path = f"{directory}/{path}"
-    path = _collapse(path)
-    for _ in range(_MOST_HOPS):
-        if match := _PROC_ROOT.match(path):
-            path = path[match.end() :] or "/"
-        elif directory and directory.startswith("/") and (match := _PROC_CWD.match(path)):
-            path = _collapse(directory + path[match.end() :])
-        else:
-            break
+    path = _follow(path, directory if directory and directory.startswith("/") else None)
     if path.startswith("/var/run/"):
         path = path[4:]
     return path
+
+
+def _follow(path: str, directory: str | None) -> str:
+    """Walks a path as the kernel does, so that `..` behind a link below /proc leaves what the link leads to."""
+    kept: list[str] = []
+    hops = 0
+    for segment in path.split("/"):
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in ("", "."):
+            kept.append(segment)
+        if segment in ("root", "cwd") and len(kept) <= _PROC_DEPTH and hops < _MOST_HOPS:
+            here = "/" + "/".join(kept)
+            if _PROC_ROOT.fullmatch(here):
+                kept, hops = [], hops + 1
+            elif directory and _PROC_CWD.fullmatch(here):
+                kept, hops = [part for part in _collapse(directory).split("/") if part], hops + 1
+    return "/" + "/".join(kept)
 
 
 def _collapse(path: str) -> str:

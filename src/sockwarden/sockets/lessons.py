@@ -13,6 +13,7 @@ A lesson only adds a match. Where several hold at once the access is ambiguous, 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ Position = tuple[str, int]
 """A moment in a log: @timestamp and event.sequence."""
 _START: Position = ("", -1)
 
+_NUMBER = re.compile("[0-9]{1,20}")
 _RESTART = 100_000
 """How far a serial must fall back to mean a boot that left no record; records are never that far out of order."""
 _ROLLOVER = (1 << 32) - _RESTART
@@ -103,7 +105,7 @@ class Lessons:
             for (_, _, inode), stretches in self._stretches.items()
             for stretch in stretches
             for socket in stretch.names
-            if inode.isdigit() and any(piece in socket.address for piece in pieces)
+            if any(piece in socket.address for piece in pieces)
         )
 
     def sockets_of(self, document: Document) -> set[RuntimeSocket]:
@@ -173,5 +175,9 @@ def socket_paths(document: Document) -> Iterator[dict[str, str]]:
     """PATH records of socket files, with an inode each."""
     paths: Any = get(document, "auditd.paths")
     for path in paths if isinstance(paths, list) else ():
-        if isinstance(path, dict) and str(path.get("mode", "")).startswith("014") and path.get("inode"):
+        if (
+            isinstance(path, dict)
+            and str(path.get("mode", "")).startswith("014")
+            and _NUMBER.fullmatch(str(path.get("inode")))
+        ):
             yield {key: str(value) for key, value in path.items()}

@@ -70,7 +70,7 @@ class Resolver:
             put(document, "sockwarden.socket.alias", kind)
         put(document, "sockwarden.socket.ambiguous", len(sockets) > 1 or None)
         for path in socket_paths(document):
-            put(document, "sockwarden.socket.inode", int(path["inode"]) if path["inode"].isdigit() else None)
+            put(document, "sockwarden.socket.inode", int(path["inode"]))
             put(document, "sockwarden.socket.device", path.get("dev"))
 
 

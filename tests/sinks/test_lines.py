@@ -1,0 +1,73 @@
+"""Alerts as lines of JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from sockwarden.alerts import Detector, build
+from sockwarden.sinks import FORMS, LineSink
+
+THREAT = [
+    {
+        "framework": "MITRE ATT&CK",
+        "tactic": {"id": "TA0004", "name": "Privilege Escalation"},
+        "technique": [{"id": "T1611", "name": "Escape to Host"}],
+    }
+]
+DETECTOR = Detector("r1", "A Rule", "medium", 47, "1", THREAT, {})
+DOCUMENT: dict[str, Any] = {
+    "_id": "1",
+    "_index": "sockwarden",
+    "@timestamp": "2026-11-21T20:14:03.000Z",
+    "event": {"kind": "event", "action": "connected-to", "sequence": 7},
+    "sockwarden": {"socket": {"canonical": "/run/docker.sock"}},
+}
+FINDING: dict[str, Any] = {"Data": None, "Event": {"Payload": {}}, "SigMetadata": {"ID": "TRC-1019"}}
+
+
+def written(form: str, *alerts: dict[str, Any]) -> tuple[LineSink, list[dict[str, Any]]]:
+    file = io.BytesIO()
+    sink = LineSink(form, file)
+    for alert in alerts:
+        sink.add(alert)
+    sink.close()
+    return sink, [json.loads(line) for line in file.getvalue().splitlines()]
+
+
+def test_ndjson_is_the_document_and_kibanas_fields() -> None:
+    alert = build(DOCUMENT, DETECTOR, view="both", finding=FINDING)
+    _, (line,) = written("ndjson", alert)
+    assert line["event"]["sequence"] == 7
+    assert line["kibana"]["alert"]["rule"]["name"] == "A Rule"
+    assert line["sockwarden"]["alert"] == {"view": "both"}
+    assert alert["sockwarden"]["alert"]["finding"] == FINDING
+
+
+def test_ecs_has_nothing_of_kibana() -> None:
+    alert = build(DOCUMENT, DETECTOR, view="both")
+    _, (line,) = written("ecs", alert)
+    assert "kibana" not in line
+    assert line["event"]["kind"] == "alert"
+    assert line["event"]["id"] == alert["kibana"]["alert"]["uuid"]
+    assert line["rule"] == {"id": "r1", "name": "A Rule", "version": "1"}
+    assert line["threat"]["technique"] == {"id": ["T1611"], "name": ["Escape to Host"]}
+
+
+def test_tracee_is_the_finding_and_rules_have_none() -> None:
+    sink, lines = written(
+        "tracee", build(DOCUMENT, DETECTOR, view=None, finding=FINDING), build(DOCUMENT, DETECTOR, view=None)
+    )
+    assert lines == [FINDING]
+    assert sink.left_out == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_alert_stays_as_it_was(form: str) -> None:
+    alert = build(DOCUMENT, DETECTOR, view="both", finding=FINDING)
+    before = json.dumps(alert)
+    written(form, alert)
+    assert json.dumps(alert) == before

@@ -1,0 +1,139 @@
+"""What a person reads."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from sockwarden.alerts import Detector, build
+from sockwarden.sinks import TerminalSink, escape
+
+THREAT = [{"tactic": {"id": "TA0004", "name": "x"}, "technique": [{"id": "T1611", "name": "Escape to Host"}]}]
+PUBLISHED = Detector("p", "The Published Rule", "medium", 47, "1", THREAT, {})
+OURS = Detector("o", "Our Rule", "high", 73, "1", THREAT, {})
+
+
+def access(serial: int, *, second: int = 0, **changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "_id": str(serial),
+        "_index": "sockwarden",
+        "@timestamp": f"2026-11-21T20:14:{second:02d}.000Z",
+        "event": {"action": "connected-to", "outcome": "success"},
+        "process": {
+            "pid": 4242,
+            "executable": "/usr/bin/curl",
+            "title": "curl http://d/_ping",
+            "parent": {"pid": 4200},
+        },
+        "user": {"id": "0", "audit": {"id": "1000", "name": "alice"}},
+        "auditd": {"session": "12"},
+        "destination": {"address": ["/run/docker.sock", "/srv/x"]},
+        "sockwarden": {
+            "socket": {
+                "runtime": "docker",
+                "canonical": "/run/docker.sock",
+                "address_as_given": "/srv/x",
+                "alias": "symlink-or-mount",
+            }
+        },
+    }
+    return base | changes
+
+
+def printed(*alerts: dict[str, Any], width: int = 80, stored: bool = False) -> str:
+    file = io.StringIO()
+    sink = TerminalSink(Console(file=file, width=width, markup=False, highlight=False, emoji=False), stored=stored)
+    for alert in alerts:
+        sink.add(alert)
+    sink.close()
+    return file.getvalue()
+
+
+def test_an_alert() -> None:
+    alert = build(access(1), PUBLISHED, view="canonical")
+    uuid = alert["kibana"]["alert"]["uuid"]
+    assert printed(alert, stored=True).splitlines() == [
+        "── 2026-11-21 UTC ──",
+        "▲ medium 47  The Published Rule" + " " * 40 + "20:14:00",
+        "  /usr/bin/curl 4242 → docker /run/docker.sock, given as /srv/x (a link or mount)",
+        "  curl http://d/_ping",
+        "  root, session 12 of alice  ←  4200",
+        f"  Escape to Host T1611     sockwarden alerts show {uuid[:6]}",
+        "",
+    ]
+
+
+def test_detectors_of_one_access_stand_together() -> None:
+    document = access(1)
+    text = printed(build(document, PUBLISHED, view=None), build(document, OURS, view=None))
+    assert text.count("▲") == 1
+    assert "  also high 73  Our Rule" in text
+
+
+def test_repeats_of_a_process_are_folded() -> None:
+    text = printed(*(build(access(n, second=n), PUBLISHED, view=None) for n in range(3)))
+    assert text.count("▲") == 1
+    assert "\N{MULTIPLICATION SIGN}3 in 2 s" in text
+
+
+def test_another_process_another_user_another_minute_is_no_repeat() -> None:
+    others = [
+        access(1),
+        access(2, process={"pid": 1}),
+        access(3, user={"id": "1000"}),
+        access(4, destination={"address": "/run/docker.sock"}),
+        access(5, event={"action": "connected-to", "outcome": "failure"}),
+        access(6) | {"@timestamp": "2026-11-21T20:16:00.000Z"},
+    ]
+    assert printed(*(build(document, PUBLISHED, view=None) for document in others)).count("▲") == len(others)
+
+
+def test_a_failure_says_why() -> None:
+    document = access(1, event={"action": "connected-to", "outcome": "failure"}, auditd={"data": {"exit": "-13"}})
+    assert "failed: Permission denied" in printed(build(document, PUBLISHED, view=None))
+
+
+def test_what_is_unknown_is_said() -> None:
+    bare = {"_id": "1", "event": {"action": "connected-to", "outcome": "unknown"}}
+    text = printed(build(bare, PUBLISHED, view=None))
+    assert "unknown program ? → unknown address  outcome unknown" in text
+    assert "uid ?" in text
+    assert "at an unknown time" in text
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("a\x1b[2Jb", "a\\x1b[2Jb"),
+        ("a\nb\r\tc", "a\\x0ab\\x0d\\x09c"),
+        ("\u202egpj.exe", "\\u202egpj.exe"),
+        ("a\u2028b", "a\\u2028b"),
+        ("\ud800", "\\ud800"),
+        ("\x9b31m", "\\x9b31m"),
+        ("[bold]x[/bold] :smile:", "[bold]x[/bold] :smile:"),
+        ("pfad/ü/日本", "pfad/ü/日本"),
+        ("\U000e0001", "\\U000e0001"),
+    ],
+)
+def test_escape(hostile: str, shown: str) -> None:
+    assert escape(hostile) == shown
+
+
+@given(st.text(st.characters(codec=None), max_size=60))
+def test_nothing_of_an_attacker_reaches_the_terminal(hostile: str) -> None:
+    document = access(
+        1,
+        process={"pid": 1, "executable": hostile, "title": hostile},
+        user={"id": hostile, "name": hostile},
+        host={"name": hostile},
+        container={"id": hostile, "name": hostile, "image": {"name": hostile}},
+        sockwarden={"socket": {"runtime": hostile, "canonical": hostile, "address_as_given": hostile}},
+    )
+    text = printed(build(document, PUBLISHED, view=None))
+    assert escape(text.replace("\n", "")) == text.replace("\n", "")
+    assert len(text.splitlines()) == text.count("\n")
