@@ -61,8 +61,8 @@ def noise(draw: random.Random, *, enriched: bool) -> list[bytes]:
 
 
 def _path(item: int, name: str, inode: int, mode: str) -> str:
-    tail = "cap_fp=0 cap_fi=0 cap_fe=0 cap_fver=0 cap_frootid=0"
-    return f'PATH item={item} name="{name}" inode={inode} dev=fe:00 mode={mode} ouid=0 ogid=0 rdev=00:00 nametype=NORMAL {tail}'
+    tail = "nametype=NORMAL cap_fp=0 cap_fi=0 cap_fe=0 cap_fver=0 cap_frootid=0"
+    return f'PATH item={item} name="{name}" inode={inode} dev=fe:00 mode={mode} ouid=0 ogid=0 rdev=00:00 {tail}'
 
 
 def lines(share: float, form: str) -> Iterator[bytes]:

@@ -17,15 +17,20 @@ import atheris
 
 def main() -> None:
     with atheris.instrument_imports(include=["sockwarden"]):
-        check = importlib.import_module(f"fuzz.{sys.argv[1]}").check
+        target = importlib.import_module(f"fuzz.{sys.argv[1]}")
     end = float(os.environ["FUZZ_CPU_SECONDS"]) or float("inf")
 
     def one(data: bytes) -> None:
         if time.process_time() > end:
             os.kill(os.getpid(), signal.SIGUSR1)  # libFuzzer prints its figures and exits with 0
-        check(data)
+        target.check(data)
 
-    atheris.Setup([os.environ["FUZZ_COMMAND"], *sys.argv[2:]], one)
+    def mutate(data: bytes, size: int, seed: int) -> bytes:
+        varied = target.vary(data, seed) if seed % 2 else None
+        return atheris.Mutate(data, size) if varied is None or len(varied) > size else varied
+
+    own = {"custom_mutator": mutate} if hasattr(target, "vary") else {}
+    atheris.Setup([os.environ["FUZZ_COMMAND"], *sys.argv[2:]], one, **own)
     atheris.Fuzz()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from fuzz.properties import is_safe
@@ -32,14 +32,20 @@ _HEX = frozenset("0123456789abcdef")
 _INPUT = os.memfd_create("input")
 
 
-def carry(documents: Sequence[Document]) -> None:
-    """Takes documents that were just read through identity and detection to alerts, and shows an alert on each."""
-    lessons = Lessons(packaged())
+def judge(documents: Iterable[Document], lessons: Lessons) -> list[Document]:
+    """Takes documents that were just read through identity and detection to alerts."""
+    resolver, engine = Resolver(packaged(), lessons), Engine(DETECTIONS)
+    alerts = []
     for document in documents:
-        lessons.observe(document)
-    lessons.taught(packaged().wanted.addresses)
-    resolver, literal = Resolver(packaged(), lessons), Resolver(packaged(), lessons, literal=True)
-    engine = Engine(DETECTIONS)
+        resolver.resolve(document)
+        name_component(document)
+        alerts += engine.judge(document)
+    return alerts
+
+
+def carry(documents: Sequence[Document], lessons: Lessons) -> None:
+    """The same, with what holds on the way; then shows the alerts, and one on every document whatever it is."""
+    literal, resolver = Resolver(packaged(), lessons, literal=True), Resolver(packaged(), lessons)
     for document in documents:
         again = _copy(document)
         literal.resolve(again)
@@ -48,8 +54,17 @@ def carry(documents: Sequence[Document]) -> None:
         resolved = _copy(document)
         resolver.resolve(document)
         assert document == resolved, "resolving is not idempotent"
-        name_component(document)
-        show([*engine.judge(document), build(document, _ANY, view="both")])
+    alerts = judge(documents, lessons)
+    show([*alerts, *(build(document, _ANY, view="both") for document in documents)])
+
+
+def learn(documents: Iterable[Document]) -> Lessons:
+    """What documents teach, all of them."""
+    lessons = Lessons(packaged())
+    for document in documents:
+        lessons.observe(document)
+    lessons.taught(packaged().wanted.addresses)
+    return lessons
 
 
 def show(alerts: Sequence[Document]) -> None:
@@ -62,32 +77,30 @@ def show(alerts: Sequence[Document]) -> None:
         for text in (*one_line(alert), *(line.plain for line in block(Group([alert]), 100))):
             assert is_safe(text), text
     sink = TerminalSink(Console(file=io.StringIO(), width=100, color_system=None))
-    for alert in alerts:
+    for alert in alerts[-2:]:  # the one on any document among them; all of them would take most of a session's time
         sink.add(alert)
     sink.close()
 
 
-def hunt(data: bytes) -> None:
-    """A hunt through a file of these bytes fails with nothing but its own errors, and skipping what no detector
-    wants loses no alert.
+def hunt(data: bytes, *, everything: bool = False) -> set[str]:
+    """A hunt through a file of these bytes fails with nothing but its own errors; gives the alerts' identities.
+
+    everything: without skipping what no detector wants.
     """
-    wanted, everything = Hunt(DETECTIONS), Hunt(DETECTIONS)
-    everything.wanted = Wanted(everything=True)
-    found, all_there_is = (
-        {get(alert, "kibana.alert.uuid") for alert in _alerts(one, data)} for one in (wanted, everything)
-    )
-    # Where a record came after its event had ended, more lines in between only end it sooner. A document that names
-    # a runtime itself is found by the canonical address beside it, which whoever wrote the one wrote too.
-    if not everything.tally.late and b"runtime" not in data:
-        assert found >= all_there_is, f"skipped {len(all_there_is - found)} of {len(all_there_is)} alerts"
-    for error in (*wanted.failures, *wanted.ignored):
-        assert is_safe(escape(str(error)))
-
-
-def _alerts(one: Hunt, data: bytes) -> list[Document]:
     os.ftruncate(_INPUT, 0)
     os.pwrite(_INPUT, data, 0)
-    return list(one.alerts([Stream("input", [f"/proc/self/fd/{_INPUT}"])]))
+    one = Hunt(DETECTIONS)
+    if everything:
+        one.wanted = Wanted(everything=True)
+    found = identities(one.alerts([Stream("input", [f"/proc/self/fd/{_INPUT}"])]))
+    for error in (*one.failures, *one.ignored):
+        assert all(map(is_safe, map(escape, str(error).split("\n"))))
+    return found
+
+
+def identities(alerts: Iterable[Document]) -> set[str]:
+    """What tells these alerts from others."""
+    return {get(alert, "kibana.alert.uuid") for alert in alerts}
 
 
 def _copy(document: Document) -> Document:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sockwarden.auditrecords import Assembler, Event, Record, document_of
-from sockwarden.auditrecords.assemble import EXPIRY, MOST_BYTES, MOST_OPEN, MOST_RECORDS, REMEMBERED
+from sockwarden.auditrecords.assemble import EXPIRY, MOST_BYTES, MOST_OF_A_TYPE, MOST_OPEN, REMEMBERED
 from sockwarden.document import get
 
 NOW = 1795292700000
@@ -132,12 +132,14 @@ def test_open_events_are_bounded_in_bytes() -> None:
     assert len(list(assembler.flush())) == 64
 
 
-def test_an_event_is_bounded_in_records() -> None:
+def test_an_event_is_bounded_and_a_flood_hides_nothing() -> None:
+    # One io_uring_enter may carry any number of requests; the records that say who and where come after them.
+    flood = [Record("URINGOP", NOW, 1, b"uring_op=16 n=%d" % number) for number in range(MOST_OF_A_TYPE * 2)]
     assembler = Assembler()
-    records = (Record("EXECVE", NOW, 1, b"a%d=x" % number) for number in range(MOST_RECORDS * 2))
-    (event,) = assemble(assembler, records)
-    assert len(event.records) == MOST_RECORDS and not event.complete
-    assert assembler.counts.late == MOST_RECORDS
+    (event,) = assemble(assembler, [*flood, *connect(1)])
+    assert len(event.all("URINGOP")) == MOST_OF_A_TYPE and not event.complete
+    assert assembler.counts.incomplete == 1
+    assert addresses([event]) == ["/run/docker.sock"]
 
 
 def test_closed_events_are_remembered_for_a_while() -> None:

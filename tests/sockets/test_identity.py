@@ -36,9 +36,11 @@ class Log:
         self.documents.append(document)
         return document
 
-    def connect(self, name: str, inode: int = 12, *, dev: str = "fe:00", host: str = "") -> Document:
+    def connect(
+        self, name: str, inode: int = 12, *, dev: str = "fe:00", host: str = "", serial: int | None = None
+    ) -> Document:
         path = {"name": name, "inode": str(inode), "dev": dev, "mode": "0140660", "nametype": "NORMAL"}
-        return self.add("connected-to", path, host=host, address_as_given=name, type="path")
+        return self.add("connected-to", path, host=host, serial=serial, address_as_given=name, type="path")
 
     def change(self, action: str, **names: str) -> Document:
         """A bind (create), unlink (delete) or rename (delete, create) on inode 12."""
@@ -302,3 +304,24 @@ def test_hostile_documents_teach_nothing_and_raise_nothing() -> None:
         lessons.observe(document)
         resolver.resolve(document)
     assert lessons.taught([""]) == frozenset()
+
+
+def test_a_forged_boot_record_ends_nothing() -> None:
+    """A container's root may send SYSTEM_BOOT to the kernel, which gives it the next serial."""
+    log = Log()
+    log.connect(DOCKER, serial=500)
+    log.add("booted-system", serial=501)
+    alias = log.connect("/srv/x", serial=502)
+    log.add("booted-system", serial=503)
+    log.resolve()
+    assert reached(alias) == ["/run/docker.sock"]
+
+
+def test_a_call_that_blocked_for_long_is_no_boot() -> None:
+    """Its time is when it began, its serial that of its end: the next record's serial falls far back."""
+    log = Log()
+    log.connect(DOCKER, serial=500_000)
+    log.connect("/srv/other", inode=99, serial=1_500_000)
+    alias = log.connect("/srv/x", serial=500_001)
+    log.resolve()
+    assert reached(alias) == ["/run/docker.sock"]

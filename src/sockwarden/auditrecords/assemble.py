@@ -22,8 +22,10 @@ EXPIRY = 2000
 """Milliseconds, by the newest record so far, after which an open event is closed: what auditd's own auparse waits."""
 MOST_OPEN = 4096
 """Events open at once; above it the oldest is closed."""
-MOST_RECORDS = 1024
-"""Records an event may hold; a longer one (a huge EXECVE) is closed as incomplete."""
+MOST_OF_A_TYPE = 4096
+"""Records of one type that an event may hold; more of them (one io_uring_enter can carry any number of requests) are
+dropped, and the event is incomplete.
+"""
 MOST_BYTES = 64 << 20
 """Bytes of record text held in open events; above it the oldest is closed."""
 REMEMBERED = 4096
@@ -33,7 +35,12 @@ _ITEMS = re.compile(rb" items=(\d{1,4})(?: |$)")
 
 
 class Counts(msgspec.Struct):
-    """What went past: incomplete events, copies of a record, records that came after their event was closed."""
+    """What went past.
+
+    incomplete  events that lack records
+    duplicates  copies of a record
+    late        records that came after their event was closed
+    """
 
     events: int = 0
     incomplete: int = 0
@@ -46,12 +53,21 @@ _Key = tuple[int, int, bytes, str]
 not close: auditd counts DAEMON_* apart, and LANDLOCK_ACCESS comes ahead of the call's own records."""
 
 
+class _Pending(msgspec.Struct):
+    """An event that may not be over: since when, by the newest record then; its records in their order."""
+
+    since: int
+    records: dict[Record, None] = {}
+    types: dict[str, int] = {}
+    cut: bool = False
+
+
 class Assembler:
     """Groups records into events."""
 
     def __init__(self) -> None:
         self.counts = Counts()
-        self._open: OrderedDict[_Key, tuple[int, list[Record]]] = OrderedDict()
+        self._open: OrderedDict[_Key, _Pending] = OrderedDict()
         self._closed: OrderedDict[_Key, None] = OrderedDict()
         self._newest = 0
         self._bytes = 0
@@ -64,13 +80,18 @@ class Assembler:
         if key in self._closed:
             self.counts.late += record.type != "EOE"
             return
-        _, records = self._open.setdefault(key, (self._newest, []))
-        if record in records:
+        pending = self._open.setdefault(key, _Pending(self._newest))
+        if record in pending.records:
             self.counts.duplicates += 1
             return
-        records.append(record)
+        same = pending.types.get(record.type, 0)
+        if same >= MOST_OF_A_TYPE:
+            pending.cut = True
+            return
+        pending.types[record.type] = same + 1
+        pending.records[record] = None
         self._bytes += len(record.body) + len(record.enriched)
-        if alone or len(records) >= MOST_RECORDS or _ended(records):
+        if alone or _ended(pending):
             yield self._close(key)
         while self._open and self._overdue():
             yield self._close(next(iter(self._open)))
@@ -82,38 +103,39 @@ class Assembler:
 
     def _overdue(self) -> bool:
         """Whether the event that has been open for longest must be closed."""
-        since, _ = next(iter(self._open.values()))
-        return since <= self._newest - EXPIRY or len(self._open) > MOST_OPEN or self._bytes > MOST_BYTES
+        oldest = next(iter(self._open.values()))
+        return oldest.since <= self._newest - EXPIRY or len(self._open) > MOST_OPEN or self._bytes > MOST_BYTES
 
     def _close(self, key: _Key) -> Event:
-        _, records = self._open.pop(key)
-        self._bytes -= sum(len(record.body) + len(record.enriched) for record in records)
-        complete = len(records) < MOST_RECORDS and _whole(records)
+        pending = self._open.pop(key)
+        self._bytes -= sum(len(record.body) + len(record.enriched) for record in pending.records)
+        complete = not pending.cut and _whole(pending)
         self.counts.events += 1
         self.counts.incomplete += not complete
         self._closed[key] = None
         if len(self._closed) > REMEMBERED:
             self._closed.popitem(last=False)
-        return Event(key[2], key[0], key[1], records, complete)
+        return Event(key[2], key[0], key[1], list(pending.records), complete)
 
 
-def _ended(records: list[Record]) -> bool:
+def _ended(pending: _Pending) -> bool:
     """Whether the last record of an event is there, and all that come before it: records may be out of order."""
-    types = {record.type for record in records}
-    if "EOE" not in types and "PROCTITLE" not in types:
-        return False
+    types = pending.types
     if "EOE" in types:
-        return _whole(records)
+        return _whole(pending)
     # The kernel prints PROCTITLE for a system call alone, CWD with any PATH, and the address of a connect or bind.
-    call = call_of(Event(b"", 0, 0, records)) if "SYSCALL" in types else None
+    if "PROCTITLE" not in types or "SYSCALL" not in types or ("PATH" in types and "CWD" not in types):
+        return False
+    call = call_of(Event(b"", 0, 0, list(pending.records)))
     addressed = call is None or call.kind not in ("connect", "bind") or "SOCKADDR" in types
-    return call is not None and addressed and ("CWD" in types or "PATH" not in types) and _whole(records)
+    return addressed and _whole(pending)
 
 
-def _whole(records: list[Record]) -> bool:
+def _whole(pending: _Pending) -> bool:
     """Whether the records that SYSCALL or URINGOP announce are there. A companion without either is a remnant."""
-    announced = [record for record in records if record.type in ("SYSCALL", "URINGOP")]
-    if not announced:
-        return all(record.type not in ("PATH", "CWD", "SOCKADDR", "EXECVE", "PROCTITLE") for record in records)
+    types = pending.types
+    if "SYSCALL" not in types and "URINGOP" not in types:
+        return not types.keys() & {"PATH", "CWD", "SOCKADDR", "EXECVE", "PROCTITLE"}
+    announced = (record for record in pending.records if record.type in ("SYSCALL", "URINGOP"))
     items = [int(found[1]) for record in announced if (found := _ITEMS.search(record.body))]
-    return sum(record.type == "PATH" for record in records) >= max(items, default=0)
+    return types.get("PATH", 0) >= max(items, default=0)

@@ -41,7 +41,6 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
 REASONS = {
     "torn": "no record header at the start of the line",
     "no serial": "a journal line without the event's serial (export it with journalctl -o json)",
-    "oversize": "too long a line",
 }
 
 # A bare value may be followed by a parenthesised word: AppArmor prints `subj=docker-default (enforce)`.
@@ -62,30 +61,13 @@ def fields(body: bytes) -> dict[bytes, bytes]:
     return dict(found)
 
 
-UNTRUSTED = frozenset(
-    {
-        b"name",
-        b"exe",
-        b"comm",
-        b"cwd",
-        b"proctitle",
-        b"cmd",
-        b"acct",
-        b"data",
-        b"key",
-        b"path",
-        b"vm",
-        b"file",
-    }
-)
-"""Keys that the kernel prints with audit_log_untrustedstring: quoted, or hex where that would not be safe.
-
-Any other value is never hex, however much it looks so (`inode=1207`).
-"""
-
-
 def text(value: bytes | None) -> bytes | None:
-    """The bytes of an untrusted string: quoted, hex or bare; None for a missing value and for `(null)`."""
+    """The bytes of a string that the kernel prints with audit_log_untrustedstring: quoted, or hex where that would not
+    be safe; None for a missing value and for `(null)`.
+
+    Only for the keys that it prints so (name, exe, comm, cwd, proctitle …): any other value is never hex, however much
+    it looks so (`inode=1207`).
+    """
     if value is None or value == b"(null)":
         return None
     if value[:1] == b'"':
@@ -94,14 +76,6 @@ def text(value: bytes | None) -> bytes | None:
         return bytes.fromhex(value.decode("ascii"))
     except ValueError:
         return value
-
-
-def value_of(key: bytes, value: bytes) -> bytes | None:
-    """A field's bytes, by the kernel's rule for that key."""
-    old_or_new = key.removeprefix(b"old-").removeprefix(b"new-")
-    if old_or_new in UNTRUSTED:
-        return text(value)
-    return value[1:-1] if len(value) > 1 and value[:1] == value[-1:] == b'"' else value
 
 
 def decode(raw: bytes) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sockwarden.auditrecords import REASONS
 from sockwarden.readers.tally import Tally
 
 MOST_LINE_BYTES = 1 << 20
@@ -24,14 +23,18 @@ def blocks(chunks: Iterator[bytes], tally: Tally, *, most: int = MOST_LINE_BYTES
             if not newline:
                 continue
             skipping = False
-        head, newline, tail = chunk.rpartition(b"\n")
-        if newline:
-            yield carry + head + newline
-            carry = tail
-        else:
-            carry += chunk
+        block = carry + chunk
+        cut = block.rfind(b"\n") + 1
+        if cut:
+            yield block[:cut]
+        carry = block[cut:]
         if len(carry) > most:
-            tally.reject(REASONS["oversize"], carry)
+            tally.reject(too_long(most), carry)
             carry, skipping = b"", True
     if carry:
         yield carry + b"\n"
+
+
+def too_long(most: int) -> str:
+    """The reason for which a line of more bytes is rejected."""
+    return f"a line longer than {most >> 20} MiB"

@@ -17,7 +17,8 @@ MOST_PARTS = 100
 """How many parts a field's name may have, from the top of its document."""
 
 _OBJECTS = ("event", "destination", "sockwarden")
-_ADDRESSES = ("sockwarden.socket.address_as_given", "destination.path", "destination.address")
+_GIVEN = "sockwarden.socket.address_as_given"
+_ADDRESSES = (_GIVEN, "destination.path", "destination.address")
 
 
 def recognise(entry: Mapping[str, Any]) -> bool:
@@ -46,9 +47,9 @@ def _document(hit: Mapping[str, Any]) -> Document:
     for name in _OBJECTS:
         if name in document:
             document[name] = _one_object(name, document[name])
-    given = _address(document)
-    if given is not None:
-        put(document, "sockwarden.socket.address_as_given", given)
+    put(document, _GIVEN, _address(document))
+    if not isinstance(get(document, _GIVEN), str | None):
+        raise InputError("an ECS document with an address that is no text", why=f"`{_GIVEN}` must be text")
     return document
 
 

@@ -94,7 +94,6 @@ def documents(
     for block in blocks(stream.chunks(), tally, most=MOST_LINE_BYTES):
         lines = block.split(b"\n")
         lines.pop()
-        tally.lines += len(lines)
         for line in lines:
             if not line.strip() or not holds(line):
                 continue

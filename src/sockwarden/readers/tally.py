@@ -19,7 +19,6 @@ class Tally(msgspec.Struct):
     """Counts of one run.
 
     read        bytes, after decompression
-    lines       lines seen
     events      audit events or JSON documents that were parsed; the others could hold nothing wanted
     incomplete  audit events whose announced records are not all there
     duplicates  copies of a record
@@ -28,7 +27,6 @@ class Tally(msgspec.Struct):
     """
 
     read: int = 0
-    lines: int = 0
     events: int = 0
     incomplete: int = 0
     duplicates: int = 0

@@ -28,9 +28,13 @@ Position = tuple[str, int]
 _START: Position = ("", -1)
 
 _NUMBER = re.compile("[0-9]{1,20}")
-_RESTART = 100_000
-"""How far a serial must fall back to mean a boot that left no record; records are never that far out of order."""
-_ROLLOVER = (1 << 32) - _RESTART
+_EARLY = 20_000
+"""A serial that a host reaches soon after its boot. Records are out of order by less; a call that blocked for long is
+logged with the time of its beginning and the serial of its end, so a fall back to a late serial is no boot.
+"""
+_ROLLOVER = (1 << 32) - _EARLY
+_CLOCK_UNSET = "1971"
+"""The kernel's first records after a boot may come before the clock is set."""
 
 
 @dataclass(slots=True)
@@ -119,14 +123,17 @@ class Lessons:
         return found
 
     def _mark_boot(self, host: str, at: Position, *, recorded: bool) -> None:
-        """A boot ends every lesson of its host. Serials start again then, also where no record says so."""
+        """A boot ends every lesson of its host. Serials start again then, also where no record says so. A record alone
+        is not believed: a container's root may send SYSTEM_BOOT (CAP_AUDIT_WRITE), but the kernel numbers it.
+        """
         last = self._last.get(host, _START)
-        restarted = at[0] >= last[0] and at[1] + _RESTART < last[1] < _ROLLOVER
-        if recorded or restarted:
-            # The kernel's first record may carry a clock that was not set yet.
+        later = at[0] >= last[0] or at[0] < _CLOCK_UNSET
+        fell_back = later and at[1] < min(_EARLY, last[1]) and last[1] < _ROLLOVER
+        boot = fell_back and (recorded or last[1] - at[1] > _EARLY)
+        if boot:
             boots = self._boots.setdefault(host, [])
             boots.append(max(at, last, *boots[-1:]))
-        if recorded or restarted or at > last:
+        if boot or at > last:
             self._last[host] = at
 
     def _stretch(self, inode: _Inode, at: Position) -> _Stretch:
