@@ -26,8 +26,10 @@ def main() -> None:
         target.check(data)
 
     def mutate(data: bytes, size: int, seed: int) -> bytes:
-        varied = target.vary(data, seed) if seed % 2 else None
-        return atheris.Mutate(data, size) if varied is None or len(varied) > size else varied
+        varied: bytes | None = target.vary(data, seed) if seed % 2 else None
+        if varied is None or len(varied) > size:
+            varied = bytes(atheris.Mutate(data, size))
+        return varied
 
     own = {"custom_mutator": mutate} if hasattr(target, "vary") else {}
     atheris.Setup([os.environ["FUZZ_COMMAND"], *sys.argv[2:]], one, **own)

@@ -35,7 +35,7 @@ _INPUT = os.memfd_create("input")
 def judge(documents: Iterable[Document], lessons: Lessons) -> list[Document]:
     """Takes documents that were just read through identity and detection to alerts."""
     resolver, engine = Resolver(packaged(), lessons), Engine(DETECTIONS)
-    alerts = []
+    alerts: list[Document] = []
     for document in documents:
         resolver.resolve(document)
         name_component(document)

@@ -17,7 +17,7 @@ from sockwarden.errors import RuleError
 from sockwarden.rules import Rule, parse_rule
 from sockwarden.rules.load import MAX_BYTES
 
-LONGEST = 8192
+LONGEST = 12288
 
 _BROKEN = Path(__file__).parents[1] / "tests" / "rules" / "broken"
 

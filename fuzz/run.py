@@ -1,7 +1,7 @@
 """Fuzzes everything that reads hostile bytes, guided by coverage: `python fuzz/run.py [TARGET …] --cpu-minutes 10`.
 
 A session starts from fuzz/corpus/TARGET and the target's own seeds, and leaves in that corpus the smallest inputs
-that together reach all the code that any input reached. What fails goes to fuzz/findings/TARGET: replay it with
+that together reach all the code that any input reached. What fails goes to build/fuzz/TARGET: replay it with
 `python fuzz/run.py TARGET --replay FILE`, mend it, and keep the input in the corpus under a name that says what it was;
 such files are never thrown out again.
 """
@@ -80,7 +80,7 @@ def _arguments() -> argparse.Namespace:
 
 def fuzz(name: str, cpu_minutes: float) -> Session:
     """One session: fuzzes, then minimises the corpus."""
-    corpus, findings = FOLDER / "corpus" / name, FOLDER / "findings" / name
+    corpus, findings = FOLDER / "corpus" / name, FOLDER.parent / "build" / "fuzz" / name
     target = importlib.import_module(f"fuzz.{name}")
     with tempfile.TemporaryDirectory(prefix="fuzz-") as room:
         folders = [Path(room, part) for part in ("found", "seeds", "merged")]

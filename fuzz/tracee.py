@@ -38,7 +38,7 @@ def seeds() -> Iterator[bytes]:
             yield msgspec.json.encode({"hits": {"hits": [{"_id": "1", "_index": "i", "_source": document}]}})
 
 
-_VALUES = (
+_VALUES: tuple[Any, ...] = (
     None,
     True,
     0,
@@ -114,7 +114,7 @@ def check(data: bytes) -> None:
 def _traced(entry: Object) -> Iterator[Document]:
     try:
         document = tracee.to_document(entry)
-        turned = tracee.to_document(dict(reversed(entry.items())))
+        turned = tracee.to_document(dict(reversed(list(entry.items()))))
     except InputError:
         return
     if document:

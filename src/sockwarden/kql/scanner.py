@@ -1,6 +1,7 @@
 """The tokens of KQL: keywords, whitespace and literals, with their escapes (Kibana's `grammar.peggy`).
 
-Every pattern is possessive where it repeats, so that no input makes it backtrack.
+No input makes a pattern backtrack: what repeats is possessive, or a group whose branches exclude each other. (Groups
+are not possessive here: before Python 3.11.5 such a repeat could end too soon, gh-106052; Debian 12 has 3.11.2.)
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ _UNQUOTED = re.compile(
     |[nN](?!{_NOT[4:]}{_WS})
     |\*
     |\\(?:[trn{_SPECIAL}]|u[0-9a-fA-F]{{4}}|{_OR}|{_AND}|{_NOT})
-    )++""",
+    )+""",
     re.VERBOSE,
 )
-_QUOTED = re.compile(r'"((?:[^"\\]++|\\["\\]|\\)*+)"')
+_QUOTED = re.compile(r'"((?:[^"\\]++|\\["\\]|\\(?!["\\]))*)"')
 
 # `\n` comes before the keywords, as in Kibana: `\not` is a line feed and "ot".
 _UNQUOTED_PART = re.compile(rf"[^\\*]++|\*|\\(?:[trn{_SPECIAL}]|u[0-9a-fA-F]{{4}}|{_OR}|{_AND}|{_NOT})")

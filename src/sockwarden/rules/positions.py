@@ -21,18 +21,20 @@ MAX_DEPTH = 32
 MAX_VALUES = 10_000
 MAX_SCALAR = 100
 
-_BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*+)*+")
+# Branches exclude each other, so nothing here backtracks into another reading. Groups are not possessive: before Python
+# 3.11.5 such a repeat could end too soon (gh-106052), and Debian 12 has 3.11.2.
+_BLANK = re.compile(r"(?:[ \t\n]++|#[^\n]*+)*")
 _SPACE = re.compile(r"[ \t]*+")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]++")
-_QUOTED_KEY = re.compile(r""""(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'""")
+_QUOTED_KEY = re.compile(r""""(?:[^"\\\n]++|\\.)*"|'[^'\n]*+'""")
 _STRING = re.compile(
-    r'''"""(?:[^"\\]|\\.|"(?!""))*+""""{0,2}+'''
-    r"""|'''(?:[^']|'(?!''))*+''''{0,2}+"""
-    r'''|"(?!"")(?:[^"\\\n]|\\.)*+"'''
+    r'''"""(?:[^"\\]++|\\.|"(?!""))*""""{0,2}+'''
+    r"""|'''(?:[^']++|'(?!''))*''''{0,2}+"""
+    r'''|"(?!"")(?:[^"\\\n]++|\\.)*"'''
     r"""|'(?!'')[^'\n]*+'""",
     re.DOTALL,
 )
-_SCALAR = re.compile(r"[0-9A-Za-z_.:+-]++(?: (?=[0-9]{2}:)[0-9Zz.:+-]++)?+")
+_SCALAR = re.compile(r"[0-9A-Za-z_.:+-]++(?: (?=[0-9]{2}:)[0-9Zz.:+-]++)?")
 _NUMERIC = "+-0123456789"
 
 
