@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,8 @@ def test_a_damaged_store(tmp_path: Path) -> None:
 def test_a_store_of_the_future(tmp_path: Path) -> None:
     with Store(tmp_path, create=True) as store:
         path = store.path
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA user_version = 99")
-    database.close()
     with pytest.raises(InputError, match="later sockwarden"):
         Store(tmp_path, create=True)
 

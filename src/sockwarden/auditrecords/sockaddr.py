@@ -6,7 +6,7 @@ order, ports and inet addresses in network order.
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from typing import Literal
 
 import msgspec
@@ -63,6 +63,7 @@ def _unix(path: bytes) -> Address:
 
 def _inet(address: bytes, port: bytes, version: int) -> Address:
     number = int.from_bytes(port, "big")
-    ip = ipaddress.ip_address(address)
+    # Not ipaddress: how it writes an IPv4 address inside an IPv6 one changed with Python 3.13.
+    ip = socket.inet_ntop(socket.AF_INET6 if version == 6 else socket.AF_INET, address)
     text = f"[{ip}]:{number}" if version == 6 else f"{ip}:{number}"
     return Address("inet", text.encode(), number, version)

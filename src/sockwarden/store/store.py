@@ -52,9 +52,13 @@ class Store:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
             self._database = sqlite3.connect(self.path, timeout=10)
-            self._migrate()
         except (OSError, sqlite3.Error) as error:
             raise self._broken(error) from error
+        try:
+            self._migrate()
+        except (sqlite3.Error, InputError) as error:
+            self._database.close()
+            raise error if isinstance(error, InputError) else self._broken(error) from error
 
     def __enter__(self) -> Self:
         return self
