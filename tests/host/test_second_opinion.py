@@ -1,11 +1,12 @@
-"""auditd's own ausearch as a second opinion: which events connect to a docker.sock by name.
+"""auditd's own ausearch and auparse as second opinions: which events connect to a docker.sock by name.
 
-known_errors.tsv lists every event on which it differs from us, and why it is ausearch that is wrong.
+known_errors.tsv lists every event on which one of them differs from us, and why it is not us who are wrong.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -46,6 +47,15 @@ def by_ausearch(ausearch: str, log: Path) -> dict[int, str]:
     return {int(serial): path for serial, path in found if path.endswith("docker.sock")}
 
 
+def by_auparse(python: str, log: Path) -> dict[int, str]:
+    """Serial and path of each event that auparse takes for a connect to a docker.sock."""
+    script = Path(__file__).with_name("by_auparse.py")
+    run = subprocess.run([python, str(script), str(log)], capture_output=True, check=False, timeout=60)
+    assert run.returncode == 0 or b"not UTF-8" in run.stderr, run.stderr
+    found = dict(json.loads(line) for line in run.stdout.splitlines())
+    return {int(serial): path for serial, path in found.items() if path.endswith("docker.sock")}
+
+
 def by_us(log: Path) -> dict[int, str]:
     with plan([str(log)])[0] as stream:
         documents = list(auditlog.documents(stream, Wanted(everything=True), Tally()))
@@ -57,17 +67,26 @@ def by_us(log: Path) -> dict[int, str]:
     return {serial: path for serial, path in given.items() if str(path).endswith("docker.sock")}
 
 
-def known_errors(log: Path) -> dict[int, str]:
+def known_errors(tool: str, log: Path) -> dict[int, str]:
     rows = csv.DictReader(KNOWN_ERRORS.read_text(encoding="utf-8").splitlines(), delimiter="\t")
-    return {int(row["serial"]): row["reason"] for row in rows if row["log"] == log.name}
+    return {int(row["serial"]): row["reason"] for row in rows if (row["tool"], row["log"]) == (tool, log.name)}
+
+
+def differing(theirs: dict[int, str], ours: dict[int, str]) -> set[int]:
+    assert ours
+    return {serial for serial in theirs.keys() | ours.keys() if theirs.get(serial) != ours.get(serial)}
 
 
 @pytest.mark.parametrize("log", LOGS, ids=lambda path: path.name)
 def test_ausearch_agrees_but_for_its_known_errors(log: Path, require: Callable[..., str]) -> None:
-    theirs, ours = by_ausearch(require("ausearch"), log), by_us(log)
-    assert ours
-    differing = {serial for serial in theirs.keys() | ours.keys() if theirs.get(serial) != ours.get(serial)}
-    assert differing == known_errors(log).keys()
+    theirs = by_ausearch(require("ausearch"), log)
+    assert differing(theirs, by_us(log)) == known_errors("ausearch", log).keys()
+
+
+@pytest.mark.parametrize("log", LOGS, ids=lambda path: path.name)
+def test_auparse_agrees_but_for_its_known_errors(log: Path, require: Callable[..., str]) -> None:
+    theirs = by_auparse(require("python3", module="auparse"), log)
+    assert differing(theirs, by_us(log)) == known_errors("auparse", log).keys()
 
 
 def test_every_known_error_is_of_a_log_that_is_tried() -> None:
