@@ -131,3 +131,22 @@ def test_the_window_cuts_alerts_but_not_lessons() -> None:
     moment = get(aliased, "@timestamp")
     _, found = hunt(CAPTURE, PUBLISHED, window=Window(moment, moment))
     assert [get(alert, "kibana.alert.uuid") for alert in found] == [get(aliased, "kibana.alert.uuid")]
+
+
+@pytest.mark.parametrize(
+    ("index", "alerts"),
+    [
+        ("auditbeat-8.15.0", 1),
+        (".ds-logs-auditd_manager.auditd-default-2026.11.21-000004", 1),
+        ("paris:.ds-auditbeat-8.15.0-2026.11.21-000001", 1),
+        ("filebeat-8.15.0", 0),
+        ("x-auditbeat-8", 0),
+    ],
+)
+def test_a_rules_index_patterns_select_among_hits(index: str, alerts: int, tmp_path: Path) -> None:
+    hit = as_hit(next(one for one in recorded() if one["given"] == "/run/docker.sock"), 7)
+    path = tmp_path / "hit.ndjson"
+    path.write_text(json.dumps(hit | {"_index": index}) + "\n")
+    run, found = hunt(path, PUBLISHED)
+    assert len(found) == alerts
+    assert sum(run.engine.outside.values()) == 1 - alerts

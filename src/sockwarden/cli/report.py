@@ -32,6 +32,8 @@ def _not_told(run: Hunt) -> Iterator[str]:
         yield f"Undecided: {accesses} by a runtime socket's name, relative to a directory that the log does not tell."
     if run.engine.repeated:
         yield f"Repeated: {_many(run.engine.repeated, 'alert')} of events that came twice, shown once."
+    for message, count in run.engine.outside.items():
+        yield f"Left out: {_many(count, 'match', 'matches')}. {message}."
     for message, count in run.engine.errors.items():
         yield f"Not judged: {_many(count, 'event')}. {message}."
 

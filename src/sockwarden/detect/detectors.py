@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -9,10 +10,12 @@ import msgspec
 
 from sockwarden.alerts import SEVERITIES, Detector, View, build
 from sockwarden.document import Document, get
+from sockwarden.kql import Is, Or, Text, Wildcard, compile_query
 from sockwarden.literals import Clause
 from sockwarden.rules import Rule
 from sockwarden.signatures import Finding, Signature, finding_to_json
 
+_BACKING = re.compile(r"\.ds-(.+)-\d{4}\.\d{2}\.\d{2}-\d{6}")
 _RISK = (0, 21, 47, 73, 99)
 """Risk score of a signature's severity 0 to 4: the value Elastic's rules use for the severity of that name."""
 
@@ -28,12 +31,31 @@ class Detection(Protocol):
         ...
 
 
+OWN_INDEX = "sockwarden"
+"""`_index` of documents that sockwarden made itself; a rule's index patterns do not apply to them."""
+
+
+class OutsideIndexError(Exception):
+    """A document matches a rule, and lies in an index that the rule does not name."""
+
+    def __init__(self, rule: str, index: str) -> None:
+        super().__init__(f"{rule} does not name the index {index}")
+
+
+def _stream_of(index: str) -> str:
+    """The data stream of a backing index (`.ds-NAME-2026.11.21-000001`), without a remote cluster's name."""
+    return _BACKING.sub(r"\1", index.rpartition(":")[2])
+
+
 class RuleDetection:
     """A query rule."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self._matches = rule.matches
+        self._names = compile_query(
+            Or(tuple(Is(Text("_index"), Wildcard(tuple(name.split("*")))) for name in rule.index))
+        )
         self.required_literals = rule.required_literals
         self.detector = Detector(
             rule_id=rule.rule_id,
@@ -46,8 +68,13 @@ class RuleDetection:
         )
 
     def judge(self, document: Document) -> Iterator[Document]:
-        """One alert where the query matches."""
+        """One alert where the query matches. Raises OutsideIndexError where the document came from an index that the
+        rule does not name: there, Kibana would not have asked it.
+        """
         if self._matches(document):
+            index = str(document.get("_index", ""))
+            if index not in ("", OWN_INDEX) and not self._names({"_index": _stream_of(index)}):
+                raise OutsideIndexError(self.detector.name, index)
             yield build(document, self.detector, view=self._view(document))
 
     def _view(self, document: Document) -> View | None:

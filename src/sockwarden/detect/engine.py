@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from sockwarden.detect.detectors import Detection
+from sockwarden.detect.detectors import Detection, OutsideIndexError
 from sockwarden.document import Document, get
 from sockwarden.signatures import SignatureEventError
 
@@ -16,6 +16,7 @@ class Engine:
     documents  judged
     repeated   alerts not given again, since the same document came before (a copy of a log, say)
     errors     documents that a signature could not judge, by its message
+    outside    matches left out since the document lies in an index that the rule does not name, by message
     """
 
     def __init__(self, detections: Sequence[Detection]) -> None:
@@ -24,6 +25,7 @@ class Engine:
         self.documents = 0
         self.repeated = 0
         self.errors: Counter[str] = Counter()
+        self.outside: Counter[str] = Counter()
 
     def judge(self, document: Document) -> Iterator[Document]:
         """The alerts of one document that were not given before."""
@@ -35,6 +37,8 @@ class Engine:
                         yield alert
             except SignatureEventError as error:
                 self.errors[error.what] += 1
+            except OutsideIndexError as error:
+                self.outside[str(error)] += 1
 
     def _is_new(self, alert: Document) -> bool:
         # Half of the digest is plenty for telling alerts of one run apart, and half the memory.
