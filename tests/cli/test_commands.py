@@ -145,6 +145,37 @@ def test_what_cannot_be_parsed_is_counted_and_kept(tmp_path: Path) -> None:
     assert len(result.stdout.splitlines()) == 89
 
 
+def test_the_quarantine_never_empties_an_input(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    log.write_bytes(Path(LOG).read_bytes())
+    (tmp_path / "link").hardlink_to(log)
+    for name in ("audit.log", "link"):
+        result = run("hunt", str(tmp_path), "--quarantine", str(tmp_path / name))
+        assert (result.returncode, result.stdout) == (3, b"")
+        assert "it is one of the inputs" in result.stderr.decode()
+    assert log.read_bytes() == Path(LOG).read_bytes()
+
+
+def test_a_quarantine_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (str(tmp_path / "fifo"), "/dev/full"):
+        result = run("hunt", LOG, "--quarantine", path)
+        assert result.returncode == 3 and result.stderr.startswith(b"error: ")
+
+
+def test_a_file_name_is_no_markup_in_the_progress(tmp_path: Path) -> None:
+    (tmp_path / "x[").mkdir()
+    log = tmp_path / "x[" / "foo].log"
+    log.write_bytes(Path(LOG).read_bytes())
+    terminal, screen = os.openpty()
+    with os.fdopen(screen, "wb") as stderr:
+        result = subprocess.run([*PROGRAM, "hunt", str(log)], stdout=subprocess.PIPE, stderr=stderr, check=False)
+        os.set_blocking(terminal, False)
+        said = os.read(terminal, 1 << 16)
+    os.close(terminal)
+    assert result.returncode == 0 and b"Traceback" not in said and b"89 alerts" in said
+
+
 def test_a_closed_pipe_is_no_error() -> None:
     with subprocess.Popen(
         [*PROGRAM, "hunt", str(DATA), "--output", "ndjson"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -154,6 +185,17 @@ def test_a_closed_pipe_is_no_error() -> None:
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("output", ["text", "ndjson"])
+def test_output_that_cannot_be_written(output: str) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        result = subprocess.run(
+            [*PROGRAM, "hunt", LOG, "--output", output], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert result.returncode == 3
+    assert result.stderr.startswith(b"error: ") and b"No space left" in result.stderr
+    assert b"Traceback" not in result.stderr
 
 
 def test_a_terminal_without_utf_8() -> None:

@@ -101,6 +101,16 @@ def test_a_hit_keeps_its_place_in_the_index(tmp_path: Path) -> None:
     ]
 
 
+def test_documents_whose_id_is_null_are_told_apart(tmp_path: Path) -> None:
+    hit = as_hit(next(one for one in recorded() if one["given"] == "/run/docker.sock"), 7) | {"_id": None}
+    hits = [{**hit, "_source": {**hit["_source"], "process": {"executable": "/x", "pid": pid}}} for pid in (1, 2)]
+    path = tmp_path / "hits.ndjson"
+    path.write_text("".join(json.dumps(hit) + "\n" for hit in hits))
+    run, alerts = hunt(path, PUBLISHED)
+    assert [get(alert, "process.pid") for alert in alerts] == [1, 2]
+    assert run.engine.repeated == 0
+
+
 @pytest.mark.parametrize("name", ["classic-connect", "v1beta1-connect"])
 def test_tracee_signatures(name: str) -> None:
     run, alerts = hunt(TRACEE / f"{name}.jsonl")

@@ -26,7 +26,11 @@ class Log:
         number = len(self.documents)
         document: Document = {
             "@timestamp": f"2026-11-21T20:{number // 60:02d}:{number % 60:02d}.000Z",
-            "event": {"action": action, "sequence": 1000 + number if serial is None else serial},
+            "event": {
+                "action": action,
+                "outcome": "success",
+                "sequence": 1000 + number if serial is None else serial,
+            },
             "host": {"name": host} if host else {},
             "auditd": {"paths": list(paths)},
             "process": {"working_directory": "/"},
@@ -153,6 +157,27 @@ def test_unlink_ends_a_lesson() -> None:
     after = log.connect("/srv/x")
     log.resolve()
     assert (reached(before), reached(after)) == ([DOCKER], [])
+
+
+@pytest.mark.parametrize("outcome", ["failure", "unknown"])
+@pytest.mark.parametrize("action", ["deleted", "renamed"])
+def test_an_unlink_that_did_not_succeed_ends_nothing(action: str, outcome: str) -> None:
+    """The kernel names the inode of the socket before it refuses, so that anybody may cause such a record."""
+    log = Log()
+    log.connect(DOCKER)
+    log.change(action, delete=DOCKER)["event"]["outcome"] = outcome
+    after = log.connect("/srv/x")
+    log.resolve()
+    assert reached(after) == [DOCKER]
+
+
+@pytest.mark.parametrize("directory", [5, ["/run"], {"path": "/run"}], ids=str)
+def test_directory_that_is_no_text_is_none(directory: object) -> None:
+    log = Log()
+    odd = log.connect("docker.sock")
+    odd["process"]["working_directory"] = directory
+    log.resolve()
+    assert reached(odd) == []
 
 
 def test_unlink_of_an_alias_ends_nothing() -> None:

@@ -22,13 +22,26 @@ def call_of(event: Event) -> Call | None:
     """The call, None where no record names one. A request on an io_uring outranks the io_uring_enter around it."""
     system = event.first("SYSCALL")
     plain = _system_call(system) if system else None
-    operations = {_number(fields(record.body).get(b"uring_op"), 10) for record in event.all("URINGOP")}
-    kinds = {URING_OPS.get(operation, "other") for operation in operations}
+    kinds = set(map(_request, event.all("URINGOP")))
     for kind in _ORDER:
         if kind in kinds:
             arch, name = (plain.arch, plain.name) if plain else ("", "")
             return Call(kind, name, arch, "io_uring", plain.little_endian if plain else True)
     return plain
+
+
+def results_of(event: Event, call: Call) -> list[Record]:
+    """The records that say how the call ended: SYSCALL, or URINGOP of every such request on an io_uring, whose SYSCALL
+    tells only how the io_uring_enter around it ended.
+    """
+    if call.hook != "io_uring":
+        return event.all("SYSCALL")
+    return [record for record in event.all("URINGOP") if _request(record) == call.kind]
+
+
+def _request(record: Record) -> Kind:
+    """What a URINGOP record asked for."""
+    return URING_OPS.get(_number(fields(record.body).get(b"uring_op"), 10), "other")
 
 
 def _system_call(system: Record) -> Call:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sockwarden.auditrecords import sockaddr
-from sockwarden.auditrecords.call import call_of
+from sockwarden.auditrecords.call import call_of, results_of
 from sockwarden.auditrecords.event import Event
 from sockwarden.auditrecords.record import decode, fields, text
 from sockwarden.auditrecords.sockaddr import Address
@@ -74,7 +74,8 @@ def document_of(event: Event) -> Document | None:
 
 def lesson_of(event: Event) -> Document | None:
     """What an event teaches of inodes, and no more: when, where, which socket files under which names, and whether it
-    was a bind, an unlink, a rename or a boot. A lone PATH record teaches as well. None for an event without any.
+    was a bind, an unlink, a rename or a boot, and succeeded. A lone PATH record teaches as well. None for an event
+    without any.
     """
     action = _BOOT.get(event.records[0].type) if len(event.records) == 1 else None
     paths = [path for record in event.all("PATH") if is_socket(path := _path(fields(record.body)))]
@@ -83,7 +84,11 @@ def lesson_of(event: Event) -> Document | None:
     call = call_of(event)
     return {
         "@timestamp": _iso(event.time),
-        "event": {"sequence": event.serial, "action": action or (_ACTIONS.get(call.kind) if call else None)},
+        "event": {
+            "sequence": event.serial,
+            "action": action or (_ACTIONS.get(call.kind) if call else None),
+            "outcome": _outcome(_result(event, call)) if call else "unknown",
+        },
         "host": {"name": decode(event.node)},
         "auditd": {"paths": paths},
         "process": _surroundings(event),
@@ -203,15 +208,27 @@ def _actor(document: Document, event: Event, call: Call) -> None:
     if executable and executable.endswith(b" (deleted)"):
         document["sockwarden"]["actor"]["executable_deleted"] = True
     document["user"] = _user(raw, fields(system.enriched) if system and system.enriched else {})
-    success = raw.get(b"success", b"")
-    document["event"]["outcome"] = {b"yes": "success", b"no": "failure"}.get(success, "unknown")
+    result = _result(event, call)
+    document["event"]["outcome"] = _outcome(result)
     auditd = document["auditd"]
     auditd["data"] = {key: value for key, value in (("arch", call.arch), ("syscall", call.name)) if value}
-    auditd["data"] |= {key.decode(): decode(raw[key]) for key in (b"exit", b"tty", b"subj") if key in raw}
-    if success in _RESULTS:
+    further = (("exit", result.get(b"exit")), ("tty", raw.get(b"tty")), ("subj", raw.get(b"subj")))
+    auditd["data"] |= {key: decode(value) for key, value in further if value is not None}
+    if (success := result.get(b"success", b"")) in _RESULTS:
         auditd["result"] = _RESULTS[success]
     if raw.get(b"ses", UNSET) != UNSET:
         auditd["session"] = decode(raw[b"ses"])
+
+
+def _result(event: Event, call: Call) -> _Fields:
+    """`success` and `exit` of the call; nothing where requests of one ring ended differently."""
+    results = [fields(record.body) for record in results_of(event, call)]
+    ends: list[_Fields] = [{key: raw[key] for key in (b"success", b"exit") if key in raw} for raw in results]
+    return ends[0] if ends and all(end == ends[0] for end in ends) else {}
+
+
+def _outcome(result: _Fields) -> str:
+    return {b"yes": "success", b"no": "failure"}.get(result.get(b"success", b""), "unknown")
 
 
 def _user(raw: _Fields, names: _Fields) -> dict[str, Any]:

@@ -60,7 +60,9 @@ def hunt(
     run = Hunt(chosen(selectors), literal=literal, window=window)
     streams = plan(list(paths))
     if quarantine:
-        run.tally.quarantine = Quarantine(Path(quarantine))
+        run.tally.quarantine = Quarantine(
+            Path(quarantine), inputs=[path for stream in streams for path in stream.paths]
+        )
     sink = TerminalSink(console(), stored=keep) if output == "text" else LineSink(output, sys.stdout.buffer)
     least = SEVERITIES.index(fail_on) if fail_on else len(SEVERITIES)
     counts: dict[str, int] = {}
@@ -111,7 +113,7 @@ def _progress() -> Iterator[Callable[[Stream, int, int], None]]:
         yield lambda *_: None
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

@@ -16,7 +16,7 @@ from sockwarden.cli.hunt import hunt
 from sockwarden.cli.kql import kql
 from sockwarden.cli.output import print_error
 from sockwarden.cli.rules import rules
-from sockwarden.errors import SockwardenError
+from sockwarden.errors import InputError, SockwardenError
 
 
 class _Commands(click.Group):
@@ -27,10 +27,14 @@ class _Commands(click.Group):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # Python would complain again when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             return 0
         return result
+
+
+def _drop_output() -> None:
+    """Python would complain again when it flushes what cannot be written at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -66,4 +70,9 @@ def _run() -> int:
     except SockwardenError as error:
         print_error(str(error))
         return error.exit_code
+    except OSError as error:
+        # Of inputs and the store all is caught where it happens; what is left is output, or a limit of the process.
+        _drop_output()
+        print_error(f"stopped, since the system refused\n{error}\nCheck the free space and `ulimit -n`.")
+        return InputError.exit_code
     return result if isinstance(result, int) else 0

@@ -38,7 +38,7 @@ def _document(hit: Mapping[str, Any]) -> Document:
     source = hit.get("_source")
     document = nested(source if isinstance(source, Mapping) else hit)
     metadata = {key: hit[key] for key in METADATA if key in hit}
-    if "_id" not in metadata:
+    if metadata.get("_id") in (None, ""):
         content = msgspec.json.encode(
             {key: document[key] for key in sorted(document) if key not in METADATA}, order="deterministic"
         )

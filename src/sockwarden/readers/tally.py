@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -42,22 +44,37 @@ class Tally(msgspec.Struct):
 
 
 class Quarantine:
-    """A file of what could not be parsed: NDJSON of reason and line, bytes that are no UTF-8 as \\xNN."""
+    """A file of what could not be parsed: NDJSON of reason and line, bytes that are no UTF-8 as \\xNN.
 
-    def __init__(self, path: Path) -> None:
+    It is emptied first, so it must be none of the inputs: those are evidence.
+    """
+
+    def __init__(self, path: Path, *, inputs: Iterable[str] = ()) -> None:
         self.path = path
         self.kept = 0
         self._written = 0
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            # Without O_NONBLOCK a FIFO that nobody reads would be waited for.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(path, flags, 0o600)
         except OSError as error:
-            raise InputError(
-                "the quarantine file cannot be written",
-                where=str(path),
-                why=error.strerror or "",
-                todo="Name another file with --quarantine.",
-            ) from error
+            raise self._unusable(error.strerror or "") from error
         self._file = os.fdopen(descriptor, "wb")
+        own = os.fstat(descriptor)
+        if not stat.S_ISREG(own.st_mode):
+            raise self._unusable("it is no regular file")
+        for one in inputs:
+            if Path(one).exists() and os.path.samestat(own, Path(one).stat()):
+                raise self._unusable("it is one of the inputs")
+        os.ftruncate(descriptor, 0)
+
+    def _unusable(self, why: str) -> InputError:
+        return InputError(
+            "the quarantine file cannot be written",
+            where=str(self.path),
+            why=why,
+            todo="Name another file with --quarantine.",
+        )
 
     def keep(self, reason: str, line: bytes) -> None:
         """Writes one line, unless the file is full."""

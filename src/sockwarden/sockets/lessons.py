@@ -3,7 +3,8 @@
 A PATH record with a socket's mode beside a name that the catalogue knows teaches that inode, on that device, on that
 host. Inodes are reused at once, so a lesson has a time:
 
-- it ends at a boot, when a recorded unlink takes the name away, and when a bind makes the inode anew;
+- it ends at a boot, when a recorded unlink takes the name away, and when a bind makes the inode anew, and each must
+  have succeeded: the kernel names the inode of a failed unlink too, and anybody may try one;
 - it ends when the catalogue knows the new name on that inode as another socket, unless the old name comes again
   (then both are aliases of one socket) or a bind taught it: a daemon's bind outranks a connect;
 - before the first lesson of such a stretch the same inode is taken for the same socket: an alias may come first.
@@ -84,19 +85,20 @@ class Lessons:
         """Learns from one document."""
         host, at = host_of(document), moment_of(document)
         action = get(document, "event.action")
+        done = get(document, "event.outcome") == "success"
         self._mark_boot(host, at, recorded=action == "booted-system")
         paths = list(socket_paths(document))
         kept = {path["inode"] for path in paths if path.get("nametype") == "CREATE"}
         for path in paths:
             inode = (host, path.get("dev", ""), path["inode"])
-            name = normalise(path.get("name", ""), get(document, "process.working_directory"))
+            name = normalise(path.get("name", ""), directory_of(document))
             socket = self._catalogue.path(name) if name else None
             if path.get("nametype") == "DELETE":
                 # A rename deletes one name and creates the next on the same inode: that is still the same socket.
-                if socket and action in ("deleted", "renamed") and path["inode"] not in kept:
+                if socket and done and action in ("deleted", "renamed") and path["inode"] not in kept:
                     self._begin(inode, at)
                 continue
-            bound = action == "bound-socket" and path.get("nametype") == "CREATE"
+            bound = done and action == "bound-socket" and path.get("nametype") == "CREATE"
             if bound:
                 self._begin(inode, at)
             if socket:
@@ -153,8 +155,7 @@ class Lessons:
             stretches[-1] = _Stretch(at)
 
     def _find(self, stretches: list[_Stretch], host: str, at: Position) -> _Stretch:
-        starts = [stretch.start for stretch in stretches]
-        stretch = stretches[max(bisect_right(starts, at) - 1, 0)]
+        stretch = stretches[max(bisect_right(stretches, at, key=lambda one: one.start) - 1, 0)]
         # A boot after the stretch began, with no lesson since: nothing is known of the inode now.
         return _Stretch(at) if stretch.start < self._boot_before(host, at) else stretch
 
@@ -167,6 +168,12 @@ class Lessons:
 def host_of(document: Document) -> str:
     """The host whose inodes a document speaks of; empty where the log names none."""
     return str(get(document, "host.id") or get(document, "host.name") or "")
+
+
+def directory_of(document: Document) -> str | None:
+    """The caller's directory; None where there is none, or no text (a document of others may hold anything)."""
+    directory = get(document, "process.working_directory")
+    return directory if isinstance(directory, str) else None
 
 
 def moment_of(document: Document) -> Position:

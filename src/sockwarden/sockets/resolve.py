@@ -9,7 +9,7 @@ from __future__ import annotations
 from sockwarden.document import Document, get, put
 from sockwarden.sockets import aliases
 from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket
-from sockwarden.sockets.lessons import Lessons, socket_paths
+from sockwarden.sockets.lessons import Lessons, directory_of, socket_paths
 
 _ACCESS = ("connected-to", "opened-file")
 
@@ -56,27 +56,22 @@ class Resolver:
         if kind == "inet":
             port = get(document, "destination.port")
             return self._catalogue.port(given, port) if isinstance(port, int) else None
-        path = aliases.normalise(given, get(document, "process.working_directory"))
+        path = aliases.normalise(given, directory_of(document))
         return self._catalogue.path(path) if path else None
 
     def _undecided(self, document: Document, given: str) -> bool:
         """A name that ends like a runtime socket's, while the log carries neither directory nor inode to tell."""
         known = given.rpartition("/")[2] in self._catalogue.wanted.addresses
-        return known and not any(socket_paths(document)) and aliases.normalise(given, _directory(document)) is None
+        return known and not any(socket_paths(document)) and aliases.normalise(given, directory_of(document)) is None
 
     def _describe(self, document: Document, sockets: list[RuntimeSocket], given: str | None) -> None:
         if get(document, "sockwarden.socket.type") in ("path", "undecodable", "unnamed"):
-            kind = aliases.kind_of(given, _directory(document), sockets[0].address)
+            kind = aliases.kind_of(given, directory_of(document), sockets[0].address)
             put(document, "sockwarden.socket.alias", kind)
         put(document, "sockwarden.socket.ambiguous", len(sockets) > 1 or None)
         for path in socket_paths(document):
             put(document, "sockwarden.socket.inode", int(path["inode"]))
             put(document, "sockwarden.socket.device", path.get("dev"))
-
-
-def _directory(document: Document) -> str | None:
-    directory = get(document, "process.working_directory")
-    return directory if isinstance(directory, str) else None
 
 
 def _fill(document: Document, sockets: list[RuntimeSocket], given: str | None) -> None:
