@@ -343,10 +343,14 @@ def test_a_forged_boot_record_ends_nothing() -> None:
 
 
 def test_a_call_that_blocked_for_long_is_no_boot() -> None:
-    """Its time is when it began, its serial that of its end: the next record's serial falls far back."""
+    """Its time is when it began, its serial that of its end: by time, the next record's serial falls far back."""
     log = Log()
-    log.connect(DOCKER, serial=500_000)
-    log.connect("/srv/other", inode=99, serial=1_500_000)
-    alias = log.connect("/srv/x", serial=500_001)
+    first = log.connect(DOCKER, serial=500)
+    log.connect(DOCKER, serial=90_000)
+    log.add("booted-system", serial=90_001)
+    blocked = log.connect("/srv/other", inode=99, serial=90_002)
+    blocked["@timestamp"] = first["@timestamp"].replace("00.000Z", "00.500Z")
+    log.add("booted-system", serial=90_003)
+    alias = log.connect("/srv/x", serial=90_004)
     log.resolve()
     assert reached(alias) == ["/run/docker.sock"]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from heapq import heappop, heappush
 
 from sockwarden.auditrecords import REASONS, Assembler, Event, Rejected, document_of, lesson_of, parse_line
 from sockwarden.document import Document
@@ -22,10 +21,6 @@ _RECORD = re.compile(
 )
 _JOURNAL = re.compile(rb'^\{[^\n]*"(?:_AUDIT_ID|__REALTIME_TIMESTAMP)"', re.MULTILINE)
 _INTERPRETED = re.compile(rb"^(?:node=\S+ )?type=\S+ msg=audit\(\d+/\d+/\d+ ", re.MULTILINE)
-
-
-_WINDOW = 4096
-"""Lessons that are put in order at once; the assembler holds no more events open."""
 
 
 def recognise(head: bytes) -> bool:
@@ -45,26 +40,8 @@ def documents(stream: Stream, wanted: Wanted, tally: Tally) -> Iterator[Document
 
 
 def lessons(stream: Stream, wanted: Wanted, tally: Tally) -> Iterator[Document]:
-    """Small documents that only teach which inode is which socket, by time."""
-    yield from _by_time(filter(None, map(lesson_of, _events(stream, candidates.lessons(wanted), tally))))
-
-
-def _by_time(lessons: Iterator[Document]) -> Iterator[Document]:
-    """Puts a window of lessons in order: events end in another order than they began, a PATH record by itself last of
-    all, and what an unlink or a bind ends must be taught before. A boot is never put ahead of what came
-    before it, since its clock may not be set yet.
-    """
-    window: list[tuple[str, int, int, Document]] = []
-    newest = ""
-    for number, lesson in enumerate(lessons):
-        time = lesson["@timestamp"]
-        newest = max(newest, time)
-        if lesson["event"]["action"] == "booted-system":
-            time = newest
-        heappush(window, (time, lesson["event"]["sequence"], number, lesson))
-        if len(window) > _WINDOW:
-            yield heappop(window)[-1]
-    yield from (lesson for *_, lesson in sorted(window))
+    """Small documents that only teach which inode is which socket."""
+    yield from filter(None, map(lesson_of, _events(stream, candidates.lessons(wanted), tally)))
 
 
 def _events(stream: Stream, search: candidates.Search | None, tally: Tally) -> Iterator[Event]:

@@ -18,6 +18,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
 from sockwarden.document import Document, get
@@ -29,13 +30,18 @@ Position = tuple[str, int]
 _START: Position = ("", -1)
 
 _NUMBER = re.compile("[0-9]{1,20}")
-_EARLY = 20_000
-"""A serial that a host reaches soon after its boot. Records are out of order by less; a call that blocked for long is
-logged with the time of its beginning and the serial of its end, so a fall back to a late serial is no boot.
-"""
-_ROLLOVER = (1 << 32) - _EARLY
+_WINDOW = 4096
+"""Events that may arrive between two that began in the other order."""
+_DISORDER = 1000
+"""How far serials may fall back from one event to the next that began later, since CPUs log side by side."""
+_DISORDER_OF_BOOTS = 100
+"""The same where a record says that there was a boot."""
+_ROLLOVER = (1 << 32) - 100_000
+_LAST = 1 << 32
 _CLOCK_UNSET = "1971"
 """The kernel's first records after a boot may come before the clock is set."""
+_MOST_NAMES = 64
+"""Names learnt of one inode between two ends; a socket has a few, a flood of mounts any number."""
 
 
 @dataclass(slots=True)
@@ -55,6 +61,8 @@ class _Stretch:
     names: dict[RuntimeSocket, _Seen] = field(default_factory=dict)
 
     def see(self, socket: RuntimeSocket, at: Position, *, bound: bool) -> None:
+        if socket not in self.names and len(self.names) >= _MOST_NAMES:
+            return
         seen = self.names.setdefault(socket, _Seen(at, at))
         seen.first, seen.last, seen.bound = min(seen.first, at), max(seen.last, at), seen.bound or bound
 
@@ -79,14 +87,28 @@ class Lessons:
         self._catalogue = catalogue
         self._stretches: dict[_Inode, list[_Stretch]] = {}
         self._boots: dict[str, list[Position]] = {}
-        self._last: dict[str, Position] = {}
+        self._newest: dict[str, str] = {}
+        self._highest: dict[str, int] = {}
+        self._waiting: list[tuple[Position, int, Document]] = []
+        self._count = 0
 
     def observe(self, document: Document) -> None:
-        """Learns from one document."""
-        host, at = host_of(document), moment_of(document)
-        action = get(document, "event.action")
+        """Learns from one document. Events end in another order than they began, so learning waits for a window of
+        later ones: what an unlink or a bind ends must be learnt before. Boots are told by the order of arrival.
+        """
+        at = self._mark_boot(host_of(document), moment_of(document), get(document, "event.action") == "booted-system")
+        self._count += 1
+        heappush(self._waiting, (at, self._count, document))
+        if len(self._waiting) > _WINDOW:
+            self._learn(*heappop(self._waiting)[::2])
+
+    def _learn_rest(self) -> None:
+        while self._waiting:
+            self._learn(*heappop(self._waiting)[::2])
+
+    def _learn(self, at: Position, document: Document) -> None:
+        host, action = host_of(document), get(document, "event.action")
         done = get(document, "event.outcome") == "success"
-        self._mark_boot(host, at, recorded=action == "booted-system")
         paths = list(socket_paths(document))
         kept = {path["inode"] for path in paths if path.get("nametype") == "CREATE"}
         for path in paths:
@@ -99,13 +121,14 @@ class Lessons:
                     self._begin(inode, at)
                 continue
             bound = done and action == "bound-socket" and path.get("nametype") == "CREATE"
-            if bound:
+            if bound and (socket or inode in self._stretches):
                 self._begin(inode, at)
             if socket:
                 self._stretch(inode, at).see(socket, at, bound=bound)
 
     def taught(self, pieces: Collection[str]) -> frozenset[int]:
         """The inode numbers that any lesson names as a socket whose address has one of these pieces."""
+        self._learn_rest()
         return frozenset(
             int(inode)
             for (_, _, inode), stretches in self._stretches.items()
@@ -116,6 +139,7 @@ class Lessons:
 
     def sockets_of(self, document: Document) -> set[RuntimeSocket]:
         """The runtime sockets that the inodes of this document's PATH records are, by what was learnt."""
+        self._learn_rest()
         host, at = host_of(document), moment_of(document)
         found: set[RuntimeSocket] = set()
         for path in socket_paths(document):
@@ -124,19 +148,27 @@ class Lessons:
                 found |= self._find(stretches, host, at).at(at)
         return found
 
-    def _mark_boot(self, host: str, at: Position, *, recorded: bool) -> None:
+    def _mark_boot(self, host: str, at: Position, recorded: bool) -> Position:
         """A boot ends every lesson of its host. Serials start again then, also where no record says so. A record alone
         is not believed: a container's root may send SYSTEM_BOOT (CAP_AUDIT_WRITE), but the kernel numbers it.
+
+        Gives the moment at which to learn: the kernel's first record may come before the clock is set.
         """
-        last = self._last.get(host, _START)
-        later = at[0] >= last[0] or at[0] < _CLOCK_UNSET
-        fell_back = later and at[1] < min(_EARLY, last[1]) and last[1] < _ROLLOVER
-        boot = fell_back and (recorded or last[1] - at[1] > _EARLY)
-        if boot:
+        time, serial = at
+        newest, highest = self._newest.get(host, ""), self._highest.get(host, 0)
+        unset = time < _CLOCK_UNSET
+        # A call that blocked for long is logged with the time of its beginning and the serial of its end.
+        later = unset if recorded else time >= newest
+        behind = _DISORDER_OF_BOOTS if recorded else _DISORDER
+        if (later or time >= newest) and serial + behind < highest < _ROLLOVER:
+            at = (newest, _LAST) if unset else at
             boots = self._boots.setdefault(host, [])
-            boots.append(max(at, last, *boots[-1:]))
-        if boot or at > last:
-            self._last[host] = at
+            boots.append(max(at, *boots[-1:]) if boots else at)
+            self._highest[host] = serial
+        else:
+            self._highest[host] = max(highest, serial)
+        self._newest[host] = max(newest, time)
+        return at
 
     def _stretch(self, inode: _Inode, at: Position) -> _Stretch:
         """The stretch that a lesson at this moment belongs to, begun anew where a boot lies in between."""

@@ -1,0 +1,67 @@
+"""JSON that is valid and still no document: it is refused with a reason, or read as an index would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from sockwarden.document import get
+from sockwarden.errors import InputError
+from sockwarden.readers import ecs
+from sockwarden.readers.ndjson import MOST_LEVELS, decode
+
+
+def nested(opening: bytes, closing: bytes, levels: int) -> bytes:
+    return opening * levels + b"1" + closing * levels
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b'{"a":', b"}"), (b'{"a":[', b"]}")])
+def test_levels(opening: bytes, closing: bytes) -> None:
+    most = MOST_LEVELS // opening.count(b"[") // 2 if b"[" in opening else MOST_LEVELS
+    assert decode(nested(opening, closing, most))
+    for levels in (most + 1, 900, 100_000):
+        with pytest.raises(InputError):
+            decode(nested(opening, closing, levels))
+
+
+def test_many_brackets_are_not_many_levels() -> None:
+    assert decode(b'{"a":[' + b"[]," * 500 + b'"' + b"{" * 500 + b'"]}')
+
+
+def test_a_name_of_many_parts() -> None:
+    (document,) = ecs.to_documents({".".join("a" * ecs.MOST_PARTS): 1})
+    assert msgspec.json.encode(document)
+    for entry in ({".".join("a" * (ecs.MOST_PARTS + 1)): 1}, {".".join("a" * 60): {".".join("b" * 60): 1}}):
+        with pytest.raises(InputError, match="more than 100 parts"):
+            list(ecs.to_documents(entry))
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        ([{"address": "/a"}], "/a"),
+        ([{"address": "/a"}, {"address": "/b"}], ["/a", "/b"]),
+        ([{"address": ["/a", "/b"]}, {"address": "/c", "port": 1}], ["/a", "/b", "/c"]),
+        ([{"address": "/a"}, None], "/a"),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_an_array_of_objects_is_one_object(value: Any, address: Any) -> None:
+    (document,) = ecs.to_documents({"@timestamp": "2026-11-22T01:02:03.456Z", "destination": value})
+    assert get(document, "destination.address") == address
+
+
+@pytest.mark.parametrize("name", ["event", "destination", "sockwarden"])
+@pytest.mark.parametrize("value", ["text", 1, True, ["text"], [{}, 1], [[{}]]])
+def test_a_plain_value_for_an_object(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match="plain value for an object") as raised:
+        list(ecs.to_documents({"@timestamp": "2026-11-22T01:02:03.456Z", name: value}))
+    assert raised.value.why == f"`{name}` must be an object"
+
+
+def test_an_address_that_is_no_text() -> None:
+    with pytest.raises(InputError, match="an address that is no text"):
+        list(ecs.to_documents({"@timestamp": "1", "sockwarden.socket.address_as_given": 7}))
