@@ -24,8 +24,9 @@ MOST_OPEN = 4096
 """Events open at once; above it the oldest is closed."""
 MOST_OF_A_TYPE = 4096
 """Records of one type that an event may hold; more of them (one io_uring_enter can carry any number of requests) are
-dropped, and the event is incomplete.
+dropped, and the event is incomplete. Never dropped is what tells of a socket file.
 """
+_SOCKET_MODE = b" mode=014"
 MOST_BYTES = 64 << 20
 """Bytes of record text held in open events; above it the oldest is closed."""
 REMEMBERED = 4096
@@ -54,12 +55,27 @@ not close: auditd counts DAEMON_* apart, and LANDLOCK_ACCESS comes ahead of the 
 
 
 class _Pending(msgspec.Struct):
-    """An event that may not be over: since when, by the newest record then; its records in their order."""
+    """An event that may not be over.
+
+    since   the newest record's time when its first one came
+    types   how many records of each type it has
+    items   how many PATH records SYSCALL or URINGOP announce
+    cut     records were dropped
+    """
 
     since: int
     records: dict[Record, None] = {}
     types: dict[str, int] = {}
+    items: int = 0
     cut: bool = False
+    addressed: bool | None = None
+
+    def needs_address(self) -> bool:
+        """Whether the call is one whose address the kernel records. Asked when SYSCALL is there, told once."""
+        if self.addressed is None:
+            call = call_of(Event(b"", 0, 0, list(self.records)))
+            self.addressed = call is not None and call.kind in ("connect", "bind")
+        return self.addressed
 
 
 class Assembler:
@@ -85,10 +101,12 @@ class Assembler:
             self.counts.duplicates += 1
             return
         same = pending.types.get(record.type, 0)
-        if same >= MOST_OF_A_TYPE:
+        if same >= MOST_OF_A_TYPE and _SOCKET_MODE not in record.body:
             pending.cut = True
             return
         pending.types[record.type] = same + 1
+        if record.type in ("SYSCALL", "URINGOP") and (items := _ITEMS.search(record.body)):
+            pending.items = max(pending.items, int(items[1]))
         pending.records[record] = None
         self._bytes += len(record.body) + len(record.enriched)
         if alone or _ended(pending):
@@ -126,9 +144,7 @@ def _ended(pending: _Pending) -> bool:
     # The kernel prints PROCTITLE for a system call alone, CWD with any PATH, and the address of a connect or bind.
     if "PROCTITLE" not in types or "SYSCALL" not in types or ("PATH" in types and "CWD" not in types):
         return False
-    call = call_of(Event(b"", 0, 0, list(pending.records)))
-    addressed = call is None or call.kind not in ("connect", "bind") or "SOCKADDR" in types
-    return addressed and _whole(pending)
+    return ("SOCKADDR" in types or not pending.needs_address()) and _whole(pending)
 
 
 def _whole(pending: _Pending) -> bool:
@@ -136,6 +152,4 @@ def _whole(pending: _Pending) -> bool:
     types = pending.types
     if "SYSCALL" not in types and "URINGOP" not in types:
         return not types.keys() & {"PATH", "CWD", "SOCKADDR", "EXECVE", "PROCTITLE"}
-    announced = (record for record in pending.records if record.type in ("SYSCALL", "URINGOP"))
-    items = [int(found[1]) for record in announced if (found := _ITEMS.search(record.body))]
-    return types.get("PATH", 0) >= max(items, default=0)
+    return types.get("PATH", 0) >= pending.items

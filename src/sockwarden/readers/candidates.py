@@ -2,13 +2,13 @@
 
 Every access to a socket has a SOCKADDR record with its address, or a PATH record with a socket's mode; only these
 lines are looked at, and around one that may matter the lines of the same event are gathered. The lines of an event are
-taken to be within 1 MiB of each other: thousands of records, many times what the kernel and auditd hold back.
+taken to be within 2 MiB of each other: thousands of records, many times what the kernel and auditd hold back.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -16,12 +16,13 @@ from sockwarden.literals import Wanted
 from sockwarden.readers.blocks import MOST_LINE_BYTES, too_long
 from sockwarden.readers.tally import Tally
 
-REACH = 1 << 20
+REACH = 1 << 21
 """How far apart the lines of one event may be."""
-_NEAR = 1 << 12
-"""Where they are looked for first."""
+_NEAR = (1 << 12, 1 << 16)
+"""Where they are looked for first, before a whole view is indexed."""
 
 _HEADER = re.compile(rb"(?:node=[^ \n]{1,255} )?type=[^ \n]{1,40} msg=(audit\([^)\n]{1,40}\))")
+_HEADER_AT = re.compile(rb"\n" + _HEADER.pattern)
 _NO_HEADER = re.compile(rb"\n(?!" + _HEADER.pattern + rb"|\Z)")
 _ITEMS = re.compile(rb" items=(\d{1,4}) ")
 _INODE = re.compile(rb" inode=(\d{1,20}) ")
@@ -59,67 +60,82 @@ def lines(blocks: Iterator[bytes], search: Search | None, tally: Tally) -> Itera
 
 
 def _search(blocks: Iterator[bytes], search: Search) -> Iterator[bytes]:
-    """Goes through the input in views that begin with a newline and overlap by twice the reach, so that every place is
-    looked at once, with the reach before and behind it in view.
+    """Goes through the input in views that overlap by twice the reach, so that every place is looked at once, with the
+    reach before and behind it in view.
     """
-    view, begin = b"\n", 0
+    text, begin = b"\n", 0
     seen: set[bytes] = set()
     for block in chain(blocks, [None]):
-        view += block or b""
-        end = len(view) if block is None else max(view.rfind(b"\n", 0, max(len(view) - REACH, 0)), begin)
-        stamps: set[bytes] = set()
-        for at in sorted(_places(view, begin, end, search)):
-            yield from _around(view, at, search, seen, stamps)
-        kept = max(view.rfind(b"\n", 0, max(end - REACH, 0)), 0)
-        view, begin, seen = view[kept:], end - kept, stamps
+        text += block or b""
+        end = len(text) if block is None else max(text.rfind(b"\n", 0, max(len(text) - REACH, 0)), begin)
+        view = _View(text, search, seen)
+        for at in sorted(set(_places(text, begin, end, search))):
+            yield from view.lines_for(at)
+        kept = max(text.rfind(b"\n", 0, max(end - REACH, 0)), 0)
+        text, begin, seen = text[kept:], end - kept, view.given
 
 
-def _places(view: bytes, begin: int, end: int, search: Search) -> Iterator[int]:
+def _places(text: bytes, begin: int, end: int, search: Search) -> Iterator[int]:
     """Where lines start (after their newline) that are to be looked at."""
-    for match in _NO_HEADER.finditer(view, begin, end):
+    for match in _NO_HEADER.finditer(text, begin, end):
         yield match.start() + 1
     for anchor in search.anchors:
-        at = view.find(anchor, begin, end)
+        at = text.find(anchor, begin, end)
         while at >= 0:
-            yield view.rfind(b"\n", 0, at) + 1
-            at = view.find(anchor, view.find(b"\n", at), end)
+            yield text.rfind(b"\n", 0, at) + 1
+            at = text.find(anchor, text.find(b"\n", at), end)
 
 
-def _around(view: bytes, start: int, search: Search, seen: set[bytes], stamps: set[bytes]) -> Iterator[bytes]:
-    """The lines that the one at `start` calls for, unless its event was given before."""
-    line = view[start : view.find(b"\n", start)]
-    header = _HEADER.match(line)
-    if not header:
-        yield line
-        return
-    need = search.need(line)
-    if need == "line":
-        yield line
-    elif need == "event" and header[1] not in seen and header[1] not in stamps:
-        stamps.add(header[1])
-        yield from _event(view, start, header[1])
+class _View:
+    """A stretch of the input that begins with a newline.
 
+    given  stamps of the events whose lines were given in it
+    """
 
-def _event(view: bytes, start: int, stamp: bytes) -> list[bytes]:
-    """The lines of an event around one of them, looked for nearby first, and as far as the reach until it is whole."""
-    found: list[bytes] = []
-    for reach in (_NEAR, _NEAR << 4, REACH):
-        found = list(_stamped(view, max(start - reach, 0), start + reach, stamp))
-        text = b"\n".join(found)
-        # Nearby the address must be there too: an event may have none, and is then looked for a little further.
-        if _is_whole(text) and (reach > _NEAR or b"type=SOCKADDR " in text):
-            break
-    return found
+    def __init__(self, text: bytes, search: Search, seen: set[bytes]) -> None:
+        self._text = text
+        self._need = search.need
+        self._seen = seen
+        self._index: dict[bytes, list[int]] = {}
+        self.given: set[bytes] = set()
 
-
-def _stamped(view: bytes, begin: int, end: int, stamp: bytes) -> Iterator[bytes]:
-    at = view.find(stamp, begin, end)
-    while at >= 0:
-        line_start, line_end = view.rfind(b"\n", 0, at) + 1, view.find(b"\n", at)
-        line = view[line_start:line_end]
-        if (header := _HEADER.match(line)) and header[1] == stamp:
+    def lines_for(self, start: int) -> Iterator[bytes]:
+        """The lines that the one at `start` calls for, unless its event was given before."""
+        line = self._line(start)
+        header = _HEADER.match(line)
+        if not header:
             yield line
-        at = view.find(stamp, line_end, end)
+            return
+        need = self._need(line)
+        if need == "line":
+            yield line
+        elif need == "event" and header[1] not in self._seen and header[1] not in self.given:
+            self.given.add(header[1])
+            yield from self._event(start, header[1])
+
+    def _event(self, start: int, stamp: bytes) -> Sequence[bytes]:
+        """The lines of an event around one of them: nearby when it is whole there, else in the whole view."""
+        for reach in _NEAR:
+            found = list(self._stamped(max(start - reach, 0), start + reach, stamp))
+            text = b"\n".join(found)
+            # Nearest the address must be there too: an event may have none, and is then looked for a little further.
+            if _is_whole(text) and (reach > _NEAR[0] or b"type=SOCKADDR " in text):
+                return found
+        if not self._index:
+            for match in _HEADER_AT.finditer(self._text):
+                self._index.setdefault(match[1], []).append(match.start() + 1)
+        return list(map(self._line, self._index.get(stamp, ())))
+
+    def _stamped(self, begin: int, end: int, stamp: bytes) -> Iterator[bytes]:
+        at = self._text.find(stamp, begin, end)
+        while at >= 0:
+            line = self._line(self._text.rfind(b"\n", 0, at) + 1)
+            if (header := _HEADER.match(line)) and header[1] == stamp:
+                yield line
+            at = self._text.find(stamp, self._text.find(b"\n", at), end)
+
+    def _line(self, start: int) -> bytes:
+        return self._text[start : self._text.find(b"\n", start)]
 
 
 def _is_whole(text: bytes) -> bool:

@@ -27,11 +27,21 @@ def recognise(entry: Mapping[str, Any]) -> bool:
 
 
 def to_documents(entry: Mapping[str, Any]) -> Iterator[Document]:
-    """The documents of one JSON object; a search response holds many. Raises InputError for one that no index takes."""
+    """The documents of one JSON object; a search response holds many. Raises InputError where one is none that an index
+    would take, after giving all the others: one bad hit must not hide the next.
+    """
     hits = get(entry, "hits.hits")
+    refused = None
     for hit in hits if isinstance(hits, list) else [entry]:
-        if isinstance(hit, Mapping):
-            yield _document(hit)
+        try:
+            document = _document(hit) if isinstance(hit, Mapping) else None
+        except InputError as error:
+            refused = error
+            continue
+        if document:
+            yield document
+    if refused:
+        raise refused
 
 
 def _document(hit: Mapping[str, Any]) -> Document:

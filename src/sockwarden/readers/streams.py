@@ -68,7 +68,8 @@ def _unpack(file: BinaryIO) -> Iterator[bytes]:
     that lies before a damage, and then raises EOFError or zlib.error.
     """
     member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    while packed := file.read(CHUNK_BYTES):
+    # Small pieces: what follows a member is copied, and a file may hold any number of members.
+    while packed := file.read(1 << 16):
         while packed:
             if member.eof:
                 member = zlib.decompressobj(zlib.MAX_WBITS | 16)
