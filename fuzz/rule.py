@@ -45,7 +45,7 @@ def _judges(rule: Rule) -> None:
     assert msgspec.json.decode(msgspec.json.encode(parameters)).keys() == parameters.keys()
     detection = RuleDetection(rule)
     for typed in (False, True):
-        document = {"_id": "1", "_index": "i", "_version": 1, **witness(rule.tree, typed=typed)}
+        document = {"_id": "1", "_index": "sockwarden", "_version": 1, **witness(rule.tree, typed=typed)}
         if rule.matches(document):
             assert satisfies(document, detection.required_literals)
             show(list(detection.judge(document)))

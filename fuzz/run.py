@@ -1,9 +1,9 @@
 """Fuzzes everything that reads hostile bytes, guided by coverage: `python fuzz/run.py [TARGET …] --cpu-minutes 10`.
 
-A session starts from fuzz/corpus/TARGET and the target's own seeds, and leaves in that corpus the smallest inputs
-that together reach all the code that any input reached. What fails goes to build/fuzz/TARGET: replay it with
-`python fuzz/run.py TARGET --replay FILE`, mend it, and keep the input in the corpus under a name that says what it was;
-such files are never thrown out again.
+A session starts from fuzz/corpus/TARGET and the target's own seeds, and adds to that corpus the smallest inputs that
+reached code which nothing in it reached. What fails goes to build/fuzz/TARGET: replay it with
+`python fuzz/run.py TARGET --replay FILE`, mend it, and keep the input in the corpus under a name that says what it was.
+To have the corpus minimal again, delete the files in it that are named by their hash, and start a session.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import argparse
 import importlib
 import os
 import re
-import shutil
 import stat
 import subprocess
 import sys
@@ -30,7 +29,6 @@ TARGETS = sorted(path.stem for path in FOLDER.glob("*.dict"))
 
 _MOST_MEMORY = 1024
 _LONGEST_RUN = 10
-_GENERATED = re.compile(r"[0-9a-f]{40}")
 _RESULTS = {0: "clean", 70: "hang", 71: "memory", 77: "failure"}
 """libFuzzer's exit codes (FuzzerOptions.h)."""
 
@@ -79,16 +77,16 @@ def _arguments() -> argparse.Namespace:
 
 
 def fuzz(name: str, cpu_minutes: float) -> Session:
-    """One session: fuzzes, then minimises the corpus."""
+    """One session: fuzzes, then keeps in the corpus what reached new code."""
     corpus, findings = FOLDER / "corpus" / name, FOLDER.parent / "build" / "fuzz" / name
     target = importlib.import_module(f"fuzz.{name}")
     with tempfile.TemporaryDirectory(prefix="fuzz-") as room:
-        folders = [Path(room, part) for part in ("found", "seeds", "merged")]
-        for folder in (corpus, findings, *folders):
+        found, seeds = Path(room, "found"), Path(room, "seeds")
+        for folder in (corpus, findings, found, seeds):
             folder.mkdir(parents=True, exist_ok=True)
-        found, seeds, merged = folders
         for seed in target.seeds():
             (seeds / sha1(seed, usedforsecurity=False).hexdigest()).write_bytes(seed)
+        before = len(list(corpus.iterdir()))
         options = [
             f"-max_len={target.LONGEST}",
             f"-timeout={_LONGEST_RUN}",
@@ -98,10 +96,11 @@ def fuzz(name: str, cpu_minutes: float) -> Session:
             "-print_final_stats=1",
         ]
         code, cpu_seconds, log = _run(name, Path(room), cpu_minutes * 60, [*options, *map(str, (found, corpus, seeds))])
+        (findings / "log").unlink(missing_ok=True)
         if code:
             (findings / "log").write_text(log, "utf-8")
         merge = ["-merge=1", "-use_counters=0", f"-timeout={_LONGEST_RUN}"]
-        merged_code, _, merge_log = _run(name, Path(room), 0, [*merge, *map(str, (merged, corpus, found, seeds))])
+        merged_code, _, merge_log = _run(name, Path(room), 0, [*merge, *map(str, (corpus, found, seeds))])
         if merged_code:
             raise SystemExit(f"{name}: the corpus could not be merged\n{merge_log[-2000:]}")
         return Session(
@@ -109,7 +108,7 @@ def fuzz(name: str, cpu_minutes: float) -> Session:
             int(_last(r"number_of_executed_units: (\d+)", log)),
             cpu_seconds,
             int(_last(r" cov: (\d+)", log)),
-            _replace(corpus, merged),
+            len(list(corpus.iterdir())) - before,
             int(_last(r"INITED .*rss: (\d+)", log)),
             int(_last(r"peak_rss_mb: +(\d+)", log)),
             _RESULTS.get(code, f"exit code {code}"),
@@ -138,21 +137,9 @@ def _last(pattern: str, log: str) -> str:
     return next(reversed(re.findall(pattern, log)), "0")
 
 
-def _replace(corpus: Path, merged: Path) -> int:
-    """Puts the merged files in place of the generated ones; gives how many of them are new."""
-    before = {path.name for path in corpus.iterdir()}
-    after = {path.name for path in merged.iterdir()}
-    for name in before - after:
-        if _GENERATED.fullmatch(name):
-            (corpus / name).unlink()
-    for name in after - before:
-        shutil.copy(merged / name, corpus / name)
-    return len(after - before)
-
-
 def _table(sessions: list[Session]) -> Table:
     table = Table("target", title="Fuzzing")
-    for heading in ("executions", "exec/s", "CPU min", "edges", "new files", "MB at start", "MB at end"):
+    for heading in ("executions", "exec/CPU s", "CPU min", "edges", "new files", "MB at start", "MB at end"):
         table.add_column(heading, justify="right")
     table.add_column("result")
     for session in sessions:

@@ -60,16 +60,19 @@ _VALUES: tuple[Any, ...] = (
 
 def vary(data: bytes, seed: int) -> bytes | None:
     """The same JSON with one member replaced, wrapped, moved or taken out, which bytes changed at random rarely are;
-    None for what is no JSON.
+    None for what is no JSON, or nests too deep for this.
     """
-    random = Random(seed)  # noqa: S311 - libFuzzer's seed, so that a session can be had again
     try:
         entry = json.loads(data)
-        places = list(_places(entry))
+        if places := list(_places(entry)):
+            _change(places, Random(seed))  # noqa: S311 - libFuzzer's seed, so that a session can be had again
+        text = json.dumps(entry, separators=(",", ":"))
+        return (text if seed % 15 else text.replace("sock", "s\\u006fck")).encode()
     except (ValueError, RecursionError):
         return None
-    if not places:
-        return None
+
+
+def _change(places: list[tuple[Any, Any]], random: Random) -> None:
     (holder, key), (other, other_key) = random.choice(places), random.choice(places)
     match random.randrange(6):
         case 0 | 1:
@@ -82,7 +85,6 @@ def vary(data: bytes, seed: int) -> bytes | None:
             holder[key] = json.loads(json.dumps(other[other_key]))
         case _:
             del holder[key]
-    return json.dumps(entry, separators=(",", ":")).encode()
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:

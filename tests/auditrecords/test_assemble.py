@@ -148,3 +148,11 @@ def test_closed_events_are_remembered_for_a_while() -> None:
     assert len(assemble(assembler, alone)) == len(alone)
     assert assemble(assembler, [alone[-1]]) == []
     assert len(assemble(assembler, [alone[0]])) == 1
+
+
+def test_a_flood_does_not_push_the_socket_out() -> None:
+    """Thousands of other files in one io_uring_enter, the socket among the last."""
+    others = [Record("PATH", NOW, 1, b'item=%d name="/x%d" mode=0100644' % (n, n)) for n in range(MOST_OF_A_TYPE + 9)]
+    events = assemble(Assembler(), [*others, *connect(1)])
+    (event,) = events or [*Assembler().flush()]
+    assert any(b"mode=0140660" in record.body for record in event.all("PATH"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -267,3 +269,34 @@ def test_kql_check() -> None:
     assert json.loads(run("kql", "check", "--ast", "a:b").stdout) == ["is", {"v": "a"}, {"v": "b"}]
     assert run("kql", "check", "--file", "-", stdin=b"a:b").returncode == 0
     assert run("kql", "check", "--file", "-", stdin=b"\xff").returncode == 3
+
+
+def test_a_stopped_hunt_keeps_what_it_found(tmp_path: Path) -> None:
+    """SIGTERM in the midst of a pipe that never ends: a folder with a FIFO that is held open after the log."""
+    fifo = tmp_path / "late.log"
+    os.mkfifo(fifo)
+    state = str(tmp_path / "state")
+    arguments = [*PROGRAM, "hunt", LOG, str(fifo), "--store", "--state", state, "--output", "ndjson"]
+    with (
+        (tmp_path / "out").open("wb") as out,
+        subprocess.Popen(arguments, stdout=out, stderr=subprocess.PIPE) as process,
+    ):
+        # The hunt opens the FIFO when it is through with the log; a write without a reader would not return.
+        descriptor = _opened_by_a_reader(fifo)
+        os.write(descriptor, b"type=SYSCALL msg=audit(1.000:1): \n")
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate(timeout=20)
+        os.close(descriptor)
+    assert process.returncode == 130
+    assert len((tmp_path / "out").read_bytes().splitlines()) == 89
+    assert b"stopped before the end" in error and b"Traceback" not in error
+    assert b"86 more" in run("alerts", "list", "--limit", "3", "--state", state).stderr
+
+
+def _opened_by_a_reader(fifo: Path) -> int:
+    for _ in range(200):
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the hunt never opened the FIFO")

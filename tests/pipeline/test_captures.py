@@ -116,3 +116,27 @@ def test_a_copy_of_a_log_adds_no_alert(tmp_path: Path) -> None:
     log = DATA / "inode-rules.audit.log"
     (tmp_path / "copy.log").write_bytes(log.read_bytes())
     assert uuids(hunt(log, tmp_path / "copy.log")) == uuids(hunt(log))
+
+
+def test_our_rule_sees_an_alias_only_by_the_canonical_address() -> None:
+    (rule,) = select(load_packaged(), "unusual-process-runtime-socket-access")
+    run = Hunt([RuleDetection(rule)])
+    views = {
+        get(alert, "sockwarden.socket.address_as_given"): get(alert, "sockwarden.alert.view")
+        for alert in run.alerts(plan([str(DATA / "inode-rules.audit.log")]))
+    }
+    assert views["/tmp/x"] == views["docker.sock"] == "canonical"  # noqa: S108 - as captured
+    assert views["/run/docker.sock"] == views["/var/run/docker.sock"] == "both"
+
+
+def test_records_without_their_call_are_undecided(tmp_path: Path) -> None:
+    """SOCKADDR and PATH of the socket, while SYSCALL was lost: no alert can say who it was, and it is not silent."""
+    lines = (DATA / "inode-rules.audit.log").read_bytes().splitlines(keepends=True)
+    log = tmp_path / "cut.log"
+    log.write_bytes(b"".join(line for line in lines if b":300457)" in line and b"type=SYSCALL" not in line))
+    (rule,) = select(load_packaged(), PUBLISHED)
+    whole = tmp_path / "whole.log"
+    whole.write_bytes(log.read_bytes().replace(b"2F6F70742F6C61622F6C2E736F636B", b"2F72756E2F646F636B65722E736F636B"))
+    run = Hunt([RuleDetection(rule)])
+    assert not list(run.alerts(plan([str(whole)])))
+    assert run.undecided == 1

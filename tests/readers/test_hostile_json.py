@@ -62,6 +62,14 @@ def test_a_plain_value_for_an_object(name: str, value: Any) -> None:
     assert raised.value.why == f"`{name}` must be an object"
 
 
+def test_a_bad_hit_does_not_hide_the_next() -> None:
+    hits = [{"_id": str(number), "_source": {"event": "text" if number == 1 else {}}} for number in range(3)]
+    found: list[str] = []
+    with pytest.raises(InputError):
+        found.extend(document["_id"] for document in ecs.to_documents({"hits": {"hits": hits}}))
+    assert found == ["0", "2"]
+
+
 def test_an_address_that_is_no_text() -> None:
     with pytest.raises(InputError, match="an address that is no text"):
         list(ecs.to_documents({"@timestamp": "1", "sockwarden.socket.address_as_given": 7}))

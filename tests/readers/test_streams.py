@@ -251,5 +251,5 @@ def test_spool_that_finds_no_room_says_where(tmp_path: Path) -> None:
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "with plan(['-'])[0] as stream:\n    print(*stream.failures.values())\n"
     )
-    run = subprocess.run([sys.executable, "-c", program], input=bytes(1 << 20), capture_output=True, check=True)
+    run = subprocess.run([sys.executable, "-c", program], input=b"x" * (1 << 20), capture_output=True, check=True)
     assert b"cannot be kept for reading twice" in run.stdout and b"TMPDIR" in run.stdout

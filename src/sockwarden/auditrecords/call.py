@@ -53,7 +53,7 @@ def _system_call(system: Record) -> Call:
         # An architecture that the table lacks: auditd's interpretation gives a name, and only a name.
         name = decode(fields(system.enriched).get(b"SYSCALL", raw.get(b"syscall", b"")))
         return Call(
-            KINDS.get(name, "other"),
+            KINDS.get(name, "unknown" if name.isdigit() else "other"),
             name,
             decode(raw.get(b"arch", b"")),
             name,

@@ -31,6 +31,7 @@ _ACTIONS = {
     "bind": "bound-socket",
     "unlink": "deleted",
     "rename": "renamed",
+    "unknown": "unknown-call",
 }
 _PATH = tuple((key.encode(), key) for key in ("item", "inode", "dev", "mode", "ouid", "ogid", "nametype"))
 _RESULTS = {b"yes": "success", b"no": "fail"}
@@ -48,17 +49,18 @@ _USER = (
 
 def document_of(event: Event) -> Document | None:
     """A document for a connect, an open of a socket file, and for what changes a socket's identity (bind, unlink,
-    rename, boot); None for any other event.
+    rename, boot); None for any other event. Where the records carry an address and do not tell the call (they are cut,
+    or of an architecture unknown here), event.action is `unknown-call`.
     """
     if len(event.records) == 1 and (action := _BOOT.get(event.records[0].type)):
         return _frame(event, action)
-    call = call_of(event)
-    if call is None or call.kind == "other":
+    call = call_of(event) or Call("unknown", "", "", "unknown")
+    if call.kind == "other" or (call.kind == "unknown" and not event.first("SOCKADDR")):
         return None
     paths = [_path(fields(record.body)) for record in event.all("PATH")]
     sockets = [path for path in paths if is_socket(path)]
     document = _frame(event, _ACTIONS[call.kind])
-    if call.kind == "connect":
+    if call.kind in ("connect", "unknown"):
         if not _connect(document, event, call):
             return None
     elif not sockets:
@@ -140,8 +142,11 @@ def _connect(document: Document, event: Event, call: Call) -> bool:
     address = sockaddr.parse(value, little_endian=call.little_endian)
     if address.kind == "other":
         return False
-    document["event"] |= {"category": ["network"], "type": ["connection", "start"], "code": "security_socket_connect"}
-    document["network"] = {"direction": "egress"}
+    document["network"] = {}
+    if call.kind == "connect":
+        kind = {"category": ["network"], "type": ["connection", "start"], "code": "security_socket_connect"}
+        document["event"] |= kind
+        document["network"]["direction"] = "egress"
     if address.kind != "undecodable":
         document["network"]["type"] = f"ipv{address.version}" if address.version else "unix"
     if address.port:

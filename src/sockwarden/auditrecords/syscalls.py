@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["connect", "open", "bind", "unlink", "rename", "other"]
+Kind = Literal["connect", "open", "bind", "unlink", "rename", "other", "unknown"]
 
 LITTLE_ENDIAN = 0x40000000
 X32 = 0x40000000
@@ -107,7 +107,7 @@ CREAT_FLAGS = 0o1101
 class Call(msgspec.Struct, frozen=True):
     """What an event's records say was called.
 
-    kind     what it does to a socket
+    kind     what it does to a socket; other: nothing that matters here; unknown: the records do not tell
     name     the call's name on its architecture, its number where it has none; empty when no SYSCALL record is there
     arch     the architecture's name, or the number as printed
     hook     by which way it came: the call's name, `x32 NAME` or `io_uring`

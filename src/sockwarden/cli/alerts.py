@@ -9,9 +9,9 @@ from rich.text import Text
 
 from sockwarden.alerts import SEVERITIES
 from sockwarden.cli.output import console, print_notes, write_line
-from sockwarden.document import get
+from sockwarden.document import Document, get
 from sockwarden.settings import state_folder
-from sockwarden.sinks import Group, block, escape, one_line
+from sockwarden.sinks import Group, block, escape, one_line, put
 from sockwarden.sinks.fold import time_of
 from sockwarden.store import Store
 
@@ -43,14 +43,15 @@ def list_(severity: str | None, rule: str | None, limit: int, state: str | None,
         for column in table.columns[:3]:
             column.no_wrap = True
         table.columns[3].overflow = "fold"
-        table.columns[4].no_wrap = True
-        if out.width < _WIDE:
+        wide = out.width >= _WIDE
+        if not wide:
             table.columns.pop()
         for alert in store.newest(limit, severities=severities, rule=rule):
             if as_json:
                 write_line(msgspec.json.encode(alert))
-            else:
-                table.add_row(*map(Text, one_line(alert)[: len(table.columns)]))
+                continue
+            *cells, access, name = map(Text, one_line(alert))
+            table.add_row(*cells, *((access, name) if wide else (access.append("\n").append(name.plain, style="dim"),)))
     if not as_json:
         out.print(table if table.row_count else "no alerts")
     if count > limit:
@@ -70,31 +71,29 @@ def show(identity: str, state: str | None, as_json: bool) -> None:
         return
     out = console()
     moment = time_of(alert)
-    for line in block(Group([alert], 1, moment, moment), out.width, stored=True):
-        out.print(line, soft_wrap=True)
-    out.print()
-    facts = (
+    for line in block(Group([alert], 1, moment, moment), out.width):
+        put(out, line)
+    put(out, Text())
+    for label, value in _facts(alert):
+        if value is not None:
+            put(out, Text(f"  {label:<12}", style="dim").append(escape(str(value)), style="not dim"))
+    original = get(alert, "event.original")
+    put(out, Text("\n  evidence", style="dim"))
+    for record in original if isinstance(original, list) else [original] if original else []:
+        put(out, Text("  " + escape(str(record))))
+    put(out, Text(f"\n  what to do: sockwarden rules show {get(alert, 'kibana.alert.rule.rule_id')}", style="dim"))
+
+
+def _facts(alert: Document) -> list[tuple[str, object]]:
+    views = {"given": "the address as given", "canonical": "the canonical address", "both": "either address"}
+    inode, device = get(alert, "sockwarden.socket.inode"), get(alert, "sockwarden.socket.device")
+    return [
         ("time", get(alert, "@timestamp")),
         ("id", get(alert, "kibana.alert.uuid")),
         ("reason", get(alert, "kibana.alert.reason")),
-        ("matched by", {"given": "the address as given", "canonical": "the canonical address"}.get(
-            str(get(alert, "sockwarden.alert.view")), "either address"
-        ) if get(alert, "sockwarden.alert.view") else None),
+        ("matched by", views.get(str(get(alert, "sockwarden.alert.view")))),
         ("directory", get(alert, "process.working_directory")),
-        ("inode", _inode(alert)),
+        ("inode", None if inode is None else f"{inode} on device {device}"),
         ("sensor", get(alert, "sockwarden.sensor.name")),
         ("serial", get(alert, "event.sequence")),
-    )  # fmt: skip
-    for label, value in facts:
-        if value is not None:
-            out.print(Text(f"  {label:<12}", style="dim").append(escape(str(value))), soft_wrap=True)
-    original = get(alert, "event.original")
-    out.print(Text("\n  evidence", style="dim"))
-    for record in original if isinstance(original, list) else [original] if original else []:
-        out.print(Text("  " + escape(str(record))), soft_wrap=True)
-    out.print(Text(f"\n  what to do: sockwarden rules show {get(alert, 'kibana.alert.rule.rule_id')}", style="dim"))
-
-
-def _inode(alert: dict[str, object]) -> str | None:
-    inode, device = get(alert, "sockwarden.socket.inode"), get(alert, "sockwarden.socket.device")
-    return None if inode is None else f"{inode} on device {device}"
+    ]

@@ -9,6 +9,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
+import msgspec
+from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from sockwarden.alerts import SEVERITIES
@@ -63,53 +65,67 @@ def hunt(
         run.tally.quarantine = Quarantine(
             Path(quarantine), inputs=[path for stream in streams for path in stream.paths]
         )
-    sink = TerminalSink(console(), stored=keep) if output == "text" else LineSink(output, sys.stdout.buffer)
-    least = SEVERITIES.index(fail_on) if fail_on else len(SEVERITIES)
-    counts: dict[str, int] = {}
-    worst = -1
+    screen = console()
+    sink = TerminalSink(screen, stored=keep) if output == "text" else LineSink(output, sys.stdout.buffer)
+    # Where alerts and progress meet on one terminal, one console keeps them apart; raw lines leave no room for a bar.
+    bar = console(stderr=True) if not screen.is_terminal else screen if output == "text" else None
+    found = _Found()
     began = time.monotonic()
-    with Store(state_folder(state), create=True) if keep else nullcontext() as store, _progress() as progress:
-        for alert in _stored(run.alerts(streams, progress), store):
-            sink.add(alert)
-            name = str(get(alert, "kibana.alert.rule.name"))
-            counts[name] = counts.get(name, 0) + 1
-            worst = max(worst, SEVERITIES.index(get(alert, "kibana.alert.severity")))
-    sink.close()
+    with Store(state_folder(state), create=True) if keep else nullcontext() as store, _progress(bar) as progress:
+        found.take(run.alerts(streams, progress), sink, store)
+    run.engine.close()
     for failure in run.failures:
         print_error(str(failure))
     if run.tally.quarantine:
         run.tally.quarantine.close()
     if run.formats:
-        print_notes(map(escape, notes(run, counts, time.monotonic() - began)))
+        print_notes(map(escape, notes(run, found.counts, time.monotonic() - began)))
     if isinstance(sink, LineSink) and sink.left_out:
         print_notes(
             [f"{sink.left_out} alerts of rules have no Tracee form and were left out; --output ndjson has them."]
         )
-    nothing_read = not run.formats and not run.failures
-    if nothing_read:
+    if found.interrupted:
+        print_error("stopped before the end of the input\nWhat was found so far is above.")
+        return 130
+    if not run.formats and not run.failures:
         print_error("no file here is a log that is known\n" + "\n".join(map(str, run.ignored[:3])))
-    return 3 if run.failures or nothing_read else 1 if worst >= least else 0
+        return 3
+    least = SEVERITIES.index(fail_on) if fail_on else len(SEVERITIES)
+    return 3 if run.failures else 1 if found.worst >= least else 0
 
 
-def _stored(alerts: Iterator[Document], store: Store | None) -> Iterator[Document]:
-    """Passes alerts on, and keeps them batch by batch."""
-    batch: list[Document] = []
-    for alert in alerts:
+class _Found(msgspec.Struct):
+    """What a hunt found: alerts by rule, the highest severity's place in SEVERITIES, whether it was stopped."""
+
+    counts: dict[str, int] = {}
+    worst: int = -1
+    interrupted: bool = False
+
+    def take(self, alerts: Iterator[Document], sink: TerminalSink | LineSink, store: Store | None) -> None:
+        """Passes alerts to the sink and the store, batch by batch. When the hunt is stopped, what was found is kept."""
+        batch: list[Document] = []
+        try:
+            for alert in alerts:
+                if store:
+                    batch.append(alert)
+                    if len(batch) >= _BATCH:
+                        store.add(batch)
+                        batch = []
+                sink.add(alert)
+                name = str(get(alert, "kibana.alert.rule.name"))
+                self.counts[name] = self.counts.get(name, 0) + 1
+                self.worst = max(self.worst, SEVERITIES.index(get(alert, "kibana.alert.severity")))
+        except KeyboardInterrupt:
+            self.interrupted = True
         if store:
-            batch.append(alert)
-            if len(batch) >= _BATCH:
-                store.add(batch)
-                batch.clear()
-        yield alert
-    if store:
-        store.add(batch)
+            store.add(batch)
+        sink.close()
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Stream, int, int], None]]:
-    """A progress bar on standard error, where that is a terminal and standard output is not the same one scrolling."""
-    out = console(stderr=True)
-    if not out.is_terminal:
+def _progress(out: Console | None) -> Iterator[Callable[[Stream, int, int], None]]:
+    """A progress bar on a terminal."""
+    if out is None or not out.is_terminal:
         yield lambda *_: None
         return
     columns = (

@@ -5,6 +5,7 @@ or sensor failed.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Any
 
@@ -49,6 +50,8 @@ for command in (hunt, alerts, rules, kql):
 
 def main() -> None:
     """The program; ends the process with its exit code."""
+    # Stopped by a service manager as by Ctrl-C: what was found is still written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # A terminal that cannot show a character must not end the hunt.
@@ -62,7 +65,8 @@ def _run() -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        error.show()
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        print_error(error.format_message() + (f"\nSee `{context.command_path} --help`." if context else ""))
         return error.exit_code
     except click.Abort:
         print_error("stopped")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-from sockwarden.sinks import escape
+from sockwarden.sinks import escape, put
 
 _WIDTH_OF_FILE = 160
 """Columns of a table that goes into a file or a pipe."""
@@ -26,16 +26,16 @@ def print_error(message: str) -> None:
     """An error on standard error: its first line marked, the rest below it, everything escaped."""
     first, *rest = message.split("\n")
     out = console(stderr=True)
-    out.print(Text("error: ", style="bold red").append(escape(first), style="not bold default"), soft_wrap=True)
+    put(out, Text("error: ", style="bold red").append(escape(first), style="not bold default"))
     for line in rest:
-        out.print(Text("  " + escape(line)), soft_wrap=True)
+        put(out, Text("  " + escape(line)))
 
 
 def print_notes(notes: Iterable[str]) -> None:
     """Lines on standard error that are not errors."""
     out = console(stderr=True)
     for note in notes:
-        out.print(Text(note, style="dim"), soft_wrap=True)
+        put(out, Text(note, style="dim"))
 
 
 def write_line(data: bytes) -> None:

@@ -29,7 +29,7 @@ def _not_told(run: Hunt) -> Iterator[str]:
         yield f"Trusted: {accesses} by programs at the path of a runtime's component; a log cannot prove they are it."
     if run.undecided:
         accesses = _many(run.undecided, "access", "accesses")
-        yield f"Undecided: {accesses} by a runtime socket's name, relative to a directory that the log does not tell."
+        yield f"Undecided: {accesses} by a runtime socket's name; the log does not tell the call, or the directory."
     if run.engine.repeated:
         yield f"Repeated: {_many(run.engine.repeated, 'alert')} of events that came twice, shown once."
     for message, count in run.engine.outside.items():

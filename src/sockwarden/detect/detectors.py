@@ -13,7 +13,7 @@ from sockwarden.document import Document, get
 from sockwarden.kql import Is, Or, Text, Wildcard, compile_query
 from sockwarden.literals import Clause
 from sockwarden.rules import Rule
-from sockwarden.signatures import Finding, Signature, finding_to_json
+from sockwarden.signatures import Finding, Signature, SourceComplete, finding_to_json
 
 _BACKING = re.compile(r"\.ds-(.+)-\d{4}\.\d{2}\.\d{2}-\d{6}")
 _RISK = (0, 21, 47, 73, 99)
@@ -28,6 +28,14 @@ class Detection(Protocol):
 
     def judge(self, document: Document) -> Iterator[Document]:
         """The alerts that a document makes."""
+        ...
+
+    def source_complete(self, source: str) -> None:
+        """Told that a source has ended."""
+        ...
+
+    def close(self) -> None:
+        """Told that there is nothing more to judge."""
         ...
 
 
@@ -77,23 +85,36 @@ class RuleDetection:
                 raise OutsideIndexError(self.detector.name, index)
             yield build(document, self.detector, view=self._view(document))
 
+    def source_complete(self, source: str) -> None:
+        """A query judges each document by itself."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def _view(self, document: Document) -> View | None:
         """Whether the address as given, the canonical one or each of them makes the match."""
         given = get(document, "sockwarden.socket.address_as_given")
         canonical = get(document, "sockwarden.socket.canonical")
         if not given or not canonical:
             return None
-        by_given = self._matches(_narrowed(document, given))
-        by_canonical = self._matches(_narrowed(document, canonical))
+        # By its own name a socket is found without anything that the log taught; by an alias it is not.
+        plain = get(document, "sockwarden.socket.alias") is None
+        by_given = self._matches(_narrowed(document, given, known=plain))
+        by_canonical = self._matches(_narrowed(document, canonical, known=True))
         if by_given and by_canonical:
             return "both"
         return "given" if by_given else "canonical" if by_canonical else None
 
 
-def _narrowed(document: Document, address: str) -> Document:
-    """The document as if it had this address alone; what only `sockets` knows goes with the canonical one."""
-    destination = {**(get(document, "destination") or {}), "address": address, "path": address}
-    return {**document, "destination": destination}
+def _narrowed(document: Document, address: str, *, known: bool) -> Document:
+    """The document as if it had this address alone, and unless it is known, nothing that was found out about it."""
+    narrowed = {
+        **document,
+        "destination": {**(get(document, "destination") or {}), "address": address, "path": address},
+    }
+    if not known:
+        narrowed["sockwarden"] = {key: value for key, value in document["sockwarden"].items() if key != "socket"}
+    return narrowed
 
 
 class SignatureDetection:
@@ -123,6 +144,14 @@ class SignatureDetection:
         for finding in self._findings:
             yield build(document, self.detector, view=None, finding=finding_to_json(finding))
         self._findings.clear()
+
+    def source_complete(self, source: str) -> None:
+        """Passed on as a signal."""
+        self.signature.on_signal(SourceComplete(source))
+
+    def close(self) -> None:
+        """Ends the signature's life cycle."""
+        self.signature.close()
 
 
 def _threat(properties: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,16 @@ class Engine:
             except OutsideIndexError as error:
                 self.outside[str(error)] += 1
 
+    def source_complete(self, source: str) -> None:
+        """Tells every detector that a source has ended."""
+        for detection in self._detections:
+            detection.source_complete(source)
+
+    def close(self) -> None:
+        """Ends every detector."""
+        for detection in self._detections:
+            detection.close()
+
     def _is_new(self, alert: Document) -> bool:
         # Half of the digest is plenty for telling alerts of one run apart, and half the memory.
         key = bytes.fromhex(get(alert, "kibana.alert.uuid"))[:16]

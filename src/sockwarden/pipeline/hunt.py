@@ -53,7 +53,7 @@ class Hunt:
     failures  inputs that could not be read, or only in part
     ignored   files of a folder that are no log
     formats   streams read, by format
-    undecided accesses whose name ends like a runtime socket's while the log cannot tell where it lies
+    undecided accesses that name a runtime socket, while the log does not tell its directory, or not the call
     trusted   accesses to runtime sockets by programs at a runtime component's path, which proves nothing
     """
 
@@ -102,9 +102,11 @@ class Hunt:
                 name_component(document)
                 self._note(document)
                 yield from self.engine.judge(document)
+        self.engine.source_complete(stream.name)
 
     def _note(self, document: Document) -> None:
         reached = get(document, "sockwarden.socket.runtime") is not None
-        self.undecided += not reached and get(document, "sockwarden.socket.alias") == "unknown"
+        unplaced = not reached and get(document, "sockwarden.socket.alias") == "unknown"
+        self.undecided += unplaced or (reached and get(document, "event.action") == "unknown-call")
         verified = get(document, "sockwarden.actor.verified")
         self.trusted += reached and not verified and get(document, "sockwarden.actor.component") is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import stat
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from typing import BinaryIO, Self
 from sockwarden.errors import InputError
 
 CHUNK_BYTES = 1 << 22
+_HEAD_BYTES = 1 << 16
+_GZIP = b"\x1f\x8b"
 _ROTATED = re.compile(r"(?P<stem>.+?)(?:\.(?P<number>\d{1,4})|-(?P<date>\d{8}(?:[-T]?\d{1,6})?))?(?:\.gz)?")
 _FOREIGN = {b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 
@@ -29,7 +32,7 @@ class Part:
     def __init__(self, path: str, file: BinaryIO) -> None:
         self.path = path
         self._file = file
-        self._gzip = file.read(2) == b"\x1f\x8b"
+        self._gzip = file.read(2) == _GZIP
         self.size = os.fstat(file.fileno()).st_size
         """Bytes on disk when it was opened; a file that grows is read up to here."""
 
@@ -94,6 +97,10 @@ class Stream:
         """Told how many bytes on disk were read, piece by piece."""
 
     def __enter__(self) -> Self:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != resource.RLIM_INFINITY and len(self.paths) > soft // 2:
+            # A year of daily logs is more files than a shell allows; the process may ask for more.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         for path in self.paths:
             try:
                 self.parts.append(Part(path, _open(path)))
@@ -128,7 +135,7 @@ class Stream:
                 self.failures[part.path] = error
             before += part.size
 
-    def head(self, size: int = 1 << 16) -> bytes:
+    def head(self, size: int = _HEAD_BYTES) -> bytes:
         """The first bytes that are not white space, for telling the format."""
         head = b""
         for chunk in self.chunks():
@@ -205,8 +212,12 @@ def _open(path: str) -> BinaryIO:
 def _spool(source: BinaryIO) -> BinaryIO:
     spool = tempfile.TemporaryFile(prefix="sockwarden-")  # noqa: SIM115 - the part closes it
     try:
-        while chunk := source.read(CHUNK_BYTES):
+        chunk = source.read(_HEAD_BYTES)
+        if b"\0" in chunk and not chunk.startswith(_GZIP):
+            raise InputError("the input is binary, no log", where="the pipe", todo="Logs are text, or gzip of text.")
+        while chunk:
             spool.write(chunk)
+            chunk = source.read(CHUNK_BYTES)
         spool.flush()
     except OSError as error:
         spool.close()

@@ -23,6 +23,7 @@ _ALIASES = {
 }
 _MOST_TITLE = 160
 _WIDTH_OF_FILE = 80
+_INDENT = 4
 
 
 class TerminalSink:
@@ -53,18 +54,30 @@ class TerminalSink:
         if day != self._day:
             self._day = day
             self._line(Text(f"── {day} ──", style="dim"))
-        for line in block(
-            group, self._console.width if self._console.is_terminal else _WIDTH_OF_FILE, stored=self._stored
-        ):
+        width = self._console.width if self._console.is_terminal else _WIDTH_OF_FILE
+        identity = str(get(group.alerts[0], "kibana.alert.uuid"))[:6]
+        more = f"sockwarden alerts show {identity}" if self._stored else f"id {identity}"
+        for line in block(group, width, more=more):
             self._line(line)
         self._line(Text())
 
     def _line(self, line: Text) -> None:
-        self._console.print(line, soft_wrap=True)
+        put(self._console, line)
 
 
-def block(group: Group, width: int, *, stored: bool = False) -> list[Text]:
-    """The lines of one group."""
+def put(console: Console, line: Text) -> None:
+    """Prints a line: on a terminal wrapped at words, with the rest set in; into a file or a pipe as it is."""
+    if not console.is_terminal or line.cell_len <= console.width:
+        console.print(line, soft_wrap=True)
+        return
+    first, *rest = line.wrap(console, max(console.width - _INDENT, 20))
+    console.print(first, soft_wrap=True)
+    for part in rest:
+        console.print(Text(" " * _INDENT).append_text(part), soft_wrap=True)
+
+
+def block(group: Group, width: int, *, more: str = "") -> list[Text]:
+    """The lines of one group. more: how to see more of it, put at the end."""
     first = group.alerts[0]
     lines = [_headline(first, group.first, width)]
     lines += [_also(alert) for alert in group.alerts[1:]]
@@ -72,14 +85,12 @@ def block(group: Group, width: int, *, stored: bool = False) -> list[Text]:
     if title := get(first, "process.title") or get(first, "process.command_line"):
         lines.append(Text("  " + shorten(escape(str(title)), _MOST_TITLE)))
     lines.append(Text("  " + _actor(first)))
-    return [*lines, _foot(group, width, stored=stored)]
+    return [*lines, _foot(group, width, f"     {more}" if more else "")]
 
 
-def _foot(group: Group, width: int, *, stored: bool) -> Text:
-    """Techniques, with their names where there is room, repeats, and how to ask for more."""
+def _foot(group: Group, width: int, more: str) -> Text:
+    """Techniques, with their names where there is room, repeats, and how to see more."""
     repeats = f"     \N{MULTIPLICATION SIGN}{group.count}{_span(group)}" if group.count > 1 else ""
-    identity = str(get(group.alerts[0], "kibana.alert.uuid"))[:6]
-    more = f"     sockwarden alerts show {identity}" if stored else f"     id {identity}"
     found = _techniques(group.alerts)
     techniques = " · ".join(f"{name} {number}" for number, name in found.items())
     if len(techniques + repeats + more) + 2 > width:

@@ -6,12 +6,12 @@ what the log taught of it; where the two differ both stand, and the access is am
 
 from __future__ import annotations
 
-from sockwarden.document import Document, get, put
+from sockwarden.document import Document, get, put, values
 from sockwarden.sockets import aliases
 from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket
 from sockwarden.sockets.lessons import Lessons, directory_of, socket_paths
 
-_ACCESS = ("connected-to", "opened-file")
+_ACCESS = {"connected-to", "opened-file", "unknown-call"}
 
 
 class Resolver:
@@ -28,7 +28,7 @@ class Resolver:
 
     def resolve(self, document: Document) -> None:
         """Fills one document in place; one that is no access is left as it is."""
-        if get(document, "event.action") not in _ACCESS:
+        if _ACCESS.isdisjoint(action for action in values(document, "event.action") if isinstance(action, str)):
             return
         given = get(document, "sockwarden.socket.address_as_given")
         if given and not get(document, "sockwarden.socket.type"):
