@@ -8,7 +8,7 @@ from __future__ import annotations
 from sockwarden.document import Document, get
 from sockwarden.literals import Clause
 from sockwarden.signatures.open_flags import writes
-from sockwarden.signatures.signature import ADDRESS, FLAGS, EventSelector, Signature, SignatureMetadata
+from sockwarden.signatures.signature import ADDRESS, FLAGS, FROM_CONTAINERS, EventSelector, Signature, SignatureMetadata
 
 _ENDING = "docker.sock"
 
@@ -40,10 +40,7 @@ class DockerAbuse(Signature):
         return _METADATA
 
     def get_selected_events(self) -> tuple[EventSelector, ...]:
-        return (
-            EventSelector("tracee", "security_file_open", "container"),
-            EventSelector("tracee", "security_socket_connect", "container"),
-        )
+        return FROM_CONTAINERS
 
     @property
     def required_literals(self) -> tuple[Clause, ...]:

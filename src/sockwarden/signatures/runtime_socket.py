@@ -9,7 +9,7 @@ from __future__ import annotations
 from sockwarden.document import Document, get
 from sockwarden.literals import Clause
 from sockwarden.signatures.open_flags import writes
-from sockwarden.signatures.signature import FLAGS, EventSelector, Signature, SignatureMetadata
+from sockwarden.signatures.signature import FLAGS, FROM_CONTAINERS, EventSelector, Signature, SignatureMetadata
 
 _RUNTIME = "sockwarden.socket.runtime"
 
@@ -41,10 +41,7 @@ class RuntimeSocketAccess(Signature):
         return _METADATA
 
     def get_selected_events(self) -> tuple[EventSelector, ...]:
-        return (
-            EventSelector("tracee", "security_file_open", "container"),
-            EventSelector("tracee", "security_socket_connect", "container"),
-        )
+        return FROM_CONTAINERS
 
     @property
     def required_literals(self) -> tuple[Clause, ...]:

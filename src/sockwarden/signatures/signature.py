@@ -44,6 +44,13 @@ class EventSelector:
         return seen == (self.name, self.origin)
 
 
+FROM_CONTAINERS = (
+    EventSelector("tracee", "security_file_open", "container"),
+    EventSelector("tracee", "security_socket_connect", "container"),
+)
+"""Opens and connects of processes in a container; `container-init`, before the entry point's exec, is not among them."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignatureMetadata:
     """What a signature says of itself; `tags` None where it has none, as in Tracee's JSON."""
