@@ -9,6 +9,8 @@ from sockwarden.detect.detectors import Detection, OutsideIndexError
 from sockwarden.document import Document, get
 from sockwarden.signatures import SignatureEventError
 
+_MOST_MESSAGES = 20
+
 
 class Engine:
     """Judges documents by every detector, in their order.
@@ -38,7 +40,9 @@ class Engine:
             except SignatureEventError as error:
                 self.errors[error.what] += 1
             except OutsideIndexError as error:
-                self.outside[str(error)] += 1
+                # The index is the input's to choose, and so may be a new one in every document.
+                known = str(error) in self.outside or len(self.outside) < _MOST_MESSAGES
+                self.outside[str(error) if known else "Further indices that no rule names"] += 1
 
     def source_complete(self, source: str) -> None:
         """Tells every detector that a source has ended."""

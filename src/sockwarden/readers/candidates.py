@@ -26,7 +26,7 @@ _HEADER_AT = re.compile(rb"\n" + _HEADER.pattern)
 _NO_HEADER = re.compile(rb"\n(?!" + _HEADER.pattern + rb"|\Z)")
 _ITEMS = re.compile(rb" items=(\d{1,4}) ")
 _INODE = re.compile(rb" inode=(\d{1,20}) ")
-_ABSOLUTE = re.compile(rb' name="?(?:/(?!proc/)|2F(?!70726F632F))')
+_ABSOLUTE = re.compile(rb' name=(?:"/(?![^ "]*proc/)|2F(?![0-9A-F]*70726F632F))')
 """An absolute name that says where it leads; one below /proc may depend on the caller's directory."""
 
 _ADDRESS = b" saddr="

@@ -48,7 +48,7 @@ FROM_CONTAINERS = (
     EventSelector("tracee", "security_file_open", "container"),
     EventSelector("tracee", "security_socket_connect", "container"),
 )
-"""Opens and connects of processes in a container; `container-init`, before the entry point's exec, is not among them."""
+"""Opens and connects of processes in a container; not `container-init`, before the entry point's exec."""
 
 
 @dataclass(frozen=True, slots=True)
