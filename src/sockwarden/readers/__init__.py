@@ -43,10 +43,11 @@ class Format(NamedTuple):
     teach: Reader | None
 
 
-_ecs = partial(ndjson.documents, ecs.to_documents)
+_ecs = partial(ndjson.documents, ecs.to_documents, ())
+_tracee = partial(ndjson.documents, _of_tracee, (tracee.CONNECT.encode(), tracee.OPEN.encode()))
 FORMATS = (
     Format("audit log", auditlog.recognise, auditlog.documents, auditlog.lessons),
-    Format("Tracee JSON", partial(_json_of, tracee.recognise), partial(ndjson.documents, _of_tracee), None),
+    Format("Tracee JSON", partial(_json_of, tracee.recognise), _tracee, None),
     Format("ECS NDJSON", partial(_json_of, ecs.recognise), _ecs, _ecs),
 )
 

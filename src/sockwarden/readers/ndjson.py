@@ -87,10 +87,18 @@ def first_object(head: bytes) -> Object | None:
 
 
 def documents(
-    to_documents: Callable[[Object], Iterable[Document]], stream: Stream, wanted: Wanted, tally: Tally
+    to_documents: Callable[[Object], Iterable[Document]],
+    kinds: tuple[bytes, ...],
+    stream: Stream,
+    wanted: Wanted,
+    tally: Tally,
 ) -> Iterator[Document]:
-    """The documents of every line that may hold what is wanted."""
-    holds = _test(wanted)
+    """The documents of every line that may hold what is wanted.
+
+    kinds  names of the events of interest, where a format has such: then every one of them is read, so that one whose
+           arguments are missing is missed by nobody
+    """
+    holds = _test(wanted, kinds)
     for block in blocks(stream.chunks(), tally, most=MOST_LINE_BYTES):
         lines = block.split(b"\n")
         lines.pop()
@@ -105,10 +113,11 @@ def documents(
                 tally.reject(error.what, line)
 
 
-def _test(wanted: Wanted) -> Callable[[bytes], bool]:
+def _test(wanted: Wanted, kinds: tuple[bytes, ...]) -> Callable[[bytes], bool]:
     """A test for one line: may it hold what is wanted? A line with a \\u escape could hold anything."""
-    pieces = [piece.encode("utf-8", "surrogateescape") for piece in sorted(wanted.addresses)]
-    pieces += [str(number).encode() for number in sorted(wanted.inodes | wanted.ports)]
+    pieces = list(kinds) or [piece.encode("utf-8", "surrogateescape") for piece in sorted(wanted.addresses)]
+    if not kinds:
+        pieces += [str(number).encode() for number in sorted(wanted.inodes | wanted.ports)]
 
     def holds(line: bytes) -> bool:
         # A line that is not an object or was cut is passed on, so that it is counted.
