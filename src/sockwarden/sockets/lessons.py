@@ -156,11 +156,10 @@ class Lessons:
         """
         time, serial = at
         newest, highest = self._newest.get(host, ""), self._highest.get(host, 0)
-        unset = time < _CLOCK_UNSET
-        # A call that blocked for long is logged with the time of its beginning and the serial of its end.
-        later = unset if recorded else time >= newest
+        unset = recorded and time < _CLOCK_UNSET
         behind = _DISORDER_OF_BOOTS if recorded else _DISORDER
-        if (later or time >= newest) and serial + behind < highest < _ROLLOVER:
+        # A call that blocked for long is logged with the time of its beginning and the serial of its end.
+        if (time >= newest or unset) and serial + behind < highest < _ROLLOVER:
             at = (newest, _LAST) if unset else at
             boots = self._boots.setdefault(host, [])
             boots.append(max(at, *boots[-1:]) if boots else at)
