@@ -36,7 +36,13 @@ _BATCH = 500
 )
 @click.option("--since", metavar="TIME", help="Accesses from this time on (2026-11-21, now-2h; UTC).")
 @click.option("--until", metavar="TIME", help="Accesses up to this time.")
-@click.option("--output", type=click.Choice(["text", *FORMS]), default="text", show_default=True)
+@click.option(
+    "--output",
+    type=click.Choice(["text", *FORMS]),
+    default="text",
+    show_default=True,
+    help="For people; whole alerts as JSON lines; the same in plain ECS; findings as Tracee prints them.",
+)
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Exit with 1 on an alert of this severity or above.")
 @click.option("--store", "keep", is_flag=True, help="Keep the alerts, for `sockwarden alerts`.")
 @click.option("--state", metavar="DIR", help="Where to keep them; else SOCKWARDEN_STATE, else the system's place.")
