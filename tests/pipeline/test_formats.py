@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sockwarden.detect import RuleDetection, SignatureDetection
 from sockwarden.document import get
 from sockwarden.pipeline import Hunt, Window
 from sockwarden.readers import plan
-from sockwarden.rules import load_packaged, select
+from sockwarden.rules import load_packaged, parse_rule, select
 from sockwarden.signatures import SIGNATURES
 
 CAPTURE = Path(__file__).parents[1] / "data" / "captures" / "seed-rules.audit.log"
@@ -160,3 +161,14 @@ def test_a_rules_index_patterns_select_among_hits(index: str, alerts: int, tmp_p
     run, found = hunt(path, PUBLISHED)
     assert len(found) == alerts
     assert sum(run.engine.outside.values()) == 1 - alerts
+
+
+def test_an_index_may_be_named_whole(tmp_path: Path) -> None:
+    source = (files("sockwarden.content") / "rules" / f"{PUBLISHED}.toml").read_text()
+    rule = parse_rule(source.replace('"auditbeat-*"', '"auditbeat"'), "mine.toml")
+    path = tmp_path / "hits.ndjson"
+    hit = as_hit(next(one for one in recorded() if one["given"] == "/run/docker.sock"), 7)
+    lines = [json.dumps(hit | {"_index": index, "_id": index}) for index in ("auditbeat", "auditbeat-8")]
+    path.write_text("\n".join(lines))
+    run = Hunt([RuleDetection(rule)])
+    assert [get(alert, "kibana.alert.ancestors")[0]["id"] for alert in run.alerts(plan([str(path)]))] == ["auditbeat"]

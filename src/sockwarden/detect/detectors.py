@@ -10,7 +10,7 @@ import msgspec
 
 from sockwarden.alerts import SEVERITIES, Detector, View, build
 from sockwarden.document import Document, get
-from sockwarden.kql import Is, Or, Text, Wildcard, compile_query
+from sockwarden.kql import Is, Literal, Or, Text, Wildcard, compile_query
 from sockwarden.literals import Clause
 from sockwarden.rules import Rule
 from sockwarden.signatures import Finding, Signature, SourceComplete, finding_to_json
@@ -55,15 +55,18 @@ def _stream_of(index: str) -> str:
     return _BACKING.sub(r"\1", index.rpartition(":")[2])
 
 
+def _pattern(name: str) -> Literal:
+    pieces = name.split("*")
+    return Wildcard(tuple(pieces)) if len(pieces) > 1 else Text(name)
+
+
 class RuleDetection:
     """A query rule."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self._matches = rule.matches
-        self._names = compile_query(
-            Or(tuple(Is(Text("_index"), Wildcard(tuple(name.split("*")))) for name in rule.index))
-        )
+        self._names = compile_query(Or(tuple(Is(Text("_index"), _pattern(name)) for name in rule.index)))
         self.required_literals = rule.required_literals
         self.detector = Detector(
             rule_id=rule.rule_id,
