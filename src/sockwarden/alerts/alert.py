@@ -11,6 +11,8 @@ from sockwarden.document import METADATA, Document, get, put
 
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
+RISK_SCORES: dict[Severity, int] = {"low": 21, "medium": 47, "high": 73, "critical": 99}
+"""The risk score that Elastic's rules use with a severity."""
 
 View = Literal["given", "canonical", "both"]
 """By which address a rule matched: the one the caller gave, the one it reached, or either."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from sockwarden.alerts import SEVERITIES, Detector, View, build
+from sockwarden.alerts import RISK_SCORES, SEVERITIES, Detector, View, build
 from sockwarden.document import Document, get
 from sockwarden.kql import Is, Literal, Or, Text, Wildcard, compile_query
 from sockwarden.literals import Clause
@@ -16,8 +16,6 @@ from sockwarden.rules import Rule
 from sockwarden.signatures import Finding, Signature, SourceComplete, finding_to_json
 
 _BACKING = re.compile(r"\.ds-(.+)-\d{4}\.\d{2}\.\d{2}-\d{6}")
-_RISK = (0, 21, 47, 73, 99)
-"""Risk score of a signature's severity 0 to 4: the value Elastic's rules use for the severity of that name."""
 
 
 class Detection(Protocol):
@@ -129,12 +127,13 @@ class SignatureDetection:
         self._findings: list[Finding] = []
         metadata = signature.get_metadata()
         properties = metadata.properties
-        severity = int(properties.get("Severity", 0))
+        # Tracee counts severities from 0, info, which has no name here.
+        severity = SEVERITIES[max(int(properties["Severity"]) - 1, 0)]
         self.detector = Detector(
             rule_id=metadata.id,
             name=metadata.name,
-            severity=SEVERITIES[max(min(severity, 4) - 1, 0)],
-            risk_score=_RISK[max(min(severity, 4), 0)],
+            severity=severity,
+            risk_score=RISK_SCORES[severity],
             version=metadata.version,
             threat=[_threat(dict(properties))],
             parameters={"description": metadata.description, **properties},

@@ -7,9 +7,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from sockwarden.alerts import RISK_SCORES
 from sockwarden.document import Document, get
-
-_SEVERITY_NUMBER = {"low": 21, "medium": 47, "high": 73, "critical": 99}
 
 
 def whole(alert: Document) -> Document:
@@ -29,7 +28,7 @@ def ecs(alert: Document) -> Document:
         **document["event"],
         "kind": "alert",
         "id": signal["uuid"],
-        "severity": _SEVERITY_NUMBER.get(signal["severity"], 0),
+        "severity": RISK_SCORES[signal["severity"]],
         "risk_score": signal["risk_score"],
         "reason": signal["reason"],
     }

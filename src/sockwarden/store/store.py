@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import msgspec
 
+from sockwarden.alerts import SEVERITIES
 from sockwarden.document import Document, get
 from sockwarden.errors import InputError, UsageError
 
@@ -32,7 +33,6 @@ _MIGRATIONS = (
 )
 """One script a schema version; PRAGMA user_version says how many ran."""
 
-SEVERITIES = ("low", "medium", "high", "critical")
 _CHOSEN = """FROM alerts WHERE severity IN (SELECT value FROM json_each(:severities))
 AND (:rule IS NULL OR rule_id = :rule OR rule_name = :rule COLLATE NOCASE)"""
 
