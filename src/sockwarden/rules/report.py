@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sockwarden.errors import RuleError
 from sockwarden.kql import KqlSyntaxError
 from sockwarden.kql.caret import line_and_column, point_at
-from sockwarden.rules.positions import KeyPath, Span
+from sockwarden.toml_positions import KeyPath, Span
 from sockwarden.rules.schema import Problem, shorten
 
 MAX_FLAWS = 50

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from sockwarden.rules.positions import KeyPath
+from sockwarden.toml_positions import KeyPath
 
 _SHOWN = 60  # characters of a value or key that a message quotes
 _PLURALS = {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sockwarden.rules.positions import MAX_DEPTH, MAX_VALUES, KeyPath, TooComplexError, positions
+from sockwarden.toml_positions import MAX_DEPTH, MAX_VALUES, KeyPath, TooComplexError, positions
 
 EVERY_FORM = """
 # a comment = "x"

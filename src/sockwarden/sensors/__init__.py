@@ -1,0 +1,1 @@
+"""Live sources that need privilege: the only room that does."""
