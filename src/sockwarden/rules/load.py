@@ -20,10 +20,10 @@ from sockwarden.errors import RuleError
 from sockwarden.kql import KqlSyntaxError, Node, compile_query, parse, required_literals
 from sockwarden.literals import Clause
 from sockwarden.rules.elastic import DEFAULTS, FILE, OTHER_TYPES
-from sockwarden.toml_positions import KeyPath, Span, TooComplexError, positions
 from sockwarden.rules.report import MAX_FLAWS, Flaw, locate, query_flaw, refusal, toml_flaw
 from sockwarden.rules.rule import Rule, Threat
 from sockwarden.rules.schema import Problem, check, wide_integers
+from sockwarden.toml_positions import KeyPath, Span, TooComplexError, positions
 
 MAX_BYTES = 1 << 20
 """The largest rule file that is read; published rules stay below a tenth of it."""

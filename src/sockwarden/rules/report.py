@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from sockwarden.errors import RuleError
 from sockwarden.kql import KqlSyntaxError
 from sockwarden.kql.caret import line_and_column, point_at
-from sockwarden.toml_positions import KeyPath, Span
 from sockwarden.rules.schema import Problem, shorten
+from sockwarden.toml_positions import KeyPath, Span
 
 MAX_FLAWS = 50
 """How many flaws of one file are told."""
