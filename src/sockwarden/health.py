@@ -10,6 +10,9 @@ import msgspec
 
 from sockwarden.document import Document
 
+HEALTH = "sockwarden.health"
+"""event.dataset of such documents."""
+
 Action = Literal[
     "audit-rules-removed",
     "audit-disabled",
@@ -47,7 +50,7 @@ def document_of(trouble: Trouble, time: float) -> Document:
         "event": {
             "kind": "event",
             "module": "sockwarden",
-            "dataset": "sockwarden.health",
+            "dataset": HEALTH,
             "category": ["configuration"],
             "type": ["change"],
             "action": trouble.action,

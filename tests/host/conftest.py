@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+_STEADY = ("enabled", "failure", "pid", "rate_limit", "backlog_limit", "backlog_wait_time ", "loginuid")
 
 
 @pytest.fixture
@@ -32,3 +36,25 @@ def require() -> Callable[..., str]:
         pytest.skip(reason)
 
     return check
+
+
+def audit_state() -> tuple[list[str], str]:
+    """What auditctl says of status and rules, without the counters that count on."""
+    status, rules = (
+        subprocess.run(["auditctl", option], check=True, capture_output=True, text=True, timeout=30).stdout
+        for option in ("-s", "-l")
+    )
+    return [line for line in status.splitlines() if line.startswith(_STEADY)], rules
+
+
+@pytest.fixture
+def audit(require: Callable[..., str]) -> Iterator[None]:
+    """The machine's one audit subsystem, for this test alone; afterwards its status and rules must be as before."""
+    require("auditctl", root=True)
+    with Path("/tmp/sockwarden-audit.lock").open("w") as lock:  # noqa: S108 - one lock for all runs on this machine
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = audit_state()
+        if "enabled 0" not in before[0] or "pid 0" not in before[0] or before[1].strip() != "No rules":
+            pytest.skip("this machine's audit is in use, and is left alone")
+        yield
+        assert audit_state() == before

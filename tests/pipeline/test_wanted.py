@@ -17,6 +17,7 @@ from sockwarden.sockets import packaged
         ("destination.path:*docker.sock and a:b", {"docker.sock"}),
         ("sockwarden.socket.runtime:* and not b:c", packaged().wanted.addresses),
         ("sockwarden.socket.runtime:podman", packaged().wanted.addresses),
+        ("event.dataset:sockwarden.health and event.action:audit-disabled", set()),
     ],
 )
 def test_addresses(query: str, addresses: set[str]) -> None:

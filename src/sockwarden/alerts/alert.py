@@ -8,6 +8,7 @@ import msgspec
 
 from sockwarden.alerts.identity import uuid_of
 from sockwarden.document import METADATA, Document, get, put
+from sockwarden.health import HEALTH
 
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
@@ -76,7 +77,11 @@ def build(
 
 
 def reason_of(document: Document, detector: Detector) -> str:
-    """One sentence: who did what to which socket, and which rule of what severity says so."""
+    """One sentence: who did what to which socket, and which rule of what severity says so. A health document has its
+    own sentence.
+    """
+    if get(document, "event.dataset") == HEALTH:
+        return f"{get(document, 'message')}: {detector.severity} alert {detector.name}"
     program = get(document, "process.name") or get(document, "process.executable") or "an unknown program"
     user = get(document, "user.name") or get(document, "user.id")
     canonical, given = get(document, "sockwarden.socket.canonical"), get(document, "sockwarden.socket.address_as_given")

@@ -114,6 +114,12 @@ class Assembler:
         while self._open and self._overdue():
             yield self._close(next(iter(self._open)))
 
+    def expire(self, now: int) -> Iterator[Event]:
+        """Closes what has been open for too long by a clock in milliseconds: a live stream may fall silent."""
+        self._newest = max(self._newest, now)
+        while self._open and self._overdue():
+            yield self._close(next(iter(self._open)))
+
     def flush(self) -> Iterator[Event]:
         """Closes what is still open at the end of the input."""
         while self._open:

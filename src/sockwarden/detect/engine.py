@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 
 from sockwarden.detect.detectors import Detection, OutsideIndexError
@@ -10,6 +10,8 @@ from sockwarden.document import Document, get
 from sockwarden.signatures import SignatureEventError
 
 _MOST_MESSAGES = 20
+MOST_REMEMBERED = 1 << 20
+"""Alerts remembered, so that a copy of a document makes none again; a copy that comes later than so many is told anew."""
 
 
 class Engine:
@@ -23,7 +25,7 @@ class Engine:
 
     def __init__(self, detections: Sequence[Detection]) -> None:
         self._detections = detections
-        self._given: set[bytes] = set()
+        self._given: OrderedDict[bytes, None] = OrderedDict()
         self.documents = 0
         self.repeated = 0
         self.errors: Counter[str] = Counter()
@@ -60,5 +62,7 @@ class Engine:
         if key in self._given:
             self.repeated += 1
             return False
-        self._given.add(key)
+        self._given[key] = None
+        if len(self._given) > MOST_REMEMBERED:
+            self._given.popitem(last=False)
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sockwarden.health import HEALTH
 from sockwarden.literals import Clause, Wanted
 from sockwarden.sockets import Catalogue, piece_of
 
@@ -16,7 +17,8 @@ _EVERYTHING = Wanted(everything=True)
 
 def wanted_by(required: Iterable[tuple[Clause, ...]], catalogue: Catalogue) -> Wanted:
     """What documents must contain to be of interest to any detector. A detector that requires nothing of a socket's
-    address wants everything: the readers know where addresses are, and of other fields nothing.
+    address wants everything: the readers know where addresses are, and of other fields nothing. One that judges health
+    documents wants nothing of them: no record carries those.
     """
     wanted = Wanted()
     for clauses in required:
@@ -28,6 +30,8 @@ def wanted_by(required: Iterable[tuple[Clause, ...]], catalogue: Catalogue) -> W
 def _of_clause(clause: Clause, catalogue: Catalogue) -> Wanted:
     wanted = Wanted()
     for field, text in clause:
+        if (field, text) == ("event.dataset", HEALTH):
+            continue
         if field in _OF_CATALOGUE:
             wanted |= catalogue.wanted
         elif field in _ADDRESSES and set(text) - _INET and piece_of(text):
