@@ -1,7 +1,33 @@
-"""Runtime sockets: the catalogue, what a log teaches of inodes, aliases, and which socket an access reached."""
+"""Runtime sockets: the catalogue, what a log teaches of inodes and what is found on a live host, aliases, and which
+socket an access reached.
+"""
 
+from sockwarden.sockets.accounts import owner_of
 from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket, packaged, piece_of
+from sockwarden.sockets.changes import Changes
+from sockwarden.sockets.discovery import Discovery, discover
+from sockwarden.sockets.exposure import Exposure, exposure
+from sockwarden.sockets.inventory import Inventory
 from sockwarden.sockets.lessons import Lessons
-from sockwarden.sockets.resolve import Resolver
+from sockwarden.sockets.live import Listener, LiveSocket, text_of
+from sockwarden.sockets.resolve import Identities, Resolver
 
-__all__ = ["Catalogue", "Lessons", "Resolver", "RuntimeSocket", "packaged", "piece_of"]
+__all__ = [
+    "Catalogue",
+    "Changes",
+    "Discovery",
+    "Exposure",
+    "Identities",
+    "Inventory",
+    "Lessons",
+    "Listener",
+    "LiveSocket",
+    "Resolver",
+    "RuntimeSocket",
+    "discover",
+    "exposure",
+    "owner_of",
+    "packaged",
+    "piece_of",
+    "text_of",
+]

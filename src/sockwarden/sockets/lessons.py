@@ -148,6 +148,12 @@ class Lessons:
                 found |= self._find(stretches, host, at).at(at)
         return found
 
+    def named(self, address: str, port: int | None) -> None:
+        """A log does not tell what listens at an address that the catalogue does not have."""
+
+    def listener_of(self, reached: RuntimeSocket, document: Document) -> None:
+        """A log does not tell who listens."""
+
     def _mark_boot(self, host: str, at: Position, recorded: bool) -> Position:
         """A boot ends every lesson of its host. Serials start again then, also where no record says so. A record alone
         is not believed: a container's root may send SYSTEM_BOOT (CAP_AUDIT_WRITE), but the kernel numbers it.

@@ -1,17 +1,33 @@
 """Which runtime socket an access reached: fills `destination.*` and `sockwarden.socket.*`, and nobody else does.
 
 The address as given is evidence, never identity. A name reaches what the catalogue has at its normal form, an inode
-what the log taught of it; where the two differ both stand, and the access is ambiguous.
+what the log or the host taught of it; where the two differ both stand, and the access is ambiguous.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from sockwarden.document import Document, get, put, values
 from sockwarden.sockets import aliases
 from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket
-from sockwarden.sockets.lessons import Lessons, directory_of, socket_paths
+from sockwarden.sockets.lessons import directory_of, socket_paths
+from sockwarden.sockets.live import Listener
 
 _ACCESS = {"connected-to", "opened-file", "unknown-call"}
+
+
+class Identities(Protocol):
+    """What is known of sockets beside the catalogue: lessons of a log, or the inventory of a live host."""
+
+    def sockets_of(self, document: Document) -> set[RuntimeSocket]:
+        """The runtime sockets that the inodes of a document's PATH records are."""
+
+    def named(self, address: str, port: int | None) -> RuntimeSocket | None:
+        """The runtime socket at an address that the catalogue does not have."""
+
+    def listener_of(self, reached: RuntimeSocket, document: Document) -> Listener | None:
+        """Who listened on a socket at the time of a document."""
 
 
 class Resolver:
@@ -21,9 +37,9 @@ class Resolver:
     the published detections' own pipeline would have produced, for comparison.
     """
 
-    def __init__(self, catalogue: Catalogue, lessons: Lessons, *, literal: bool = False) -> None:
+    def __init__(self, catalogue: Catalogue, identities: Identities, *, literal: bool = False) -> None:
         self._catalogue = catalogue
-        self._lessons = lessons
+        self._identities = identities
         self._literal = literal
 
     def resolve(self, document: Document) -> None:
@@ -40,7 +56,7 @@ class Resolver:
             _fill(document, [named] if named and plain else [], given)
             return
         named = self._named(document, given) if given else None
-        reached = self._lessons.sockets_of(document)
+        reached = self._identities.sockets_of(document)
         sockets = ([named] if named else []) + sorted(reached - {named})
         _fill(document, sockets, given)
         if sockets:
@@ -52,12 +68,14 @@ class Resolver:
         """The runtime socket of that name, by the name alone."""
         kind = get(document, "sockwarden.socket.type")
         if kind == "abstract":
-            return self._catalogue.abstract(given[1:])
+            return self._catalogue.abstract(given[1:]) or self._identities.named(given, None)
         if kind == "inet":
             port = get(document, "destination.port")
-            return self._catalogue.port(given, port) if isinstance(port, int) else None
+            if not isinstance(port, int):
+                return None
+            return self._catalogue.port(given, port) or self._identities.named(given, port)
         path = aliases.normalise(given, directory_of(document))
-        return self._catalogue.path(path) if path else None
+        return (self._catalogue.path(path) or self._identities.named(path, None)) if path else None
 
     def _undecided(self, document: Document, given: str) -> bool:
         """A name that ends like a runtime socket's, while the log carries neither directory nor inode to tell."""
@@ -72,6 +90,9 @@ class Resolver:
         for path in socket_paths(document):
             put(document, "sockwarden.socket.inode", int(path["inode"]))
             put(document, "sockwarden.socket.device", path.get("dev"))
+        if listener := self._identities.listener_of(sockets[0], document):
+            put(document, "sockwarden.socket.listener.pid", listener.pid)
+            put(document, "sockwarden.socket.listener.executable", listener.executable or None)
 
 
 def _fill(document: Document, sockets: list[RuntimeSocket], given: str | None) -> None:

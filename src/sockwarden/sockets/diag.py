@@ -1,0 +1,153 @@
+"""Sockets that listen now, as the kernel tells over NETLINK_SOCK_DIAG.
+
+Requests and answers follow include/uapi/linux/{sock_diag,unix_diag,inet_diag}.h. A dump shows one network namespace,
+which is that of the netlink socket; a socket made in another namespace stays there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from sockwarden import netlink
+from sockwarden.errors import InputError
+
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_LISTEN = 1 << 10
+"""TCP_LISTEN of include/net/tcp_states.h, which unix sockets use too, in a mask of states."""
+_SHOW_NAME_AND_VFS = 3
+_UNIX_DIAG_NAME = 0
+_UNIX_DIAG_VFS = 1
+
+_UNIX_REQUEST = struct.Struct("=BBHIII8s")
+"""struct unix_diag_req: family, protocol, pad, states, inode, show, cookie."""
+_UNIX_ANSWER = struct.Struct("=BBBBI8s")
+"""struct unix_diag_msg: family, type, state, pad, inode, cookie."""
+_VFS = struct.Struct("=II")
+"""struct unix_diag_vfs: inode, device."""
+_INET_REQUEST = struct.Struct("=BBBBI48s")
+"""struct inet_diag_req_v2: family, protocol, extensions, pad, states, and an inet_diag_sockid that is not used."""
+_INET_ANSWER = struct.Struct("=BBBB2sH16s16sI8sIIIII")
+"""struct inet_diag_msg: family, state, timer, retransmits; of the inet_diag_sockid: source port, destination port,
+source, destination, interface, cookie; then expires, two queues, uid and inode.
+"""
+
+_CLONE_NEWNET = 0x40000000
+_SECONDS = 10
+_BUFFER = 1 << 18
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class UnixListener(msgspec.Struct, frozen=True, gc=False):
+    """A unix socket that listens.
+
+    sockfs   the socket's own inode, as `/proc/PID/fd` shows it
+    name     the bytes of the address that it was bound to; a leading NUL marks an abstract one
+    inode    of the socket file, 0 where there is none, and device: its file system as printed by `device_text`
+    """
+
+    sockfs: int
+    name: bytes
+    inode: int = 0
+    device: str = ""
+
+
+class InetListener(msgspec.Struct, frozen=True, gc=False):
+    """A TCP socket that listens: its own inode, the address that it was bound to, and that with its port as text."""
+
+    sockfs: int
+    ip: str
+    port: int
+    address: str
+
+
+def device_text(device: int) -> str:
+    """A device number in the kernel's own encoding (include/linux/kdev_t.h), printed as audit prints it: "00:18"."""
+    return f"{device >> 20:02x}:{device & 0xFFFFF:02x}"
+
+
+def unix_listeners(namespace: Path | None = None) -> list[UnixListener]:
+    """Every listening unix socket of our network namespace, or of that of a `/proc/PID/ns/net`.
+
+    Raises InputError where the kernel does not answer or the namespace cannot be entered.
+    """
+    request = _UNIX_REQUEST.pack(socket.AF_UNIX, 0, 0, _LISTEN, 0, _SHOW_NAME_AND_VFS, b"\xff" * 8)
+    return [_unix(payload) for payload in _dump(request, namespace) if len(payload) >= _UNIX_ANSWER.size]
+
+
+def inet_listeners(namespace: Path | None = None) -> list[InetListener]:
+    """Every listening TCP socket, IPv4 and IPv6; see unix_listeners."""
+    found: list[InetListener] = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        request = _INET_REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, _LISTEN, bytes(40) + b"\xff" * 8)
+        found += [_inet(payload) for payload in _dump(request, namespace) if len(payload) >= _INET_ANSWER.size]
+    return found
+
+
+def _unix(payload: bytes) -> UnixListener:
+    *_, sockfs, _ = _UNIX_ANSWER.unpack_from(payload)
+    attributes = dict(netlink.attributes(payload[_UNIX_ANSWER.size :]))
+    name = attributes.get(_UNIX_DIAG_NAME, b"")
+    if not name.startswith(b"\0"):
+        name = name.partition(b"\0")[0]
+    vfs = attributes.get(_UNIX_DIAG_VFS, b"")
+    inode, device = _VFS.unpack_from(vfs) if len(vfs) >= _VFS.size else (0, 0)
+    return UnixListener(sockfs, name, inode, device_text(device) if inode else "")
+
+
+def _inet(payload: bytes) -> InetListener:
+    family, _, _, _, port, _, source, *_, sockfs = _INET_ANSWER.unpack_from(payload)
+    number = int.from_bytes(port, "big")
+    six = family == socket.AF_INET6
+    ip = socket.inet_ntop(family, source if six else source[:4])
+    return InetListener(sockfs, ip, number, f"[{ip}]:{number}" if six else f"{ip}:{number}")
+
+
+def _dump(request: bytes, namespace: Path | None) -> Iterator[bytes]:
+    """The payloads that answer one request."""
+    try:
+        with _open(namespace) as sock:
+            sock.settimeout(_SECONDS)
+            sock.send(netlink.message(_SOCK_DIAG_BY_FAMILY, request, flags=netlink.REQUEST | netlink.DUMP))
+            while True:
+                for message in netlink.messages(sock.recv(_BUFFER)):
+                    if message.kind == netlink.NLMSG_DONE:
+                        return
+                    if message.kind == netlink.NLMSG_ERROR:
+                        raise netlink.error_of(message.payload) or OSError("an answer that is none")
+                    yield message.payload
+    except OSError as error:
+        raise InputError(
+            "the kernel does not list its sockets",
+            where=str(namespace or "NETLINK_SOCK_DIAG"),
+            why=error.strerror or str(error),
+            todo="Run as root; the kernel needs CONFIG_UNIX_DIAG and CONFIG_INET_DIAG (modules unix_diag, tcp_diag).",
+        ) from error
+
+
+def _open(namespace: Path | None) -> socket.socket:
+    if namespace is None:
+        return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+    # A network namespace belongs to a thread: one that enters it, makes the socket and ends.
+    with ThreadPoolExecutor(1) as entering:
+        return entering.submit(_open_in, namespace).result()
+
+
+def _open_in(namespace: Path) -> socket.socket:
+    descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.setns(descriptor, _CLONE_NEWNET):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+        return _open(None)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,221 @@
+"""The inventory: which inode was which runtime socket at which moment, kept for a while after the socket is gone.
+
+An access is judged a moment after it was made, and inodes are reused at once. A socket that appeared between two
+discoveries may have been there since the earlier one; of two that follow each other on one inode the file's ctime
+tells where the second begins.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from math import inf
+
+import msgspec
+
+from sockwarden.document import Document
+from sockwarden.health import Trouble
+from sockwarden.literals import Wanted
+from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket, piece_of
+from sockwarden.sockets.lessons import socket_paths
+from sockwarden.sockets.live import Listener, LiveSocket
+from sockwarden.sockets.places import is_folder
+
+_KEPT_SECONDS = 120
+"""How late an event may come and still find a socket that is gone: longer than any queue here holds one."""
+_MOST_GONE = 16384
+"""Sockets that are gone and still known: a flood of short-lived ones must not fill memory."""
+_MOST_TROUBLES = 16
+"""Sockets out of sight that are told one by one; the rest is counted."""
+_ANY = ("0.0.0.0", "::")  # noqa: S104 # compared, not bound
+_LOOPBACK = ("127.0.0.1", "::1")
+
+
+class _Stay(msgspec.Struct):
+    """A socket, from when it may have been there to when it had gone."""
+
+    live: LiveSocket
+    start: float
+    end: float = inf
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return (self.live.socket, self.live.kind, self.live.device, self.live.inode, self.live.generation)
+
+
+class Inventory:
+    """What discovery found, with a past. Resolves like Lessons do.
+
+    catalogue  by which was looked
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._present: dict[tuple[object, ...], _Stay] = {}
+        self._gone: deque[_Stay] = deque(maxlen=_MOST_GONE)
+        self._by_inode: dict[tuple[str, int], list[_Stay]] = {}
+        self._by_name: dict[str, list[_Stay]] = {}
+        self._by_port: dict[int, list[_Stay]] = {}
+        self._refreshed = -inf
+        self._told: set[tuple[object, ...]] = set()
+        self._troubles: list[Trouble] = []
+
+    def refresh(self, found: Collection[LiveSocket], now: float) -> bool:
+        """Takes in what a discovery found, at a time in seconds since the epoch. Says whether a socket came, went or
+        moved, so that rules must follow.
+        """
+        if now < self._refreshed:
+            # The clock was set back: what is there now was there then.
+            self._refreshed = -inf
+            for stay in self._present.values():
+                stay.start = -inf
+        fresh = [_Stay(live, self._refreshed) for live in found]
+        current = {stay.key: self._present.get(stay.key, stay) for stay in fresh}
+        left = [stay for key, stay in self._present.items() if key not in current]
+        changed = bool(left) or not current.keys() <= self._present.keys()
+        for stay in fresh:
+            known = current[stay.key]
+            changed |= known.live.path != stay.live.path
+            known.live = stay.live
+        for stay in left:
+            stay.end = now
+        self._gone += left
+        while self._gone and self._gone[0].end < now - _KEPT_SECONDS:
+            self._gone.popleft()
+        self._present = current
+        self._refreshed = now
+        self._index()
+        self._notice_out_of_sight()
+        return changed
+
+    def _index(self) -> None:
+        self._by_inode, self._by_name, self._by_port = {}, {}, {}
+        for stay in sorted(self._every(), key=lambda one: (one.start, one.live.changed)):
+            self._by_name.setdefault(stay.live.socket.address, []).append(stay)
+            if stay.live.kind == "inet":
+                self._by_port.setdefault(_port(stay.live), []).append(stay)
+            if stay.live.kind != "path":
+                continue
+            stays = self._by_inode.setdefault((stay.live.device, stay.live.inode), [])
+            if stays and stays[-1].live.socket != stay.live.socket and stays[-1].end != inf:
+                # The inode was taken over: the ctime of the second file says when, within what two discoveries saw.
+                border = min(max(stay.live.changed, stay.start), stays[-1].end)
+                stays[-1].end = stay.start = border
+            stays.append(stay)
+
+    def _every(self) -> Iterator[_Stay]:
+        yield from self._gone
+        yield from self._present.values()
+
+    def _notice_out_of_sight(self) -> None:
+        """A listener whose socket file is nowhere to be found: accesses to it go unseen. Told once while it lasts."""
+        present = ((key, stay.live) for key, stay in self._present.items())
+        lost = {key: live for key, live in present if live.kind == "path" and live.path is None}
+        new = [live for key, live in lost.items() if key not in self._told]
+        self._told = set(lost)
+        self._troubles += [_out_of_sight(live) for live in new[:_MOST_TROUBLES]]
+        if rest := new[_MOST_TROUBLES:]:
+            message = f"{len(rest):,} more sockets listen whose files were not found: accesses to them go unseen."
+            self._troubles.append(Trouble("socket-out-of-sight", message, f"{len(rest)} sockets"))
+
+    def troubles(self) -> list[Trouble]:
+        """What was noticed since this was asked last."""
+        troubles, self._troubles = self._troubles, []
+        return troubles
+
+    def live(self) -> list[LiveSocket]:
+        """The sockets that exist, as of the last refresh."""
+        return [stay.live for stay in self._present.values()]
+
+    def paths(self) -> frozenset[str]:
+        """Paths of socket files to watch one by one. One that has just gone stays, since it may come again at once."""
+        folders = self.folders()
+        paths = (stay.live.path for stay in self._every())
+        return frozenset(path for path in paths if path and path.rpartition("/")[0] not in folders)
+
+    def folders(self) -> frozenset[str]:
+        """Folders whose every socket is a runtime's, where they exist, to watch as a whole."""
+        return frozenset(os.path.realpath(folder) for folder in self.catalogue.folders if is_folder(folder))
+
+    @property
+    def wanted(self) -> Wanted:
+        """What a record must contain to be of interest: the catalogue's and what was found beside it."""
+        found = [stay.live for stay in self._every()]
+        beside = Wanted(
+            addresses=frozenset(piece_of(live.socket.address) for live in found if live.kind != "inet") - {""},
+            inodes=frozenset(live.inode for live in found if live.inode),
+            ports=frozenset(_port(live) for live in found if live.kind == "inet"),
+        )
+        return self.catalogue.wanted | beside
+
+    def sockets_of(self, document: Document) -> set[RuntimeSocket]:
+        """The runtime sockets that the inodes of this document's PATH records were at its time."""
+        found: set[RuntimeSocket] = set()
+        for path in socket_paths(document):
+            stays = self._by_inode.get((path.get("dev", ""), int(path["inode"])))
+            if stays and path.get("nametype") != "DELETE":
+                found |= {stay.live.socket for stay in _at(stays, document)}
+        return found
+
+    def named(self, address: str, port: int | None) -> RuntimeSocket | None:
+        """The runtime socket at an address that the catalogue does not have: a path in normal form, `@name`, or
+        `host:port` with its port.
+        """
+        if port is None:
+            stays = self._by_name.get(address)
+            return stays[-1].live.socket if stays else None
+        on_port = (stay.live.socket for stay in reversed(self._by_port.get(port, [])))
+        return next((named for named in on_port if _reaches(address, named.address)), None)
+
+    def listener_of(self, reached: RuntimeSocket, document: Document) -> Listener | None:
+        """Who listened on a socket at the time of a document; None where that is not known."""
+        stays = _at(self._by_name.get(reached.address, []), document)
+        return next((stay.live.listeners[0] for stay in reversed(stays) if stay.live.listeners), None)
+
+
+def _at(stays: list[_Stay], document: Document) -> list[_Stay]:
+    try:
+        moment = datetime.fromisoformat(str(document.get("@timestamp", ""))).timestamp()
+    except (ValueError, OverflowError):
+        # A time that cannot be read must not hide an access.
+        return stays
+    # Times are cut to milliseconds, and audit's clock is up to one tick (10 ms) behind.
+    return [stay for stay in stays if stay.start - 0.02 <= moment <= stay.end + 0.02]
+
+
+def _out_of_sight(live: LiveSocket) -> Trouble:
+    who = f" ({live.listeners[0].executable}, pid {live.listeners[0].pid})" if live.listeners else ""
+    message = (
+        f"The {live.socket.name} socket{who} still listens, but its file is not at {live.socket.address}, nor renamed "
+        "in a folder that is watched: accesses by another name go unseen. Restart the daemon to make the socket anew."
+    )
+    return Trouble("socket-out-of-sight", message, f"{live.socket.address} inode {live.inode} on {live.device}")
+
+
+def _port(live: LiveSocket) -> int:
+    return int(live.socket.address.rpartition(":")[2])
+
+
+def _reaches(given: str, bound: str) -> bool:
+    """Whether a connect to an address reaches one that a daemon of this host is bound to."""
+    target, host = _ip(given), _ip(bound)
+    if host not in _ANY:
+        # Linux takes a connect to the unspecified address for one to the loopback (ip_route_connect).
+        return target == host or (target in _ANY and host in _LOOPBACK)
+    family = socket.AF_INET6 if ":" in target else socket.AF_INET
+    try:
+        # Only an address of this host can be bound to; a name would be looked up, but is no address.
+        socket.inet_pton(family, target)
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((target, 0))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _ip(address: str) -> str:
+    """The IP of `host:port`; of an IPv4 one inside an IPv6 one, as that is the same listener."""
+    return address.rpartition(":")[0].strip("[]").removeprefix("::ffff:")
