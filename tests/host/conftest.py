@@ -14,7 +14,7 @@ import pytest
 _STEADY = ("enabled", "failure", "pid", "rate_limit", "backlog_limit", "backlog_wait_time ", "loginuid")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def require() -> Callable[..., str]:
     """`require("ausearch")` gives the program's path; `root=True` asks for root too, `module="auparse"` for a module
     of the system's own Python.
