@@ -1,0 +1,163 @@
+"""What can be set, with its defaults. content/config.toml is the same for people, with the reasons."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+import msgspec
+
+_UNITS = {
+    "B": 1,
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+    "TiB": 1 << 40,
+    "kB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "TB": 1000**4,
+}
+
+# The descriptions follow "expected" in an error.
+RuleFile = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^/[^\x00-\x1f\x7f]*\.toml\Z", description='a rule file\'s absolute path, ending in ".toml"'),
+]
+OptionalPath = Annotated[
+    str, msgspec.Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?\Z", description='an absolute path, or "" for none')
+]
+Address = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(/[^\x00-\x1f\x7f]+|@[^\x00-\x1f\x7f]+|([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})\Z",
+        max_length=255,
+        description='a path "/run/x.sock", an abstract name "@x", or an address with its port "127.0.0.1:2375"',
+    ),
+]
+Listen = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})?\Z",
+        description='an address with its port "127.0.0.1:9464", or "" for none',
+    ),
+]
+Runtime = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}\Z", description='a runtime\'s name in small letters: "docker"'),
+]
+Selector = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=200, description="a rule's name, id or file stem, as `rules list` shows")
+]
+Size = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=rf"^[0-9]{{1,12}} ?({'|'.join(_UNITS)})\Z",
+        description=f'a size as text: "500 MiB", "1 GiB" (units {", ".join(_UNITS)})',
+    ),
+]
+Days = Annotated[int, msgspec.Meta(ge=1, le=36_500, description="a whole number of days from 1 to 36500")]
+Backlog = Annotated[int, msgspec.Meta(ge=1024, le=1 << 20, description="a whole number from 1024 to 1048576")]
+
+
+class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[watch]. state: the folder of the store; "" for the usual one."""
+
+    state: OptionalPath = ""
+
+
+class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[sensors.audit]. unicast: own the audit connection; backlog: records that the kernel may queue, at least."""
+
+    unicast: bool = False
+    backlog: Backlog = 8192
+
+
+class Sensors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[sensors]."""
+
+    audit: Audit = Audit()
+
+
+class ExtraSocket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[[sockets.extra]]: a runtime socket that the catalogue does not know. name: as alerts tell it; "" for the
+    runtime's.
+    """
+
+    address: Address
+    runtime: Runtime
+    name: str = ""
+
+
+class Sockets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[sockets]. ignore: canonical addresses that are not watched."""
+
+    extra: tuple[ExtraSocket, ...] = ()
+    ignore: tuple[Address, ...] = ()
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[rules]. enable: only these, all when empty; disable: not these; files: rule files besides the packaged ones."""
+
+    enable: tuple[Selector, ...] = ()
+    disable: tuple[Selector, ...] = ()
+    files: tuple[RuleFile, ...] = ()
+
+
+class Terminal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[sinks.terminal]: alerts on standard output."""
+
+    enabled: bool = True
+
+
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[sinks.file]: alerts appended to a file. form: one of `hunt --output`."""
+
+    path: OptionalPath = ""
+    form: Literal["ndjson", "ecs", "tracee"] = "ndjson"
+
+
+class Journald(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[sinks.journald]: alerts into systemd's journal."""
+
+    enabled: bool = False
+
+
+class Sinks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[sinks]."""
+
+    terminal: Terminal = Terminal()
+    file: File = File()
+    journald: Journald = Journald()
+
+
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[retention]: what the store keeps: no older, and no larger."""
+
+    days: Days = 30
+    size: Size = "1 GiB"
+
+    @property
+    def max_bytes(self) -> int:
+        """The size in bytes."""
+        number, unit = re.findall(r"[0-9]+|[A-Za-z]+", self.size)
+        return int(number) * _UNITS[unit]
+
+
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[metrics]: in Prometheus' text format, into a file, on a port, or both."""
+
+    file: OptionalPath = ""
+    listen: Listen = ""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file; every key may be left out."""
+
+    watch: Watch = Watch()
+    sensors: Sensors = Sensors()
+    sockets: Sockets = Sockets()
+    rules: Rules = Rules()
+    sinks: Sinks = Sinks()
+    retention: Retention = Retention()
+    metrics: Metrics = Metrics()
