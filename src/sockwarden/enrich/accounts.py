@@ -1,0 +1,47 @@
+"""Names of users and groups of the host, from /etc/passwd and /etc/group themselves: NSS may ask a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_MOST_BYTES = 4 << 20
+
+
+class Accounts:
+    """Names by number, as text; read again when the file has changed."""
+
+    def __init__(self, folder: Path = Path("/etc")) -> None:
+        self._users = _Names(folder / "passwd")
+        self._groups = _Names(folder / "group")
+
+    def user(self, number: str) -> str | None:
+        """The name of a user id; None where the file has none."""
+        return self._users.of(number)
+
+    def group(self, number: str) -> str | None:
+        """The name of a group id; None where the file has none."""
+        return self._groups.of(number)
+
+
+class _Names:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._version: tuple[int, int, int] | None = None
+        self._names: dict[str, str] = {}
+
+    def of(self, number: str) -> str | None:
+        try:
+            status = self._path.stat()
+            version = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if version != self._version:
+                self._names, self._version = self._read(), version
+        except OSError:
+            return None
+        return self._names.get(number)
+
+    def _read(self) -> dict[str, str]:
+        with self._path.open("rb") as stream:
+            text = stream.read(_MOST_BYTES).decode("utf-8", "backslashreplace")
+        rows = [row.split(":", 3) for row in text.split("\n")]
+        # Of several names for one number the first counts, as in the C library.
+        return {row[2]: row[0] for row in reversed(rows) if len(row) > 3}

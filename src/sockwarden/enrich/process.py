@@ -1,0 +1,81 @@
+"""A process as the cache knows it. All times are ns of CLOCK_MONOTONIC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from sockwarden.enrich.containers import Container
+
+Evidence = Literal["cgroup", "namespaces", "lineage"]
+
+
+_MOST_ANCESTORS = 64
+
+
+class Image(msgspec.Struct, frozen=True, gc=False):
+    """The program that a process runs since its last exec; what could not be read is None.
+
+    installed  of a runtime component's path only: whether it is the host's file there, and root's alone
+    """
+
+    time: int
+    executable: str | None = None
+    command: bytes | None = None
+    directory: str | None = None
+    installed: bool | None = None
+
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """Where a process lives: the lines of its /proc/PID/cgroup, its namespaces' inodes; None where unreadable."""
+
+    cgroup: str | None = None
+    mount: int | None = None
+    pids: int | None = None
+
+
+_UNREAD = Image(0)
+_NOWHERE = Place()
+
+
+class Process(msgspec.Struct, gc=False, eq=False):
+    """One process (thread group) from fork to exit.
+
+    start      exact from the connector, no finer than 10 ms from /proc
+    before     the image before the last exec
+    container  by its own cgroup, else by its mount namespace, else by lineage: once inside, a process and its
+               descendants stay in
+    evidence   which of these
+    made_for   the container that a runtime forked it for, until its first exec
+    init       whether it is to become that container's, as the runtime named it: its first exec is the entry point
+    inside     since when its program was executed inside the container and not by the runtime outside; None: it was not
+    home       mount namespace of the last in its lineage that was outside of any container
+    read       whether /proc was read for it since its fork or last exec, whichever is later
+    """
+
+    pid: int
+    start: int
+    parent: Process | None = None
+    name: str = ""
+    image: Image = _UNREAD
+    before: Image | None = None
+    place: Place = _NOWHERE
+    container: Container | None = None
+    evidence: Evidence = "lineage"
+    made_for: Container | None = None
+    init: bool = False
+    inside: int | None = None
+    home: int | None = None
+    read: bool = False
+    end: int | None = None
+
+    def ancestors(self) -> Iterator[Process]:
+        """Parents as forked, nearest first, as far as known, 64 at most."""
+        process = self.parent
+        for _ in range(_MOST_ANCESTORS):
+            if process is None:
+                return
+            yield process
+            process = process.parent

@@ -1,0 +1,227 @@
+"""Who was behind an access: what the sensor's own record leaves open is filled in from the process cache.
+
+What the record says (executable, pid, ids, directory, title) is the truth of the moment and stays.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from sockwarden.auditrecords.record import decode, fields, text
+from sockwarden.document import Document, get, put
+from sockwarden.enrich import procfs
+from sockwarden.enrich.accounts import Accounts
+from sockwarden.enrich.component import name_component
+from sockwarden.enrich.containers import Containers
+from sockwarden.enrich.origin import UNSEEN, Origin, image_at, origin_of
+from sockwarden.enrich.process import Image, Process
+from sockwarden.enrich.processes import ProcessCache
+from sockwarden.enrich.session import entry_of, session_of
+
+_MOST_ANCESTORS = 8
+_CUT = 124
+"""Bytes of a title from which on it may be cut: MAX_PROCTITLE_AUDIT_LEN (kernel/auditsc.c) less what is trimmed."""
+_SLACK = 20_000_000
+_ROLES = ("", "effective.", "filesystem.", "saved.")
+
+
+class Who:
+    """Fills documents in place; never waits for anything."""
+
+    def __init__(self, cache: ProcessCache, containers: Containers, accounts: Accounts | None = None) -> None:
+        self._cache = cache
+        self._containers = containers
+        self._accounts = accounts or Accounts()
+        self._boot = procfs.boot()
+
+    def enrich(self, document: Document) -> None:
+        """Process, lineage, container, user, session and `sockwarden.actor` of a document of this host, of just now."""
+        pid, moment = get(document, "process.pid"), _milliseconds(document)
+        process = self._cache.at(pid, moment) if isinstance(pid, int) and moment is not None else None
+        origin = UNSEEN
+        image = None
+        executable = get(document, "process.executable")
+        executable = executable if isinstance(executable, str) else None
+        if process and moment is not None:
+            now = self._cache.moment(moment)
+            image = image_at(process, now, executable, _SLACK)
+            origin = origin_of(process, image, self._cache.host)
+            self._describe(document, process, image)
+        _put_args(document, image, _entry_command(process, image, origin) if process and image else [])
+        put(document, "sockwarden.actor.origin", origin.name)
+        put(document, "sockwarden.actor.evidence", origin.evidence)
+        self._contain(document, origin)
+        self._name_users(document, origin)
+        name_component(document)
+        self._verify(document, image, origin)
+        if process and origin.name == "host":
+            session = session_of(process, self._cache.host)
+            for field, value in session._asdict().items():
+                put(document, f"sockwarden.session.{field}", value)
+
+    def _describe(self, document: Document, process: Process, image: Image) -> None:
+        place = document["process"]
+        if place.get("executable") is None and image.executable:
+            place["executable"] = image.executable
+        place["entity_id"] = self._entity(process)
+        place["start"] = _iso(process.start)
+        if "working_directory" not in place and image.directory:
+            place["working_directory"] = image.directory
+        parent = place.setdefault("parent", {})
+        if process.parent and parent.get("pid") in (None, process.parent.pid):
+            parent |= self._of(process.parent)
+        elif process.parent:
+            # The record's parent is the one of now, after a reparenting; who forked it says more.
+            place["parent"] = self._of(process.parent)
+        ancestors = [
+            {"pid": each.pid, **({"executable": each.image.executable} if each.image.executable else {})}
+            for each in islice(process.ancestors(), _MOST_ANCESTORS)
+        ]
+        if ancestors:
+            put(document, "sockwarden.process.ancestors", ancestors)
+        if entry := entry_of(process, self._cache.host):
+            leader = self._of(entry.process)
+            place["entry_leader"] = {**leader, "entry_meta": {"type": entry.type}}
+
+    def _of(self, process: Process) -> dict[str, Any]:
+        """ECS fields of another process than the actor."""
+        fields: dict[str, Any] = {
+            "pid": process.pid,
+            "entity_id": self._entity(process),
+            "start": _iso(process.start),
+        }
+        if process.name:
+            fields["name"] = process.name
+        if process.image.executable:
+            fields["executable"] = process.image.executable
+        if args := procfs.arguments(process.image.command):
+            fields["args"] = args
+            fields["command_line"] = " ".join(args)
+        return fields
+
+    def _entity(self, process: Process) -> str:
+        """Names this process among all of all boots: boot, pid and start (to 10 ms, which /proc and events share)."""
+        words = f"{self._boot}/{process.pid}/{process.start // 10_000_000}"
+        return base64.urlsafe_b64encode(hashlib.sha256(words.encode()).digest()[:15]).decode()
+
+    def _contain(self, document: Document, origin: Origin) -> None:
+        container = origin.container
+        if container is None:
+            return
+        put(document, "container.id", container.id)
+        put(document, "container.runtime", container.runtime)
+        told = container.description
+        if told is None:
+            self._containers.look_up(container)
+            return
+        put(document, "container.name", told.name)
+        put(document, "container.image.name", told.image)
+        if told.pod:
+            put(document, "orchestrator.type", "kubernetes")
+            put(document, "orchestrator.namespace", told.pod.namespace or None)
+            resource = {"type": "pod", "name": told.pod.name, "id": told.pod.uid}
+            document["orchestrator"]["resource"] = {key: value for key, value in resource.items() if value}
+
+    def _name_users(self, document: Document, origin: Origin) -> None:
+        """A number in a container has a name of the container's own; a login is always the host's."""
+        _name(document, "user.audit", self._accounts.user)
+        if origin.name == "host":
+            for role in _ROLES:
+                _name(document, f"user.{role}".rstrip("."), self._accounts.user)
+            _name(document, "user.group", self._accounts.group)
+
+    def _verify(self, document: Document, image: Image | None, origin: Origin) -> None:
+        """Proves a component, or its impersonation, where the process could be read. Those of the system run as root:
+        any user may run the host's file, with a library of his own preloaded.
+        """
+        component = get(document, "sockwarden.actor.component")
+        proven = image.installed if image and image.executable == get(document, "process.executable") else None
+        if origin.name == "container":
+            proven = False
+        if component is None or proven is None:
+            return
+        address = get(document, "sockwarden.socket.canonical")
+        rootless = isinstance(address, str) and address.startswith("/run/user/")
+        verified = proven and (rootless or get(document, "user.effective.id") in ("0", None))
+        put(document, "sockwarden.actor.verified", verified)
+        if not verified:
+            put(document, "sockwarden.actor.impersonates", component)
+
+
+def _entry_command(process: Process, image: Image, origin: Origin) -> list[str]:
+    """argv of a container's entry point by its runtime's state, where runc made this process for it and it was gone
+    before its own could be read.
+    """
+    told = origin.container.description if origin.container else None
+    words = procfs.arguments(process.parent.image.command) if process.parent else []
+    if told is None or image.command or process.inside != image.time or not {"create", "run"}.intersection(words[1:-1]):
+        return []
+    return list(told.command)
+
+
+def _put_args(document: Document, image: Image | None, entry: list[str]) -> None:
+    """argv: of the process, where it ran the program that the record tells or agrees with the record's title; else of
+    the entry point that it is; else the title, where it is whole. The kernel keeps the title of the first record that
+    a process caused, over any exec.
+    """
+    process = document.get("process")
+    if not isinstance(process, dict) or "args" in process:
+        return
+    executable, title = process.get("executable"), process.get("title")
+    args = procfs.arguments(image.command) if image else []
+    if image and args and image.executable != executable and not (isinstance(title, str) and _agree(args, title)):
+        args = []
+    args = args or entry
+    if not args:
+        told = _title(document)
+        names = (str(executable).rpartition("/")[2], process.get("name"))
+        args = told if told and _is_named(told[0], names) else []
+    if args:
+        process |= {"args": args, "args_count": len(args), "command_line": " ".join(args)}
+
+
+def _is_named(program: str, names: tuple[object, ...]) -> bool:
+    """Whether a first argument goes with the executable's or the process's name."""
+    name = program.rpartition("/")[2].removeprefix("-")
+    return bool(name) and any(isinstance(each, str) and (each == name[:15] or each.startswith(name)) for each in names)
+
+
+def _agree(args: list[str], title: str) -> bool:
+    line, title = " ".join(args).rstrip(" "), title.rstrip(" ")
+    # A cut may fall into a character: the last ones are then written otherwise.
+    return line == title or (len(title.encode()) >= _CUT and line.startswith(title[:-12]))
+
+
+def _title(document: Document) -> list[str]:
+    """argv as an audit record's PROCTITLE has it, which keeps the bounds that the title as text has lost; none where it
+    may be cut.
+    """
+    records = get(document, "event.original")
+    found = [each for each in records if str(each).startswith("type=PROCTITLE ")] if isinstance(records, list) else []
+    raw = text(fields(found[0].encode()).get(b"proctitle")) if found else None
+    return [decode(part) for part in raw.rstrip(b"\0").split(b"\0")] if raw and len(raw) < _CUT else []
+
+
+def _name(document: Document, place: str, of: Any) -> None:
+    number = get(document, f"{place}.id")
+    if isinstance(number, str) and get(document, f"{place}.name") is None:
+        put(document, f"{place}.name", of(number))
+
+
+def _milliseconds(document: Document) -> int | None:
+    """@timestamp in milliseconds since the epoch."""
+    text = document.get("@timestamp")
+    try:
+        return round(datetime.fromisoformat(text).timestamp() * 1000) if isinstance(text, str) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _iso(monotonic: int) -> str:
+    moment = datetime.fromtimestamp((monotonic + time.time_ns() - time.monotonic_ns()) / 1e9, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
