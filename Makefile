@@ -6,12 +6,10 @@ PYTHON ?=
 RUN := $(VENV)/bin/
 export UV_PYTHON_PREFERENCE ?= only-system
 
-.PHONY: watch demo test check bench fuzz requirements clean
+.PHONY: watch demo test check bench fuzz install uninstall requirements clean
 
 watch: $(VENV)/ready
-	@echo "make watch: live detection arrives with the next release; until then look back instead of ahead:"
-	@echo "  make demo                            what a hunt through recorded audit logs prints"
-	@echo "  $(RUN)sockwarden hunt /var/log/audit     your own"
+	@$(RUN)sockwarden watch $(WATCH)
 
 demo: $(VENV)/ready
 	@$(RUN)sockwarden hunt tests/data/captures/inode-rules.audit.log
@@ -30,6 +28,15 @@ bench: $(VENV)/ready
 
 fuzz: $(VENV)/fuzz-ready
 	$(RUN)python fuzz/run.py $(FUZZ)
+
+# PREFIX, BINDIR, UNITDIR, DESTDIR, PYTHON and PURGE are read by the scripts.
+export DESTDIR PREFIX BINDIR UNITDIR PURGE PYTHON
+
+install: $(VENV)/ready
+	@sh make/install.sh $(RUN)python $(UV)
+
+uninstall:
+	@sh make/uninstall.sh
 
 requirements: $(UV)
 	for name in runtime dev fuzz uv; do \

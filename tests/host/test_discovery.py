@@ -98,8 +98,8 @@ def test_renamed_and_taken_away(require: Callable[..., str], tmp_path: Path) -> 
         assert inventory.troubles() == []
 
         hidden.unlink()
-        for _ in range(2):
-            inventory.refresh(below(tmp_path), time.time())
+        for later in range(3):
+            inventory.refresh(below(tmp_path), time.time() + later)
         (trouble,) = inventory.troubles()
         assert trouble.action == "socket-out-of-sight"
         assert str(address) in trouble.message

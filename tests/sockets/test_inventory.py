@@ -137,20 +137,33 @@ def test_a_move_is_a_change() -> None:
 def test_out_of_sight_is_told_once_while_it_lasts() -> None:
     inventory = Inventory(packaged())
     lost = live(DOCKER, path=None, listeners=(Listener(7, "/usr/bin/dockerd"),))
-    for number in range(3):
+    inventory.refresh([lost], START)
+    assert (inventory.unsettled, inventory.troubles()) == (True, [])
+    for number in range(1, 3):
         inventory.refresh([lost], START + number)
+    assert not inventory.unsettled
     (trouble,) = inventory.troubles()
     assert (trouble.action, "/usr/bin/dockerd, pid 7" in trouble.message) == ("socket-out-of-sight", True)
     assert trouble.detail == "/run/docker.sock inode 12 on fe:00"
     assert inventory.troubles() == []
     inventory.refresh([], START + 3)
     inventory.refresh([lost], START + 4)
+    assert inventory.troubles() == []
+    inventory.refresh([lost], START + 5)
     assert len(inventory.troubles()) == 1
+
+
+def test_a_daemon_that_ends_is_not_told() -> None:
+    inventory = Inventory(packaged())
+    inventory.refresh([live(DOCKER, path=None)], START)
+    inventory.refresh([], START + 1)
+    assert (inventory.unsettled, inventory.troubles()) == (False, [])
 
 
 def test_many_out_of_sight_are_counted() -> None:
     inventory = Inventory(packaged())
-    inventory.refresh([live(DOCKER, inode=one, path=None) for one in range(1000)], START)
+    for number in range(2):
+        inventory.refresh([live(DOCKER, inode=one, path=None) for one in range(1000)], START + number)
     troubles = inventory.troubles()
     assert len(troubles) == 17
     assert troubles[-1].detail == "984 sockets"

@@ -128,8 +128,10 @@ def _tcp_concerns(live: LiveSocket, *, tls: bool | None) -> Iterator[str]:
 
 
 def _foreign(container_of: ContainerOf, mounts: Mounts) -> Iterator[_Foreign]:
-    own, seen = namespace_of("self", "mnt"), set()
-    root = _root_of("self", mounts)
+    # The host's: as a service of systemd this process has a mount namespace of its own. The kernel's threads have that
+    # of pid 1 too, which not everybody may read.
+    own, seen = namespace_of(1, "mnt") or namespace_of(2, "mnt"), set()
+    root = _root_of(1, mounts)
     for pid in pids():
         namespace = namespace_of(pid, "mnt")
         # A kernel thread has no executable.

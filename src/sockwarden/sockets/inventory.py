@@ -28,6 +28,8 @@ _KEPT_SECONDS = 120
 """How late an event may come and still find a socket that is gone: longer than any queue here holds one."""
 _MOST_GONE = 16384
 """Sockets that are gone and still known: a flood of short-lived ones must not fill memory."""
+_ENDING_SECONDS = 1.0
+"""How long a daemon may take from the removal of its socket's file to its end."""
 _MOST_TROUBLES = 16
 """Sockets out of sight that are told one by one; the rest is counted."""
 _ANY = ("0.0.0.0", "::")  # noqa: S104 # compared, not bound
@@ -52,6 +54,8 @@ class Inventory:
     catalogue  by which was looked
     """
 
+    proven = True
+
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self._present: dict[tuple[object, ...], _Stay] = {}
@@ -61,6 +65,7 @@ class Inventory:
         self._by_port: dict[int, list[_Stay]] = {}
         self._refreshed = -inf
         self._told: set[tuple[object, ...]] = set()
+        self._lost: dict[tuple[object, ...], float] = {}
         self._troubles: list[Trouble] = []
 
     def refresh(self, found: Collection[LiveSocket], now: float) -> bool:
@@ -88,7 +93,7 @@ class Inventory:
         self._present = current
         self._refreshed = now
         self._index()
-        self._notice_out_of_sight()
+        self._notice_out_of_sight(now)
         return changed
 
     def _index(self) -> None:
@@ -110,16 +115,25 @@ class Inventory:
         yield from self._gone
         yield from self._present.values()
 
-    def _notice_out_of_sight(self) -> None:
-        """A listener whose socket file is nowhere to be found: accesses to it go unseen. Told once while it lasts."""
+    def _notice_out_of_sight(self, now: float) -> None:
+        """A listener whose socket file is nowhere to be found: accesses to it go unseen. Told once while it lasts, and
+        not before it has lasted: a daemon that ends takes its file away before it closes the socket.
+        """
         present = ((key, stay.live) for key, stay in self._present.items())
         lost = {key: live for key, live in present if live.kind == "path" and live.path is None}
-        new = [live for key, live in lost.items() if key not in self._told]
-        self._told = set(lost)
+        self._lost = {key: self._lost.get(key, now) for key in lost}
+        lasting = {key for key, since in self._lost.items() if now >= since + _ENDING_SECONDS}
+        new = [lost[key] for key in lost if key in lasting - self._told]
+        self._told = lasting
         self._troubles += [_out_of_sight(live) for live in new[:_MOST_TROUBLES]]
         if rest := new[_MOST_TROUBLES:]:
             message = f"{len(rest):,} more sockets listen whose files were not found: accesses to them go unseen."
             self._troubles.append(Trouble("socket-out-of-sight", message, f"{len(rest)} sockets"))
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a socket has just gone out of sight: to be looked for again in a second."""
+        return bool(self._lost.keys() - self._told)
 
     def troubles(self) -> list[Trouble]:
         """What was noticed since this was asked last."""

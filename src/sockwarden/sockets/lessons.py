@@ -83,6 +83,8 @@ _Inode = tuple[str, str, str]
 class Lessons:
     """What one stream of events teaches. `observe` the whole stream in order, then ask."""
 
+    proven = False
+
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._stretches: dict[_Inode, list[_Stretch]] = {}

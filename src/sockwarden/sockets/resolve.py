@@ -18,7 +18,12 @@ _ACCESS = {"connected-to", "opened-file", "unknown-call"}
 
 
 class Identities(Protocol):
-    """What is known of sockets beside the catalogue: lessons of a log, or the inventory of a live host."""
+    """What is known of sockets beside the catalogue: lessons of a log, or the inventory of a live host.
+
+    proven: an inode is what the kernel says it is, so that no name counts beside it. A log's lessons can be poisoned.
+    """
+
+    proven: bool
 
     def sockets_of(self, document: Document) -> set[RuntimeSocket]:
         """The runtime sockets that the inodes of a document's PATH records are."""
@@ -57,6 +62,8 @@ class Resolver:
             return
         named = self._named(document, given) if given else None
         reached = self._identities.sockets_of(document)
+        if self._identities.proven and reached and named not in reached:
+            named = None
         sockets = ([named] if named else []) + sorted(reached - {named})
         _fill(document, sockets, given)
         if sockets:

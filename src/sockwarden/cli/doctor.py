@@ -1,0 +1,64 @@
+"""`sockwarden doctor`: what works here, what is blind, how to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+from rich.text import Text
+
+from sockwarden.cli.output import console, write_line
+from sockwarden.errors import SockwardenError
+from sockwarden.pipeline.doctor import DEFAULT, Finding, examine
+from sockwarden.settings import load_config, state_folder
+from sockwarden.sinks import escape, put
+
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line: name, state, message, todo.")
+@click.option("--state", metavar="DIR", help="The watch's state folder; else that of its configuration.")
+@click.option(
+    "--runtime-dir", metavar="DIR", default=str(DEFAULT), show_default=True, help="The watch's runtime folder."
+)
+def doctor(as_json: bool, state: str | None, runtime_dir: str) -> int:
+    """Look at each prerequisite of watching, and connect to every runtime socket to see whether that is seen.
+
+    ok: in place. warn: something cannot be seen, or does not run. fail: what should work does not. Below each stands
+    the mend. Exit code 0, or 1 where anything failed; 3 means that the doctor itself could not work.
+    """
+    out = console()
+    counts = dict.fromkeys(_STYLES, 0)
+    for finding in examine(_state(state), Path(runtime_dir)):
+        counts[finding.state] += 1
+        if as_json:
+            write_line(msgspec.json.encode(finding))
+            continue
+        for line in _lines(finding):
+            put(out, line)
+    if not as_json:
+        put(out, Text("\n" + ", ".join(f"{count} {state}" for state, count in counts.items() if count), style="dim"))
+    return 1 if counts["fail"] else 0
+
+
+def _state(given: str | None) -> Path:
+    """Where the watch keeps its store; a broken one has a finding of its own."""
+    if given:
+        return Path(given)
+    try:
+        return state_folder(load_config().watch.state or None)
+    except SockwardenError:
+        return state_folder()
+
+
+def _lines(finding: Finding) -> list[Text]:
+    first = Text(f"{finding.state:<5}", style=_STYLES[finding.state])
+    first.append(f"{escape(finding.name)}: ", style="bold not dim default").append(
+        escape(finding.message), "not bold default"
+    )
+    lines = [first]
+    if finding.todo:
+        lines += [Text("     → " + escape(line), style="dim") for line in finding.todo.split("\n")]
+    return lines
