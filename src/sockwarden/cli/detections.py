@@ -8,6 +8,7 @@ from pathlib import Path
 from sockwarden.detect import Detection, RuleDetection, SignatureDetection
 from sockwarden.errors import UsageError
 from sockwarden.rules import Rule, load_packaged, load_rule, select
+from sockwarden.settings import Config
 from sockwarden.signatures import SIGNATURES, Signature
 
 
@@ -23,6 +24,15 @@ def chosen(selectors: Sequence[str]) -> list[Detection]:
             detection: Detection = RuleDetection(one) if isinstance(one, Rule) else SignatureDetection(one)
             found.setdefault(detection.detector.rule_id, detection)
     return list(found.values())
+
+
+def configured(config: Config) -> list[Detection]:
+    """The detections that a configuration file asks for: what it enables, or all, without what it disables, and its own
+    files.
+    """
+    disabled = {one.detector.rule_id for selector in config.rules.disable for one in chosen([selector])}
+    found = [one for one in chosen(config.rules.enable) if one.detector.rule_id not in disabled]
+    return [*found, *(RuleDetection(load_rule(Path(file))) for file in config.rules.files)]
 
 
 def find(selector: str) -> Sequence[Rule | Signature]:

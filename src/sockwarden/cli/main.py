@@ -12,11 +12,17 @@ from typing import Any
 import click
 
 from sockwarden import __version__
+from sockwarden.cli.accesses import accesses
 from sockwarden.cli.alerts import alerts
+from sockwarden.cli.config import config
+from sockwarden.cli.doctor import doctor
 from sockwarden.cli.hunt import hunt
 from sockwarden.cli.kql import kql
 from sockwarden.cli.output import print_error
 from sockwarden.cli.rules import rules
+from sockwarden.cli.setup import setup
+from sockwarden.cli.sockets import sockets
+from sockwarden.cli.watch import watch
 from sockwarden.errors import InputError, SockwardenError
 
 
@@ -44,7 +50,7 @@ def cli() -> None:
     """Sees every access to a container runtime's control socket, and says who it was."""
 
 
-for command in (hunt, alerts, rules, kql):
+for command in (watch, hunt, sockets, alerts, accesses, rules, kql, setup, config, doctor):
     cli.add_command(command)
 
 
@@ -66,7 +72,8 @@ def _run() -> int:
         return end.exit_code
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
-        print_error(error.format_message() + (f"\nSee `{context.command_path} --help`." if context else ""))
+        message = error.format_message().replace("\t", "  ")
+        print_error(message + (f"\nSee `{context.command_path} --help`." if context else ""))
         return error.exit_code
     except click.Abort:
         print_error("stopped")

@@ -11,20 +11,22 @@ from sockwarden.signatures import SignatureEventError
 
 _MOST_MESSAGES = 20
 MOST_REMEMBERED = 1 << 20
-"""Alerts remembered, so that a copy of a document makes none again; a copy that comes later than so many is told anew."""
+"""Alerts remembered, some 200 bytes each, so that a copy of a document makes none again."""
 
 
 class Engine:
     """Judges documents by every detector, in their order.
 
+    most_remembered  a copy of a document that comes after so many alerts makes its own again
     documents  judged
     repeated   alerts not given again, since the same document came before (a copy of a log, say)
     errors     documents that a signature could not judge, by its message
     outside    matches left out since the document lies in an index that the rule does not name, by message
     """
 
-    def __init__(self, detections: Sequence[Detection]) -> None:
+    def __init__(self, detections: Sequence[Detection], *, most_remembered: int = MOST_REMEMBERED) -> None:
         self._detections = detections
+        self._most_remembered = most_remembered
         self._given: OrderedDict[bytes, None] = OrderedDict()
         self.documents = 0
         self.repeated = 0
@@ -63,6 +65,6 @@ class Engine:
             self.repeated += 1
             return False
         self._given[key] = None
-        if len(self._given) > MOST_REMEMBERED:
+        if len(self._given) > self._most_remembered:
             self._given.popitem(last=False)
         return True

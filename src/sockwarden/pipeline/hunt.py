@@ -5,22 +5,18 @@ Each stream is read twice: once to learn which inode is which socket, once to ju
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from sockwarden.detect import Detection, Engine
 from sockwarden.document import Document, get
-from sockwarden.enrich import name_component
 from sockwarden.errors import InputError
-from sockwarden.literals import Wanted
+from sockwarden.pipeline.replay import Progress, Replay
 from sockwarden.pipeline.wanted import wanted_by
 from sockwarden.readers import Stream, Tally, format_of
-from sockwarden.sockets import Lessons, Resolver, packaged
-
-Progress = Callable[[Stream, int, int], None]
-"""Told the stream, the pass (1 learns, 2 judges) and the bytes on disk read so far."""
+from sockwarden.sockets import packaged
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -58,17 +54,21 @@ class Hunt:
     """
 
     def __init__(self, detections: Sequence[Detection], *, literal: bool = False, window: Window | None = None) -> None:
-        self._literal = literal
         self._window = window or Window()
-        self._catalogue = packaged()
+        catalogue = packaged()
         self.engine = Engine(detections)
-        self.wanted = wanted_by((detection.required_literals for detection in detections), self._catalogue)
-        self.tally = Tally()
+        self.wanted = wanted_by((detection.required_literals for detection in detections), catalogue)
+        self._replay = Replay(catalogue, self.wanted, literal=literal)
         self.failures: list[InputError] = []
         self.ignored: list[InputError] = []
         self.formats: dict[str, int] = {}
         self.undecided = 0
         self.trusted = 0
+
+    @property
+    def tally(self) -> Tally:
+        """What the readers met."""
+        return self._replay.tally
 
     def alerts(self, streams: Sequence[Stream], progress: Progress = lambda *_: None) -> Iterator[Document]:
         """The alerts of all streams, in the order of their events within each."""
@@ -87,19 +87,8 @@ class Hunt:
             (self.ignored if stream.found_in_folder else self.failures).append(error)
             return
         self.formats[form.name] = self.formats.get(form.name, 0) + 1
-        lessons = Lessons(self._catalogue)
-        wanted = self.wanted
-        if form.teach and not self._literal:
-            stream.on_read = lambda done: progress(stream, 1, done)
-            for document in form.teach(stream, self._catalogue.wanted, Tally()):
-                lessons.observe(document)
-            wanted |= Wanted(inodes=lessons.taught(wanted.addresses))
-        stream.on_read = lambda done: progress(stream, 2, done)
-        resolver = Resolver(self._catalogue, lessons, literal=self._literal)
-        for document in form.read(stream, wanted, self.tally):
+        for document in self._replay.documents(stream, form, progress):
             if self._window.holds(document):
-                resolver.resolve(document)
-                name_component(document)
                 self._note(document)
                 yield from self.engine.judge(document)
         self.engine.source_complete(stream.name)

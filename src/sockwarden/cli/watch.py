@@ -1,0 +1,241 @@
+"""`sockwarden watch`: live, until it is told to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import click
+
+from sockwarden.cli.detections import chosen, configured
+from sockwarden.cli.output import console, print_notes
+from sockwarden.detect import Detection
+from sockwarden.errors import InputError, SockwardenError
+from sockwarden.pipeline.delivery import Delivery
+from sockwarden.pipeline.export import Exporter
+from sockwarden.pipeline.notify import Notifier
+from sockwarden.pipeline.watch import Watch
+from sockwarden.sensors.audit import DEFAULT, AuditSensor
+from sockwarden.settings import Config, load_config, state_folder
+from sockwarden.sinks import (
+    FORMS,
+    JournaldSink,
+    LiveSink,
+    NdjsonFileSink,
+    Sink,
+    StreamSink,
+    TerminalGoneError,
+    escape,
+)
+from sockwarden.sockets import Catalogue, RuntimeSocket, packaged
+from sockwarden.store import Keeper
+
+
+@click.command()
+@click.option("--config", "config_path", metavar="FILE", help="Settings; else /etc/sockwarden/config.toml, if there.")
+@click.option("--rule", "selectors", multiple=True, metavar="NAME", help="Only this rule or signature; again for more.")
+@click.option(
+    "--output",
+    type=click.Choice(["text", *FORMS]),
+    default="text",
+    show_default=True,
+    help="For people; whole alerts as JSON lines; the same in plain ECS; findings as Tracee prints them.",
+)
+@click.option(
+    "--state", metavar="DIR", help="Where accesses and alerts are kept; else SOCKWARDEN_STATE, else the system's place."
+)
+@click.option(
+    "--runtime-dir", "runtime", metavar="DIR", default=str(DEFAULT), show_default=True, help="Lock and what to restore."
+)
+@click.option(
+    "--audit-unicast",
+    is_flag=True,
+    help="Own audit's connection instead of listening beside it: auditd cannot start meanwhile.",
+)
+def watch(
+    config_path: str | None,
+    selectors: tuple[str, ...],
+    output: str,
+    state: str | None,
+    runtime: str,
+    audit_unicast: bool,
+) -> int:
+    """Watch the runtime sockets of this host, live.
+
+    Puts audit rules in place for each socket, raises alerts as accesses happen, keeps every access, and takes the rules
+    away at the end. Ends on Ctrl-C and SIGTERM; SIGHUP reads the settings again.
+    """
+    _need_root()
+    path = Path(config_path) if config_path else None
+    config = load_config(path)
+    folder = state_folder(state or config.watch.state)
+    run = _Run(path, selectors, output)
+    with run.signals():
+        run.watch(config, folder, Path(runtime), unicast=audit_unicast or config.sensors.audit.unicast)
+    return 0
+
+
+class _Run:
+    """A watch under its signals.
+
+    ended  why it is to end; empty while it is not
+    """
+
+    def __init__(self, config_path: Path | None, selectors: Sequence[str], output: str) -> None:
+        self.ended = ""
+        self._config_path = config_path
+        self._selectors = selectors
+        self._output = output
+        self._reload = False
+        self._terminal: LiveSink | None = None
+        self._had_terminal = _has_terminal()
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM end the run between two turns; SIGHUP reads the settings again, and ends it when it says
+        that the terminal is gone.
+        """
+
+        def end(number: int, _: object) -> None:
+            self.ended = signal.Signals(number).name
+
+        def hang_up(*_: object) -> None:
+            if self._had_terminal and not _has_terminal():
+                self.ended = "its terminal closed"
+            else:
+                self._reload = True
+
+        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def watch(self, config: Config, folder: Path, runtime: Path, *, unicast: bool) -> None:
+        """Runs until something ends it."""
+        keeper = Keeper(folder, max_age_days=config.retention.days, max_bytes=config.retention.max_bytes)
+        delivery = Delivery(self._sinks(config), keeper, self.tell)
+        watching = Watch(
+            self._detections(config),
+            catalogue=_catalogue_of(config),
+            sensor=AuditSensor(runtime, unicast=unicast, backlog=config.sensors.audit.backlog),
+            delivery=delivery,
+            state=folder,
+            runtime=runtime,
+            tell=self.tell,
+        )
+        notifier = Notifier()
+        watching.start()
+        try:
+            exporter = Exporter(config.metrics.file, config.metrics.listen, watching, self.tell)
+            self._greet(watching)
+            notifier.ready(watching.status().line().plain)
+            while not self.ended:
+                watching.turn()
+                now = time.monotonic()
+                self._show(watching)
+                exporter.tick(now)
+                notifier.alive(now)
+                if delivery.unheard:
+                    self.ended = "nobody read its output any more"
+                if self._reload:
+                    notifier.reloading()
+                    self._reread(watching)
+                    notifier.ready(watching.status().line().plain)
+            notifier.stopping()
+            exporter.close()
+        finally:
+            watching.stop(self.ended or "an error")
+            notifier.close()
+
+    def tell(self, text: str) -> None:
+        """Lines for a person: among the alerts on a terminal, else on standard error."""
+        with suppress(OSError, TerminalGoneError):
+            if self._terminal:
+                self._terminal.tell(text)
+            else:
+                print_notes(escape(line) for line in text.split("\n"))
+
+    def _detections(self, config: Config) -> list[Detection]:
+        return chosen(self._selectors) if self._selectors else configured(config)
+
+    def _sinks(self, config: Config) -> list[Sink]:
+        """Standard output last: what happens to it must not keep alerts from the others."""
+        sinks: list[Sink] = []
+        if config.sinks.file.path:
+            sinks.append(NdjsonFileSink(Path(config.sinks.file.path), config.sinks.file.form))
+        if config.sinks.journald.enabled:
+            sinks.append(JournaldSink())
+        if self._output != "text":
+            sinks.append(StreamSink(self._output, sys.stdout.buffer))
+        elif config.sinks.terminal.enabled:
+            self._terminal = LiveSink(console(), stored=True)
+            sinks.append(self._terminal)
+        return sinks
+
+    def _greet(self, watching: Watch) -> None:
+        """What is watched, and what is not."""
+        self.tell(_greeting(watching))
+        spots = "".join(f"\n{spot.what}" for spot in watching.blind_spots())
+        self.tell(f"blind to (`sockwarden doctor` says why, and what can be done):{spots}")
+
+    def _show(self, watching: Watch) -> None:
+        if self._terminal:
+            self._terminal.show(watching.status())
+
+    def _reread(self, watching: Watch) -> None:
+        """Takes over what can change while it runs; a broken file changes nothing."""
+        self._reload = False
+        watching.delivery.reopen()
+        try:
+            config = load_config(self._config_path)
+            detections, catalogue = self._detections(config), _catalogue_of(config)
+        except SockwardenError as error:
+            self.tell(f"the settings were not taken over\n{error}")
+            return
+        watching.change(detections, catalogue)
+        keeper = watching.delivery.keeper
+        keeper.max_age_days, keeper.max_bytes = config.retention.days, config.retention.max_bytes
+        self.tell("settings read again: rules, sockets and retention; other changes need a restart")
+
+
+def _catalogue_of(config: Config) -> Catalogue:
+    """The packaged catalogue with what the settings add and take away."""
+    extra = [RuntimeSocket(one.address, one.runtime, one.name or one.runtime) for one in config.sockets.extra]
+    return packaged().changed(extra, config.sockets.ignore) if extra or config.sockets.ignore else packaged()
+
+
+def _greeting(watching: Watch) -> str:
+    """What is watched, in one line and one for each socket."""
+    found = watching.inventory.live()
+    if not found:
+        return "watching by audit: no runtime socket exists yet; one that appears is watched at once"
+    count = f"{len(found)} runtime socket{'s' if len(found) > 1 else ''}"
+    return "\n".join(
+        [f"watching by audit: {count}", *(f"{live.socket.runtime} {live.socket.address}" for live in found)]
+    )
+
+
+def _need_root() -> None:
+    if os.geteuid() != 0:
+        raise InputError(
+            "watching takes root: audit rules, the kernel's audit records and process events are root's alone",
+            todo="Run `sudo make watch` or `sudo sockwarden watch`.\n"
+            "Without root, `make demo` shows on a recorded log what it prints.",
+        )
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a controlling terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,112 @@
+"""From the kernel's datagrams to judged accesses: assemble, interpret, resolve, enrich, judge."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from sockwarden.auditrecords import Assembler, Event, Rejected, document_of, parse_datagram
+from sockwarden.detect import Engine
+from sockwarden.document import Document, get, put
+from sockwarden.enrich import Who
+from sockwarden.sockets import Resolver
+
+
+class Judged(NamedTuple):
+    """An access to a runtime socket, and the alerts that it makes."""
+
+    access: Document
+    alerts: list[Document]
+
+
+class _Canary(msgspec.Struct):
+    """What `sockwarden doctor` leaves in the runtime folder while it tries whether an access is seen: its pid, and its
+    start in clock ticks since boot (field 22 of /proc/PID/stat).
+    """
+
+    pid: int
+    start: int
+
+
+class Live:
+    """Judges what comes in.
+
+    rejected      datagrams that are no audit record
+    reconfigured  audit's configuration was changed since this was last set to False
+    elsewhere     connects and opens of other sockets, which only others' rules record
+    """
+
+    def __init__(self, resolver: Resolver, who: Who, engine: Callable[[], Engine], runtime: Path) -> None:
+        self._assembler = Assembler()
+        self.resolver = resolver
+        self._who = who
+        self._engine = engine
+        self._canary = runtime / "canary"
+        self.rejected = 0
+        self.elsewhere = 0
+        self.reconfigured = False
+
+    def take(self, datagrams: Iterable[bytes]) -> Iterator[Judged]:
+        """The accesses that these datagrams complete."""
+        for datagram in datagrams:
+            record = parse_datagram(datagram)
+            if isinstance(record, Rejected):
+                self.rejected += 1
+                continue
+            self.reconfigured |= record.type == "CONFIG_CHANGE"
+            for event in self._assembler.push(record):
+                yield from self._of(event)
+
+    def expire(self, now: int) -> Iterator[Judged]:
+        """The accesses of events that were never completed, by a clock in milliseconds since the epoch."""
+        for event in self._assembler.expire(now):
+            yield from self._of(event)
+
+    @property
+    def incomplete(self) -> int:
+        """Events with records missing."""
+        return self._assembler.counts.incomplete
+
+    def judge(self, document: Document) -> Judged:
+        """One resolved access. What sockwarden does itself is marked, kept and not judged."""
+        self._who.enrich(document)
+        if own := self._own(document):
+            put(document, "sockwarden.own", own)
+            return Judged(document, [])
+        return Judged(document, list(self._engine().judge(document)))
+
+    def _of(self, event: Event) -> Iterator[Judged]:
+        document = document_of(event)
+        if document is None:
+            return
+        self.resolver.resolve(document)
+        if reaches(document):
+            yield self.judge(document)
+        else:
+            self.elsewhere += 1
+
+    def _own(self, document: Document) -> str | None:
+        """`watch` where this process did it, `canary` where the doctor did."""
+        pid = get(document, "process.pid")
+        if pid == os.getpid():
+            return "watch"
+        return "canary" if isinstance(pid, int) and self._is_canary(pid) else None
+
+    def _is_canary(self, pid: int) -> bool:
+        try:
+            canary = msgspec.json.decode(self._canary.read_bytes(), type=_Canary)
+            stat = Path(f"/proc/{pid}/stat").read_bytes()
+        except (OSError, msgspec.DecodeError):
+            return False
+        return canary.pid == pid and stat.rpartition(b")")[2].split()[19] == str(canary.start).encode()
+
+
+def reaches(document: Document) -> bool:
+    """Whether a resolved document is an access to a runtime socket, or may be one."""
+    return (
+        get(document, "sockwarden.socket.runtime") is not None or get(document, "sockwarden.socket.alias") == "unknown"
+    )
