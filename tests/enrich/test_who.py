@@ -47,7 +47,7 @@ def who(cache: ProcessCache) -> Who:
 @contextmanager
 def running(*args: str) -> Iterator[int]:
     """A process of this argv; Popen returns before /proc has all of it."""
-    with subprocess.Popen(args) as child:
+    with subprocess.Popen(args, stderr=subprocess.DEVNULL) as child:
         try:
             deadline = time.monotonic() + 15
             while not Path(f"/proc/{child.pid}/cmdline").read_bytes().endswith(args[-1].encode() + b"\0"):
@@ -97,7 +97,12 @@ def _started() -> float:
         (["sleep", "81", "0" * 300], f"sleep 81 {'0' * 119}", "/elsewhere", True),
         (["sleep", "82", "0" * 300], f"sleep 82 {'1' * 119}", "/elsewhere", False),
         (["sleep", "83", "0" * 300], f"sleep 83 {'0' * 40}", "/elsewhere", False),
-        (["sleep", "87", "\N{EURO SIGN}" * 90], "sleep 87 " + "\N{EURO SIGN}" * 39 + "\\xe2\\x82", "/elsewhere", True),
+        (
+            ["tail", "-f", "/dev/null", "\N{EURO SIGN}" * 90],
+            "tail -f /dev/null " + "\N{EURO SIGN}" * 36 + "\\xe2\\x82",
+            "/elsewhere",
+            True,
+        ),
     ],
 )
 def test_argv_of_the_program_that_the_record_tells(

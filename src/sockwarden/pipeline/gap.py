@@ -55,6 +55,7 @@ class RunState(msgspec.Struct):
 
     def save(self, folder: Path) -> None:
         """Replaces what the last run left. Raises OSError."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         scratch = folder / "watch.json.new"
         scratch.write_bytes(msgspec.json.encode(self))
         scratch.replace(folder / "watch.json")

@@ -132,6 +132,7 @@ class Watch:
             self._open_processes()
             self._discover()
             self._catch_up()
+            self._note_progress()
             self._selector.register(self._sensor, selectors.EVENT_READ)
             self._selector.register(self._changes, selectors.EVENT_READ)
         except BaseException:

@@ -145,9 +145,14 @@ class Inventory:
         return [stay.live for stay in self._present.values()]
 
     def paths(self) -> frozenset[str]:
-        """Paths of socket files to watch one by one. One that has just gone stays, since it may come again at once."""
+        """Paths of socket files to watch one by one. One that has just gone stays, since it may come again at once; one
+        of the catalogue that may come is watched where its folder exists, so that its first accesses are not missed.
+        """
         folders = self.folders()
-        paths = (stay.live.path for stay in self._every())
+        may_come = (path for path in self.catalogue.paths if "*" not in path and path not in self.catalogue.ignored)
+        paths = {stay.live.path for stay in self._every()}.union(
+            path for path in may_come if is_folder(path.rpartition("/")[0])
+        )
         return frozenset(path for path in paths if path and path.rpartition("/")[0] not in folders)
 
     def folders(self) -> frozenset[str]:
