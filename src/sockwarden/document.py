@@ -6,8 +6,11 @@ came from an index keeps `_index`, `_id` and `_version` at the top, as Elasticse
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 Document = dict[str, Any]
 
@@ -15,11 +18,11 @@ METADATA = ("_index", "_id", "_version")
 """Keys beside ECS fields that identify a document in its index."""
 
 
-def get(document: Mapping[str, Any], field: str) -> Any:
+def get(document: Document, field: str) -> Any:
     """The value at a dotted field name, None where any part is missing. Arrays are not entered."""
     value: Any = document
     for part in field.split("."):
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return None
         value = value.get(part)
         if value is None:
@@ -40,7 +43,7 @@ def put(document: Document, field: str, value: Any) -> None:
     document[last] = value
 
 
-def values(document: Mapping[str, Any], field: str) -> Iterator[Any]:
+def values(document: Document, field: str) -> Iterator[Any]:
     """Every leaf at a dotted field name, entering arrays as Elasticsearch does; nulls are left out."""
     yield from _leaves(document, field.split("."))
 
@@ -50,7 +53,15 @@ def _leaves(value: Any, parts: list[str]) -> Iterator[Any]:
         for element in value:
             yield from _leaves(element, parts)
     elif parts:
-        if isinstance(value, Mapping) and parts[0] in value:
+        if isinstance(value, dict) and parts[0] in value:
             yield from _leaves(value[parts[0]], parts[1:])
-    elif value is not None and not isinstance(value, Mapping):
+    elif value is not None and not isinstance(value, dict):
         yield value
+
+
+def encode(document: Document) -> bytes:
+    """The document as JSON; what JSON in UTF-8 cannot hold (a lone surrogate, say) becomes `?`."""
+    try:
+        return msgspec.json.encode(document)
+    except (UnicodeEncodeError, OverflowError, TypeError):
+        return json.dumps(document, ensure_ascii=False, default=str).encode("utf-8", "replace")

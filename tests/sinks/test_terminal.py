@@ -12,6 +12,7 @@ from rich.console import Console
 
 from sockwarden.alerts import Detector, build
 from sockwarden.sinks import TerminalSink, escape
+from sockwarden.sinks.actor import actor
 
 THREAT = [{"tactic": {"id": "TA0004", "name": "x"}, "technique": [{"id": "T1611", "name": "Escape to Host"}]}]
 PUBLISHED = Detector("p", "The Published Rule", "medium", 47, "1", THREAT, {})
@@ -106,6 +107,109 @@ def test_what_is_unknown_is_said() -> None:
     assert "at an unknown time" in text
 
 
+BASH, SSHD, INIT = (
+    {"pid": pid, "executable": path}
+    for pid, path in ((6509, "/usr/bin/bash"), (812, "/usr/sbin/sshd"), (1, "/sbin/init"))
+)
+
+
+def lived(
+    actor: dict[str, Any] | None = None, *, lineage: Any = (), parent: Any = BASH, **changes: Any
+) -> dict[str, Any]:
+    """An access as a live sensor tells it."""
+    document = access(1, **changes)
+    document["process"]["parent"] = parent
+    document["sockwarden"] |= {"actor": actor or {"origin": "host"}, "process": {"ancestors": list(lineage)}}
+    return document
+
+
+def actor_of(document: dict[str, Any], width: int = 80) -> list[str]:
+    lines = printed(build(document, PUBLISHED, view=None), width=width).splitlines()
+    return lines[4:-2]
+
+
+@pytest.mark.parametrize(
+    ("lineage", "shown"),
+    [
+        ([], ["  root, session 12 of alice  ←  /usr/bin/bash 6509"]),
+        ([BASH], ["  root, session 12 of alice  ←  /usr/bin/bash 6509"]),
+        ([BASH, SSHD], ["  root, session 12 of alice  ←  /usr/bin/bash 6509  ←  /usr/sbin/sshd 812"]),
+        (
+            [BASH, SSHD, INIT],
+            ["  root, session 12 of alice", "  ←  /usr/bin/bash 6509  ←  /usr/sbin/sshd 812  ←  /sbin/init 1"],
+        ),
+        (
+            [BASH, SSHD, SSHD, INIT],
+            [
+                "  root, session 12 of alice",
+                "  ←  /usr/bin/bash 6509  ←  /usr/sbin/sshd 812  ←  /usr/sbin/sshd 812  ←  …",
+            ],
+        ),
+        (
+            [BASH, {"pid": 7, "executable": "/" + "x" * 99}, INIT],
+            ["  root, session 12 of alice", "  ←  /usr/bin/bash 6509  ←  /" + "x" * 38 + "… 7  ←  …"],
+        ),
+        ([{"pid": 6509}, {"pid": 812}], ["  root, session 12 of alice  ←  6509  ←  812"]),
+        ("text", ["  root, session 12 of alice  ←  /usr/bin/bash 6509"]),
+        ([None, [], {"executable": "/x"}], ["  root, session 12 of alice  ←  /usr/bin/bash 6509"]),
+    ],
+)
+def test_lineage(lineage: Any, shown: list[str]) -> None:
+    lines = actor_of(lived(lineage=lineage))
+    assert lines == shown
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("session", "shown"),
+    [
+        ({"type": "ssh", "via": "sudo", "unit": "session-3.scope"}, "root, ssh session 12 of alice via sudo"),
+        ({"type": "service", "unit": "nginx.service"}, "root, service nginx.service, session 12 of alice"),
+        ({"type": "cron"}, "root, cron session 12 of alice"),
+        ({"unit": "session-3.scope"}, "root, session 12 of alice"),
+    ],
+)
+def test_how_somebody_got_in(session: dict[str, str], shown: str) -> None:
+    document = lived()
+    document["sockwarden"]["session"] = session
+    assert actor_of(document) == [f"  {shown}  ←  /usr/bin/bash 6509"]
+    del document["auditd"], document["user"]["audit"]
+    without = shown.removesuffix(", session 12 of alice").replace(" 12 of alice", "")
+    expected = without if session.get("type") else "root"
+    assert actor_of(document) == [f"  {expected}  ←  /usr/bin/bash 6509"]
+
+
+@pytest.mark.parametrize(
+    ("actor", "container", "shown"),
+    [
+        ({"origin": "container"}, {"name": "web", "image": {"name": "nginx"}}, "container web (nginx)"),
+        ({"origin": "container-init"}, {"name": "web"}, "container web, being started"),
+        ({"origin": "container-init"}, {}, "a container being started"),
+        ({"origin": "unknown"}, {"id": "0123"}, "container 0123, not certain"),
+        ({"origin": "unknown"}, {}, "host or container unknown"),
+    ],
+)
+def test_where_it_came_from(actor: dict[str, str], container: dict[str, Any], shown: str) -> None:
+    document = lived(actor, container=container, auditd={})
+    assert actor_of(document) == [f"  root, {shown}  ←  /usr/bin/bash 6509"]
+
+
+def test_a_parent_that_does_not_fit_has_its_own_line() -> None:
+    document = lived({"origin": "host", "impersonates": "kubelet"})
+    document["sockwarden"]["session"] = {"type": "service", "unit": "a.service"}
+    assert actor_of(document)[1:] == ["  ←  /usr/bin/bash 6509"]
+    document["process"]["parent"] = {"pid": 6509}
+    assert len(actor_of(document)) == 1
+
+
+def test_an_impersonation_stands_out() -> None:
+    alert = build(lived({"origin": "host", "impersonates": "kubelet"}, auditd={}), PUBLISHED, view=None)
+    (line,) = actor(alert, 80)
+    assert line.plain == "  root, calls itself kubelet, not proven  ←  /usr/bin/bash 6509"
+    (span,) = line.spans
+    assert (line.plain[span.start : span.end], span.style) == ("calls itself kubelet, not proven", "yellow")
+
+
 @pytest.mark.parametrize(
     ("hostile", "shown"),
     [
@@ -128,11 +232,16 @@ def test_escape(hostile: str, shown: str) -> None:
 def test_nothing_of_an_attacker_reaches_the_terminal(hostile: str) -> None:
     document = access(
         1,
-        process={"pid": 1, "executable": hostile, "title": hostile},
+        process={"pid": 1, "executable": hostile, "title": hostile, "parent": {"pid": hostile, "executable": hostile}},
         user={"id": hostile, "name": hostile},
         host={"name": hostile},
         container={"id": hostile, "name": hostile, "image": {"name": hostile}},
-        sockwarden={"socket": {"runtime": hostile, "canonical": hostile, "address_as_given": hostile}},
+        sockwarden={
+            "socket": {"runtime": hostile, "canonical": hostile, "address_as_given": hostile},
+            "actor": {"origin": hostile, "impersonates": hostile},
+            "session": {"type": hostile, "via": hostile, "unit": hostile},
+            "process": {"ancestors": [{"pid": hostile, "executable": hostile}] * 5},
+        },
     )
     text = printed(build(document, PUBLISHED, view=None))
     assert escape(text.replace("\n", "")) == text.replace("\n", "")

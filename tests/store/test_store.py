@@ -26,8 +26,8 @@ def alert(uuid: str, *, time: str = "2026-11-21T20:14:03.000Z", severity: str = 
 
 def test_each_alert_once(tmp_path: Path) -> None:
     with Store(tmp_path / "state", create=True) as store:
-        assert store.add([alert("aa11"), alert("bb22")]) == 2
-        assert store.add([alert("aa11"), alert("cc33")]) == 1
+        assert store.add([alert("aa11"), alert("bb22")]) == [True, True]
+        assert store.add([alert("aa11"), alert("cc33")]) == [False, True]
         assert store.count() == 3
 
 

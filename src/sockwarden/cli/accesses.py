@@ -21,7 +21,7 @@ _state = click.option("--state", metavar="DIR", help="The state folder; else SOC
 
 @click.group()
 def accesses() -> None:
-    """Accesses to runtime sockets that `watch` kept, those without an alert included."""
+    """Every access that `watch` saw, alert or not."""
 
 
 @accesses.command("list")

@@ -24,7 +24,7 @@ _WIDE = 130
 
 @click.group()
 def alerts() -> None:
-    """Alerts that `hunt --store` kept."""
+    """Alerts that `watch` and `hunt --store` kept."""
 
 
 @alerts.command("list")

@@ -35,7 +35,7 @@ _BETWEEN_DISCOVERIES = 0.1
 """Seconds: whoever changes a folder of his again and again must not keep the watch busy with that."""
 _SETTLING = 1.1
 """Seconds after which a socket that went out of sight is looked for again."""
-_MOST_REMEMBERED = 1 << 14
+MOST_REMEMBERED = 1 << 14
 """Alerts of which a copy makes none again: the kernel sends each record once, and the store knows what came before."""
 
 
@@ -91,7 +91,7 @@ class Watch:
         self._live = Live(
             Resolver(catalogue, self.inventory), Who(self._cache, self._containers), lambda: self._engine, runtime
         )
-        self._engine = Engine(detections, most_remembered=_MOST_REMEMBERED)
+        self._engine = Engine(detections, most_remembered=MOST_REMEMBERED)
         self._wanted = wanted_by((detection.required_literals for detection in detections), catalogue)
         self._last_run = RunState.load(state)
         self._run = RunState(boot_id(), time.time())
@@ -164,7 +164,7 @@ class Watch:
     def change(self, detections: Sequence[Detection], catalogue: Catalogue) -> None:
         """Takes over other rules and sockets."""
         self._engine.close()
-        self._engine = Engine(detections, most_remembered=_MOST_REMEMBERED)
+        self._engine = Engine(detections, most_remembered=MOST_REMEMBERED)
         if catalogue is not self._catalogue:
             self._catalogue = catalogue
             self._discovery, self.inventory = Discovery(catalogue), Inventory(catalogue)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -21,12 +21,12 @@ _GIVEN = "sockwarden.socket.address_as_given"
 _ADDRESSES = (_GIVEN, "destination.path", "destination.address")
 
 
-def recognise(entry: Mapping[str, Any]) -> bool:
+def recognise(entry: Document) -> bool:
     """Whether a JSON object is an ECS document, a hit, or a search response."""
     return "@timestamp" in entry or "_source" in entry or isinstance(get(entry, "hits.hits"), list)
 
 
-def to_documents(entry: Mapping[str, Any]) -> Iterator[Document]:
+def to_documents(entry: Document) -> Iterator[Document]:
     """The documents of one JSON object; a search response holds many. Raises InputError where one is none that an index
     would take, after giving all the others: one bad hit must not hide the next.
     """
@@ -34,7 +34,7 @@ def to_documents(entry: Mapping[str, Any]) -> Iterator[Document]:
     refused = None
     for hit in hits if isinstance(hits, list) else [entry]:
         try:
-            document = _document(hit) if isinstance(hit, Mapping) else None
+            document = _document(hit) if isinstance(hit, dict) else None
         except InputError as error:
             refused = error
             continue
@@ -44,9 +44,9 @@ def to_documents(entry: Mapping[str, Any]) -> Iterator[Document]:
         raise refused
 
 
-def _document(hit: Mapping[str, Any]) -> Document:
+def _document(hit: Document) -> Document:
     source = hit.get("_source")
-    document = nested(source if isinstance(source, Mapping) else hit)
+    document = nested(source if isinstance(source, dict) else hit)
     metadata = {key: hit[key] for key in METADATA if key in hit}
     if metadata.get("_id") in (None, ""):
         content = msgspec.json.encode(
@@ -94,7 +94,7 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def nested(source: Mapping[str, Any], level: int = 0) -> Document:
+def nested(source: Document, level: int = 0) -> Document:
     """The same document with dotted keys (`"event.action": …`) unfolded into objects."""
     document: Document = {}
     for key, value in source.items():
@@ -102,7 +102,7 @@ def nested(source: Mapping[str, Any], level: int = 0) -> Document:
         below = level + len(parts)
         if below > MOST_PARTS:
             raise InputError(f"an ECS document with a field of more than {MOST_PARTS} parts")
-        _merge(document, parts, nested(value, below) if isinstance(value, Mapping) else value)
+        _merge(document, parts, nested(value, below) if isinstance(value, dict) else value)
     return document
 
 

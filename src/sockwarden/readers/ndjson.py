@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -25,7 +25,7 @@ MOST_LINE_BYTES = 64 << 20
 MOST_LEVELS = 100
 """How deep objects and arrays may nest: five times what Elasticsearch's mappings allow, a tenth of Python's stack."""
 
-Object = Mapping[str, Any]
+Object = dict[str, Any]
 
 
 def _spell_out(error: UnicodeError) -> tuple[str, int]:

@@ -1,8 +1,30 @@
 """Sinks: where alerts go."""
 
 from sockwarden.sinks.escape import escape, shorten
+from sockwarden.sinks.file import NdjsonFileSink
 from sockwarden.sinks.fold import Group
+from sockwarden.sinks.journald import JournaldSink
 from sockwarden.sinks.lines import FORMS, LineSink
+from sockwarden.sinks.live import LiveSink, Status
+from sockwarden.sinks.sink import Sink, TerminalGoneError
+from sockwarden.sinks.stream import StreamSink
 from sockwarden.sinks.terminal import TerminalSink, block, one_line, put
 
-__all__ = ["FORMS", "Group", "LineSink", "TerminalSink", "block", "escape", "one_line", "put", "shorten"]
+__all__ = [
+    "FORMS",
+    "Group",
+    "JournaldSink",
+    "LineSink",
+    "LiveSink",
+    "NdjsonFileSink",
+    "Sink",
+    "Status",
+    "StreamSink",
+    "TerminalGoneError",
+    "TerminalSink",
+    "block",
+    "escape",
+    "one_line",
+    "put",
+    "shorten",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -27,6 +27,8 @@ _SAME = (
     "event.action",
     "event.outcome",
     "user.id",
+    "message",
+    "sockwarden.health.detail",
 )
 
 
@@ -69,7 +71,7 @@ class Folder:
         time = time_of(alerts[0])
         while self._open and self._over(time):
             yield self._open.popitem(last=False)[1]
-        key = repr([[get(alerts[0], field) for field in _SAME], [get(a, "kibana.alert.rule.rule_id") for a in alerts]])
+        key = key_of(alerts)
         if group := self._open.get(key):
             group.count += 1
             group.last = time
@@ -79,6 +81,11 @@ class Folder:
     def _over(self, now: float | None) -> bool:
         oldest = next(iter(self._open.values())).first
         return len(self._open) >= MOST_OPEN or now is None or oldest is None or now - oldest > SECONDS
+
+
+def key_of(alerts: Sequence[Document]) -> str:
+    """What the alerts of one access share with those of its repeats."""
+    return repr([[get(alerts[0], field) for field in _SAME], [get(a, "kibana.alert.rule.rule_id") for a in alerts]])
 
 
 def _access_of(alert: Document) -> object:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-import msgspec
-
 from sockwarden.alerts import RISK_SCORES
-from sockwarden.document import Document, get
+from sockwarden.document import Document, encode, get
 
 
 def whole(alert: Document) -> Document:
@@ -71,7 +69,7 @@ class LineSink:
         if shaped is None:
             self.left_out += 1
         else:
-            self._file.write(msgspec.json.encode(shaped) + b"\n")
+            self._file.write(encode(shaped) + b"\n")
 
     def close(self) -> None:
         """Writes out what is buffered."""

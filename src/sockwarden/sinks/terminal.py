@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from sockwarden.document import Document, get
+from sockwarden.sinks.actor import actor
 from sockwarden.sinks.escape import escape, shorten
 from sockwarden.sinks.fold import Folder, Group, time_of
 
@@ -26,43 +27,55 @@ _WIDTH_OF_FILE = 80
 _INDENT = 4
 
 
-class TerminalSink:
-    """Prints a block for each group of alerts, a line with the date where it changes.
+class Printer:
+    """Prints a block for a group of alerts, a line with the date where it changes.
 
     stored: whether the alerts can be asked for later, so that the block may say how.
     """
 
     def __init__(self, console: Console, *, stored: bool = False) -> None:
         self._console = console
-        self._folder = Folder()
         self._stored = stored
         self._day = ""
 
-    def add(self, alert: Document) -> None:
-        """Takes an alert; prints groups that are over."""
-        for group in self._folder.add(alert):
-            self._print(group)
-
-    def close(self) -> None:
-        """Prints the rest."""
-        for group in self._folder.flush():
-            self._print(group)
-
-    def _print(self, group: Group) -> None:
+    def show(self, group: Group) -> None:
+        """Prints one group."""
         moment = datetime.fromtimestamp(group.first, UTC) if group.first is not None else None
         day = f"{moment:%Y-%m-%d} UTC" if moment else "at an unknown time"
         if day != self._day:
             self._day = day
-            self._line(Text(f"── {day} ──", style="dim"))
+            self.line(Text(f"── {day} ──", style="dim"))
         width = self._console.width if self._console.is_terminal else _WIDTH_OF_FILE
         identity = str(get(group.alerts[0], "kibana.alert.uuid"))[:6]
         more = f"sockwarden alerts show {identity}" if self._stored else f"id {identity}"
         for line in block(group, width, more=more):
-            self._line(line)
-        self._line(Text())
+            self.line(line)
+        self.line(Text())
 
-    def _line(self, line: Text) -> None:
+    def line(self, line: Text) -> None:
+        """Prints one line."""
         put(self._console, line)
+
+
+class TerminalSink:
+    """Prints the alerts of recorded logs, group by group.
+
+    stored: whether the alerts can be asked for later, so that the block may say how.
+    """
+
+    def __init__(self, console: Console, *, stored: bool = False) -> None:
+        self._printer = Printer(console, stored=stored)
+        self._folder = Folder()
+
+    def add(self, alert: Document) -> None:
+        """Takes an alert; prints groups that are over."""
+        for group in self._folder.add(alert):
+            self._printer.show(group)
+
+    def close(self) -> None:
+        """Prints the rest."""
+        for group in self._folder.flush():
+            self._printer.show(group)
 
 
 def put(console: Console, line: Text) -> None:
@@ -81,21 +94,36 @@ def block(group: Group, width: int, *, more: str = "") -> list[Text]:
     first = group.alerts[0]
     lines = [_headline(first, group.first, width)]
     lines += [_also(alert) for alert in group.alerts[1:]]
+    if get(first, "sockwarden.health") is not None:
+        return [*lines, *_health(first), _foot(group, width, f"     {more}" if more else "")]
     lines.append(Text("  ").append(_access(first)))
     if title := get(first, "process.title") or get(first, "process.command_line"):
         lines.append(Text("  " + shorten(escape(str(title)), _MOST_TITLE)))
-    lines.append(Text("  " + _actor(first)))
-    return [*lines, _foot(group, width, f"     {more}" if more else "")]
+    return [*lines, *actor(first, width), _foot(group, width, f"     {more}" if more else "")]
+
+
+def repeats(group: Group) -> Text:
+    """The line that tells how often a group of one access, shown before, came again."""
+    first = group.alerts[0]
+    what = Text(escape(str(get(first, "message")))) if get(first, "sockwarden.health") is not None else _access(first)
+    return Text(f"  \N{MULTIPLICATION SIGN}{group.count}{_span(group)}  ", style="dim").append_text(what)
+
+
+def _health(alert: Document) -> list[Text]:
+    """What goes wrong with the watching itself."""
+    detail = str(get(alert, "sockwarden.health.detail") or "")
+    lines = [Text("  " + escape(str(get(alert, "message") or "")))]
+    return lines + [Text("  " + escape(line)) for line in detail.splitlines()]
 
 
 def _foot(group: Group, width: int, more: str) -> Text:
     """Techniques, with their names where there is room, repeats, and how to see more."""
-    repeats = f"     \N{MULTIPLICATION SIGN}{group.count}{_span(group)}" if group.count > 1 else ""
+    again = f"     \N{MULTIPLICATION SIGN}{group.count}{_span(group)}" if group.count > 1 else ""
     found = _techniques(group.alerts)
     techniques = " · ".join(f"{name} {number}" for number, name in found.items())
-    if len(techniques + repeats + more) + 2 > width:
+    if len(techniques + again + more) + 2 > width:
         techniques = " · ".join(found)
-    return Text("  " + techniques, style="dim").append(repeats, style="bold not dim").append(more)
+    return Text("  " + techniques, style="dim").append(again, style="bold not dim").append(more)
 
 
 def _headline(alert: Document, moment: float | None, width: int) -> Text:
@@ -143,23 +171,6 @@ def _outcome(alert: Document) -> str:
         return "  failed"
 
 
-def _actor(alert: Document) -> str:
-    """The user, the login behind it, the parent, the container."""
-    name, number = get(alert, "user.name"), get(alert, "user.id")
-    user = escape(str(name)) if name else "root" if number == "0" else f"uid {_or_unknown(alert, 'user.id')}"
-    session, login = get(alert, "auditd.session"), get(alert, "user.audit.name") or get(alert, "user.audit.id")
-    parts = [user]
-    if session:
-        parts.append(f"session {escape(str(session))}" + (f" of {escape(str(login))}" if login else ""))
-    if container := get(alert, "container.name") or get(alert, "container.id"):
-        image = get(alert, "container.image.name")
-        parts.append(f"container {escape(str(container))[:40]}" + (f" ({escape(str(image))})" if image else ""))
-    if host := get(alert, "host.name"):
-        parts.append(f"host {escape(str(host))}")
-    parent = get(alert, "process.parent.pid")
-    return ", ".join(parts) + (f"  ←  {parent}" if parent is not None else "")
-
-
 def _techniques(alerts: list[Document]) -> dict[str, str]:
     """ATT&CK techniques, number and name, each once."""
     found: dict[str, str] = {}
@@ -188,10 +199,11 @@ def one_line(alert: Document) -> tuple[str, ...]:
     program = get(alert, "process.executable") or get(alert, "process.name") or "?"
     socket = get(alert, "sockwarden.socket.canonical") or get(alert, "sockwarden.socket.address_as_given") or "?"
     moment = time_of(alert)
+    what = f"{program} → {socket}" if get(alert, "sockwarden.health") is None else get(alert, "message")
     return (
         str(get(alert, "kibana.alert.uuid"))[:8],
         f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}" if moment is not None else "?",
         f"{get(alert, 'kibana.alert.severity')} {get(alert, 'kibana.alert.risk_score')}",
-        f"{escape(str(program))} → {escape(str(socket))}",
+        escape(str(what)),
         escape(str(get(alert, "kibana.alert.rule.name"))),
     )

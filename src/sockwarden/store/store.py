@@ -1,155 +1,246 @@
-"""The store: SQLite in WAL mode, whole alerts as JSON beside the columns they are found by.
+"""The store: SQLite in WAL mode; accesses and alerts as whole documents beside the columns they are found by.
 
-The folder is 0700 and the file 0600: alerts carry command lines and paths of others.
+The folder is 0700 and the file 0600: they carry command lines and paths of others. A commit survives the end of the
+process, the last few not the loss of power (synchronous = NORMAL).
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import stat
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
 from sockwarden.alerts import SEVERITIES
-from sockwarden.document import Document, get
+from sockwarden.document import Document
 from sockwarden.errors import InputError, UsageError
+from sockwarden.store import retention
+from sockwarden.store.failures import failure
+from sockwarden.store.retention import Removed
+from sockwarden.store.rows import AccessRow, AlertRow, access_row, alert_row, id_of, unpack, write
+from sockwarden.store.schema import LaterSchemaError, prepare
 
-_MIGRATIONS = (
-    """
-    CREATE TABLE alerts (
-        uuid TEXT PRIMARY KEY,
-        time TEXT NOT NULL,
-        rule_id TEXT NOT NULL,
-        rule_name TEXT NOT NULL,
-        severity TEXT NOT NULL,
-        risk_score INTEGER NOT NULL,
-        document BLOB NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX alerts_by_time ON alerts (time);
-    """,
-)
-"""One script a schema version; PRAGMA user_version says how many ran."""
-
-_CHOSEN = """FROM alerts WHERE severity IN (SELECT value FROM json_each(:severities))
-AND (:rule IS NULL OR rule_id = :rule OR rule_name = :rule COLLATE NOCASE)"""
+_CHOSEN = """FROM alerts LEFT JOIN rules ON rules.number = alerts.rule
+WHERE severity IN (SELECT value FROM json_each(:severities))
+AND (:rule IS NULL OR rule_id = :rule OR name = :rule COLLATE NOCASE)"""
+_CHOSEN_ACCESSES = """FROM accesses WHERE (:runtime IS NULL OR runtime = :runtime)
+AND (:origin IS NULL OR origin = :origin) AND (:socket IS NULL OR socket = :socket)"""
+_HEX = frozenset("0123456789abcdef")
 
 
 class Store:
-    """The alerts of this machine. Use as a context manager."""
+    """The accesses and alerts of this machine. Use as a context manager.
 
-    def __init__(self, folder: Path, *, create: bool) -> None:
+    wait: seconds to wait for another process that writes. Every method raises InputError when the store cannot be
+    read or written; it says why and what to do.
+    """
+
+    def __init__(self, folder: Path, *, create: bool, wait: float = 10) -> None:
         self.path = folder / "sockwarden.db"
-        if not create and not self.path.exists():
-            raise InputError(
-                "there is no store yet",
-                where=str(self.path),
-                todo="Fill it with `sockwarden hunt --store PATH`, or name another with --state.",
-            )
         try:
+            if not create and not self.path.exists():
+                raise _none_yet(self.path)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-            self._database = sqlite3.connect(self.path, timeout=10)
+            self._file = _made(self.path)
+            self._database = sqlite3.connect(self.path, timeout=wait, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
-            raise self._broken(error) from error
+            raise failure(self.path, error) from error
         try:
-            self._migrate()
-        except (sqlite3.Error, InputError) as error:
+            prepare(self._database)
+        except (sqlite3.Error, LaterSchemaError) as error:
             self._database.close()
-            raise error if isinstance(error, InputError) else self._broken(error) from error
+            if isinstance(error, LaterSchemaError):
+                raise InputError(
+                    f"the store is of a later sockwarden ({error})",
+                    where=str(self.path),
+                    todo="Upgrade sockwarden, or name another store with --state.",
+                ) from None
+            raise failure(self.path, error) from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file; what was committed stays."""
         self._database.close()
 
-    def add(self, alerts: Iterable[Document]) -> int:
-        """Keeps alerts, each once whatever is added again; gives how many are new."""
-        before = self._database.total_changes
+    def moved(self) -> bool:
+        """Whether the file was deleted, renamed or replaced since it was opened."""
         try:
-            with self._database:
-                self._database.executemany(
-                    "INSERT OR IGNORE INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?)", map(_row, alerts)
-                )
-        except sqlite3.Error as error:
-            raise self._broken(error) from error
-        return self._database.total_changes - before
+            return not os.path.samestat(self.path.lstat(), self._file)
+        except OSError:
+            return True
+
+    def let_go(self) -> None:
+        """Closes a file that was moved: what is in its write-ahead log is put into it first, where it still can be."""
+        with suppress(sqlite3.Error):
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._database.close()
+
+    def add(self, alerts: Iterable[Document]) -> list[bool]:
+        """Keeps alerts, each once whatever is added again; tells which are new."""
+        return self.write([], [alert_row(alert) for alert in alerts])[1]
+
+    def add_accesses(self, accesses: Iterable[Document]) -> list[bool]:
+        """Keeps accesses, each once by its `_id`; tells which are new."""
+        return self.write([access_row(access) for access in accesses], [])[0]
+
+    def write(self, accesses: Sequence[AccessRow], alerts: Sequence[AlertRow]) -> tuple[list[bool], list[bool]]:
+        """Keeps rows in one transaction; tells which accesses and which alerts are new."""
+        with self._transaction():
+            return write(self._database, accesses, alerts)
+
+    def has_access(self, ids: Iterable[str]) -> set[str]:
+        """Those of these `_id`s under which an access is kept."""
+        query = "SELECT 1 FROM accesses WHERE id = ?"
+        return {one for one in ids if self._row(query, (id_of(one),))}
+
+    def prune(
+        self, max_age_days: float, max_bytes: int, now: float, *, goes_on: Callable[[], bool] = lambda: True
+    ) -> Removed:
+        """Removes what is older, then the oldest until the file is no larger: of accesses or alerts, whichever take
+        more space.
+
+        now: seconds since the epoch. goes_on: asked between steps, each of which takes some tens of milliseconds.
+        Some MB of it are left to the write-ahead log beside the file.
+        """
+        removed = Removed(unfinished=True)
+        while removed.unfinished:
+            with self._transaction():
+                done = retention.step(self._database, max_age_days, max_bytes, now)
+            removed = Removed(removed.accesses + done.accesses, removed.alerts + done.alerts, done.unfinished)
+            if not goes_on():
+                break
+        return removed
 
     def newest(
         self, most: int, *, severities: Sequence[str] = SEVERITIES, rule: str | None = None
     ) -> Iterator[Document]:
         """Alerts, the newest first."""
         yield from self._documents(
-            f"SELECT document {_CHOSEN} ORDER BY time DESC, uuid LIMIT :most",
+            f"SELECT alerts.document, rules.document {_CHOSEN} ORDER BY time DESC, uuid LIMIT :most",
             {**_choice(severities, rule), "most": most},
+        )
+
+    def newest_accesses(
+        self, most: int, *, runtime: str | None = None, origin: str | None = None, socket: str | None = None
+    ) -> Iterator[Document]:
+        """Accesses, the newest first; socket: its canonical address."""
+        yield from self._documents(
+            f"SELECT document {_CHOSEN_ACCESSES} ORDER BY number DESC LIMIT :most",
+            {"runtime": runtime, "origin": origin, "socket": socket, "most": most},
         )
 
     def count(self, *, severities: Sequence[str] = SEVERITIES, rule: str | None = None) -> int:
         """How many alerts there are."""
-        try:
-            return int(self._database.execute(f"SELECT count(*) {_CHOSEN}", _choice(severities, rule)).fetchone()[0])
-        except sqlite3.Error as error:
-            raise self._broken(error) from error
+        return int(self._row(f"SELECT count(*) {_CHOSEN}", _choice(severities, rule))[0])
+
+    def count_accesses(
+        self, *, runtime: str | None = None, origin: str | None = None, socket: str | None = None
+    ) -> int:
+        """How many accesses there are."""
+        values = {"runtime": runtime, "origin": origin, "socket": socket}
+        return int(self._row(f"SELECT count(*) {_CHOSEN_ACCESSES}", values)[0])
 
     def find(self, prefix: str) -> Document:
         """The one alert whose uuid starts so."""
-        prefix = prefix.lower()
-        if not prefix or set(prefix) - set("0123456789abcdef"):
-            raise UsageError(
-                "that is no alert's id",
-                where=prefix[:80],
-                todo="An id is hexadecimal, as `sockwarden alerts list` shows it.",
-            )
-        found = list(
-            self._documents(
-                "SELECT document FROM alerts WHERE uuid >= :from AND uuid < :to LIMIT 2",
-                {"from": prefix, "to": prefix + "g"},
-            )
+        prefix = _hexadecimal(prefix, "alert")
+        found = self._documents(
+            "SELECT alerts.document, rules.document FROM alerts LEFT JOIN rules ON rules.number = alerts.rule "
+            "WHERE uuid >= :from AND uuid < :to LIMIT 2",
+            {"from": prefix, "to": prefix + "g"},
         )
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UsageError("more than one alert's id starts so", where=prefix, todo="Give more of the id.")
-        raise UsageError("no alert has that id", where=prefix, todo="See `sockwarden alerts list`.")
+        return _only(list(found), "alert", prefix)
+
+    def find_access(self, prefix: str) -> Document:
+        """The one access whose `_id` starts so."""
+        prefix = _hexadecimal(prefix, "access")
+        found = self._documents(
+            "SELECT document FROM accesses WHERE id BETWEEN :from AND :to LIMIT 2",
+            {"from": bytes.fromhex(f"{prefix:0<32.32}"), "to": bytes.fromhex(f"{prefix:f<32.32}")},
+        )
+        return _only(list(found), "access", prefix)
 
     def _documents(self, query: str, values: dict[str, Any]) -> Iterator[Document]:
         try:
-            for (document,) in self._database.execute(query, values):
-                yield msgspec.json.decode(document)
-        except (sqlite3.Error, msgspec.DecodeError) as error:
-            raise self._broken(error) from error
+            for parts in self._database.execute(query, values):
+                yield unpack(*parts)
+        except (sqlite3.Error, zlib.error, msgspec.DecodeError) as error:
+            raise failure(self.path, error) from error
 
-    def _migrate(self) -> None:
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        version = self._database.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(_MIGRATIONS):
-            raise InputError(
-                f"the store is of a later sockwarden (schema {version}, this one knows {len(_MIGRATIONS)})",
-                where=str(self.path),
-                todo="Upgrade sockwarden, or name another store with --state.",
-            )
-        for number in range(version, len(_MIGRATIONS)):
-            self._database.executescript(f"BEGIN; {_MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;")
+    def _row(self, query: str, values: Any) -> Any:
+        try:
+            return self._database.execute(query, values).fetchone()
+        except sqlite3.Error as error:
+            raise failure(self.path, error) from error
 
-    def _broken(self, error: Exception) -> InputError:
-        return InputError(
-            "the store cannot be used",
-            where=str(self.path),
-            why=str(error),
-            todo="Check the folder's owner and free space, move a damaged file away, or name another with --state.",
-        )
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise failure(self.path, error) from error
 
 
-def _row(alert: Document) -> tuple[str, str, str, str, str, int, bytes]:
-    fields = ("kibana.alert.uuid", "@timestamp", "kibana.alert.rule.rule_id", "kibana.alert.rule.name")
-    uuid, time, rule_id, name = (str(get(alert, field) or "") for field in fields)
-    severity, risk = str(get(alert, "kibana.alert.severity")), int(get(alert, "kibana.alert.risk_score") or 0)
-    return uuid, time, rule_id, name, severity, risk, msgspec.json.encode(alert)
+def _none_yet(path: Path) -> InputError:
+    todo = "Fill it with `sockwarden watch` or `sockwarden hunt --store PATH`, or name another with --state."
+    return InputError("there is no store yet", where=str(path), todo=todo)
+
+
+def _made(path: Path) -> os.stat_result:
+    """The file, made where there is none. It is not opened where there is one: to close it again would take away the
+    locks of this process's other connections (POSIX record locks).
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        code = errno.ELOOP if stat.S_ISLNK(found.st_mode) else errno.EINVAL
+        raise OSError(code, "not a regular file")
+    # Of a read-only file system SQLite says no more than that it cannot open the file.
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise OSError(errno.EACCES, "read-only to this user")
+    return found
 
 
 def _choice(severities: Sequence[str], rule: str | None) -> dict[str, Any]:
     return {"severities": msgspec.json.encode(severities).decode(), "rule": rule}
+
+
+def _hexadecimal(prefix: str, kind: str) -> str:
+    prefix = prefix.lower()
+    if not prefix or set(prefix) - _HEX:
+        raise UsageError(
+            f"that is no {kind}'s id",
+            where=prefix[:80],
+            todo=f"An id is hexadecimal, as `sockwarden {_LISTS[kind]} list` shows it.",
+        )
+    return prefix
+
+
+def _only(found: list[Document], kind: str, prefix: str) -> Document:
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"more than one {kind}'s id starts so", where=prefix, todo="Give more of the id.")
+    raise UsageError(f"no {kind} has that id", where=prefix, todo=f"See `sockwarden {_LISTS[kind]} list`.")
+
+
+_LISTS = {"alert": "alerts", "access": "accesses"}

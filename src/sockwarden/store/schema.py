@@ -1,0 +1,136 @@
+"""The store's schema, and how an older one becomes this one."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from sockwarden.store.rows import alert_row_of_1, write
+
+_FIRST = (
+    """
+    CREATE TABLE alerts (
+        uuid TEXT PRIMARY KEY,
+        time TEXT NOT NULL,
+        rule_id TEXT NOT NULL,
+        rule_name TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        risk_score INTEGER NOT NULL,
+        document BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX alerts_by_time ON alerts (time)",
+)
+_SECOND = (
+    # number is time and a counter, see rows.first_number: rows lie in the order of time, so that retention takes
+    # whole pages off one end, and no index on time is needed.
+    """
+    CREATE TABLE accesses (
+        number INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE,
+        runtime TEXT,
+        socket TEXT,
+        origin TEXT,
+        sensor TEXT,
+        document BLOB NOT NULL
+    ) STRICT
+    """,
+    # What alerts have in `kibana.alert.rule`, each once: a rule with its guide is 30 times the rest of an alert.
+    """
+    CREATE TABLE rules (
+        number INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,
+        rule_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        document BLOB NOT NULL
+    ) STRICT
+    """,
+    "DROP INDEX alerts_by_time",
+    "ALTER TABLE alerts RENAME TO alerts_of_1",
+    # An alert of an old log is new to the store: the time in its number, by which it ages, is when it was kept.
+    """
+    CREATE TABLE alerts (
+        number INTEGER PRIMARY KEY,
+        uuid TEXT NOT NULL UNIQUE,
+        time TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        rule INTEGER REFERENCES rules,
+        document BLOB NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX alerts_by_time ON alerts (time)",
+    "CREATE INDEX alerts_by_rule ON alerts (rule)",
+    # Bytes of documents of each kind, one row: retention asks which is more, and a sum would read the whole file.
+    "CREATE TABLE sizes (accesses INTEGER NOT NULL, alerts INTEGER NOT NULL) STRICT",
+    "INSERT INTO sizes VALUES (0, 0)",
+)
+
+
+def _begin(database: sqlite3.Connection) -> None:
+    for statement in _FIRST:
+        database.execute(statement)
+
+
+def _split_rules_off(database: sqlite3.Connection) -> None:
+    for statement in _SECOND:
+        database.execute(statement)
+    for uuid, moment, severity, document in database.execute(
+        "SELECT uuid, time, severity, document FROM alerts_of_1 ORDER BY time"
+    ):
+        write(database, [], [alert_row_of_1(uuid, moment, severity, document)])
+    database.execute("DROP TABLE alerts_of_1")
+
+
+MIGRATIONS = (_begin, _split_rules_off)
+"""What makes each schema version of the one before; PRAGMA user_version says how many were applied."""
+
+_MOST_LOG = 16 << 20
+"""Bytes that the write-ahead log keeps on disk after a checkpoint."""
+_PATIENCE = 1.0
+"""Seconds to wait for another process that begins the same store."""
+
+
+class LaterSchemaError(Exception):
+    """The store was written by a later sockwarden."""
+
+
+def prepare(database: sqlite3.Connection) -> None:
+    """Sets a connection in autocommit mode up and brings the schema to this version."""
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise LaterSchemaError(f"schema {version}, this one knows {len(MIGRATIONS)}")
+    # Pages are given back without rewriting the file. Only an empty file takes this at once, and before WAL.
+    database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    _log_ahead(database)
+    database.execute("PRAGMA synchronous = NORMAL")
+    database.execute(f"PRAGMA journal_size_limit = {_MOST_LOG}")
+    if version == len(MIGRATIONS):
+        return
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        # Again, under the lock: another process may have migrated meanwhile.
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        for number in range(version, len(MIGRATIONS)):
+            MIGRATIONS[number](database)
+            database.execute(f"PRAGMA user_version = {number + 1}")
+        database.execute("COMMIT")
+    except BaseException:
+        database.rollback()
+        raise
+    if database.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:  # of schema 1, whose file could not shrink
+        database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        database.execute("VACUUM")
+
+
+def _log_ahead(database: sqlite3.Connection) -> None:
+    """Turns the write-ahead log on. SQLite does not wait where two do that to a new file at once: it fails."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
