@@ -3,7 +3,7 @@
     python benchmarks/day.py --accesses 10000000 --state /var/tmp/day
 
 Real records of a capture with new times, serials and pids, from the datagram to the store; the sensor's own part, the
-kernel, is left out (benchmarks/watch.py has it). Prints, every hundredth, accesses, seconds, memory and size of the store.
+kernel, is left out (benchmarks/watch.py has it). Prints accesses, seconds, memory and the store's size as it goes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from sockwarden.detect import Engine, RuleDetection, SignatureDetection
+from sockwarden.detect import Detection, Engine, RuleDetection, SignatureDetection
 from sockwarden.enrich import Containers, ProcessCache, Who
 from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.live import Live
+from sockwarden.pipeline.watch import MOST_REMEMBERED
 from sockwarden.rules import load_packaged
 from sockwarden.signatures import SIGNATURES
-from sockwarden.sockets import Inventory, LiveSocket, Resolver, packaged
+from sockwarden.sockets import Inventory, LiveSocket, Resolver, RuntimeSocket, packaged
 from sockwarden.store import Keeper
 
 CAPTURE = Path(__file__).parents[1] / "tests/data/captures/inode-rules.audit.log"
@@ -63,20 +64,16 @@ def _datagram(kind: int, payload: bytes) -> bytes:
 
 def run(accesses: int, state: Path, megabytes: int) -> None:
     """Feeds them all, and prints how it goes."""
-    docker = packaged().path("/run/docker.sock")
-    assert docker
-    inode, device = next(
-        re.search(rb"inode=(\d+) dev=(\S+) mode=014", text)
-        for event in templates()
-        for _, text in event
-        if b"docker.sock" in text and b" mode=014" in text
-    ).groups()  # type: ignore[union-attr] # a match, since the text holds the mode
+    docker = RuntimeSocket("/run/docker.sock", "docker", "Docker Engine API")
+    text = next(text for event in templates() for _, text in event if b"docker.sock" in text and b" mode=014" in text)
+    inode, device = re.findall(rb"inode=(\d+) dev=(\S+) ", text)[0]
     inventory = Inventory(packaged())
     inventory.refresh([LiveSocket(docker, "path", "catalogue", device=device.decode(), inode=int(inode))], 0)
     containers = Containers()
     cache = ProcessCache(containers)
     cache.prime()
-    engine = Engine([*map(RuleDetection, load_packaged()), *(SignatureDetection(kind()) for kind in SIGNATURES)])
+    detections: list[Detection] = [*map(RuleDetection, load_packaged()), *(SignatureDetection(kind()) for kind in SIGNATURES)]
+    engine = Engine(detections, most_remembered=MOST_REMEMBERED)
     live = Live(Resolver(packaged(), inventory), Who(cache, containers), lambda: engine, state)
     delivery = Delivery([], Keeper(state, max_age_days=30, max_bytes=megabytes << 20), print)
     began, step, told = time.monotonic(), max(accesses // 100, 1), 0

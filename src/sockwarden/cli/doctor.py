@@ -24,7 +24,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
     "--runtime-dir", metavar="DIR", default=str(DEFAULT), show_default=True, help="The watch's runtime folder."
 )
 def doctor(as_json: bool, state: str | None, runtime_dir: str) -> int:
-    """Look at each prerequisite of watching, and connect to every runtime socket to see whether that is seen.
+    """Say what works here, what is blind, and try it.
 
     ok: in place. warn: something cannot be seen, or does not run. fail: what should work does not. Below each stands
     the mend. Exit code 0, or 1 where anything failed; 3 means that the doctor itself could not work.

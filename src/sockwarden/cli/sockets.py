@@ -27,7 +27,7 @@ _MOST_NAMED = 12
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each socket, one a line.")
 def sockets(exposed: bool, as_json: bool) -> None:
-    """Container runtimes' control sockets on this host: who listens, and who could reach them.
+    """List the runtime sockets of this host, who listens, and who could reach them.
 
     Found are those at the usual addresses, and those of runtime daemons wherever they listen. Without root the list is
     shorter; the end of it says what is missing.
