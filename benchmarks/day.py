@@ -18,13 +18,12 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from sockwarden.detect import Detection, Engine, RuleDetection, SignatureDetection
+from sockwarden.cli.detections import chosen
+from sockwarden.detect import Engine
 from sockwarden.enrich import Containers, ProcessCache, Who
 from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.live import Live
 from sockwarden.pipeline.watch import MOST_REMEMBERED
-from sockwarden.rules import load_packaged
-from sockwarden.signatures import SIGNATURES
 from sockwarden.sockets import Inventory, LiveSocket, Resolver, RuntimeSocket, packaged
 from sockwarden.store import Keeper
 
@@ -72,8 +71,7 @@ def run(accesses: int, state: Path, megabytes: int) -> None:
     containers = Containers()
     cache = ProcessCache(containers)
     cache.prime()
-    detections: list[Detection] = [*map(RuleDetection, load_packaged()), *(SignatureDetection(kind()) for kind in SIGNATURES)]
-    engine = Engine(detections, most_remembered=MOST_REMEMBERED)
+    engine = Engine(chosen(()), most_remembered=MOST_REMEMBERED)
     live = Live(Resolver(packaged(), inventory), Who(cache, containers), lambda: engine, state)
     delivery = Delivery([], Keeper(state, max_age_days=30, max_bytes=megabytes << 20), print)
     began, step, told = time.monotonic(), max(accesses // 100, 1), 0
