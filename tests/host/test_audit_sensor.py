@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import signal
 import socket
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from watching import auditctl
 
 from sockwarden.auditrecords import Record, parse_datagram
 from sockwarden.errors import InputError
@@ -47,10 +47,6 @@ with Control() as control:
     sys.stdin.read()
     control.set_status(pid=0)
 """
-
-
-def auditctl(*arguments: str) -> str:
-    return subprocess.run(["auditctl", *arguments], check=True, capture_output=True, text=True, timeout=30).stdout
 
 
 def listen(path: Path) -> socket.socket:
@@ -383,31 +379,3 @@ def test_the_status_is_left_to_an_auditd_that_came_since(tmp_path: Path) -> None
         owner.communicate(timeout=30)
     auditctl("-e", "0")
     auditctl("-b", "64")
-
-
-def test_panic_on_loss_is_refused_before_anything_changes(tmp_path: Path) -> None:
-    auditctl("-f", "2")
-    try:
-        with pytest.raises(InputError, match="panic"):
-            AuditSensor(tmp_path / "runtime").open()
-        assert read_status().enabled == 0
-    finally:
-        auditctl("-f", "1")
-
-
-@pytest.mark.parametrize(
-    ("wrap", "message"),
-    [
-        (["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"], "needs root"),
-        (["setpriv", "--bounding-set=-audit_control", "--inh-caps=-audit_control"], "lacks CAP_AUDIT_CONTROL"),
-        (["unshare", "--user", "--map-root-user"], "user namespace"),
-        (["unshare", "--pid", "--fork"], "pid namespace"),
-        (["unshare", "--net"], "network namespace"),
-    ],
-)
-def test_what_is_missing_is_named(require: Callable[..., str], wrap: list[str], message: str) -> None:
-    program = require(wrap[0])
-    code = "from sockwarden.sensors.audit import read_status; read_status()"
-    command = [program, *wrap[1:], sys.executable, "-c", code]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    assert re.search(rf"InputError: .*{message}", ended.stderr)

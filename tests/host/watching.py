@@ -20,7 +20,7 @@ from sockwarden.store import Store
 
 AUDITD = """\
 log_file = {log}
-log_format = ENRICHED
+log_format = {form}
 flush = SYNC
 max_log_file_action = IGNORE
 space_left = 2
@@ -139,11 +139,11 @@ def watching(folder: Path, *options: str, stdout: int | IO[bytes] = subprocess.P
 
 
 @contextmanager
-def recording(auditd: str, folder: Path) -> Iterator[Path]:
-    """The log of an auditd that runs meanwhile, in its default form, with no rules of its own."""
+def recording(auditd: str, folder: Path, form: str = "ENRICHED") -> Iterator[Path]:
+    """The log of an auditd that runs meanwhile, with no rules of its own."""
     log, config, plugins = folder / "audit.log", folder / "auditd.conf", folder / "plugins"
     plugins.mkdir(exist_ok=True)
-    config.write_text(AUDITD.format(log=log, plugins=plugins), encoding="utf-8")
+    config.write_text(AUDITD.format(log=log, form=form, plugins=plugins), encoding="utf-8")
     config.chmod(0o640)
     daemon = subprocess.Popen([auditd, "-n", "-s", "nochange", "-c", str(folder)])
     try:
