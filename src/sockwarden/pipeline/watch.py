@@ -86,6 +86,7 @@ class Watch:
         self._unwatched: set[str] = set()
         self._processes = ProcConnector()
         self._lost_before = 0
+        self._errors_told: set[str] = set()
         self._containers = Containers()
         self._cache = ProcessCache(self._containers)
         self._live = Live(
@@ -238,6 +239,9 @@ class Watch:
     def _check(self) -> None:
         self._report(self._sensor.check(time.monotonic()))
         self.losses = self._sensor.losses()
+        for error in self._engine.errors.keys() - self._errors_told:
+            self._errors_told.add(error)
+            self._tell(f"not judged: {error}")
 
     def _note_progress(self) -> None:
         self._run.seen = time.time()

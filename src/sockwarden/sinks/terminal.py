@@ -97,7 +97,7 @@ def block(group: Group, width: int, *, more: str = "") -> list[Text]:
     if get(first, "sockwarden.health") is not None:
         return [*lines, *_health(first), _foot(group, width, f"     {more}" if more else "")]
     lines.append(Text("  ").append(_access(first)))
-    if title := get(first, "process.title") or get(first, "process.command_line"):
+    if title := get(first, "process.command_line") or get(first, "process.title"):
         lines.append(Text("  " + shorten(escape(str(title)), _MOST_TITLE)))
     return [*lines, *actor(first, width), _foot(group, width, f"     {more}" if more else "")]
 
