@@ -48,14 +48,18 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$uv" build --quiet --wheel --no-build-isolation --python "$builder" --out-dir "$work" .
 rm -f "$work/.gitignore"
-[ ! -e "$venv" ] || rm -rf "$venv"
 mkdir -p "$(dirname "$venv")"
-"$uv" venv --quiet --relocatable --python "$python" "$venv"
-"$uv" pip install --quiet --link-mode copy --compile-bytecode --python "$venv/bin/python" --require-hashes \
+# Beside the one that may be running, so that a failure on the way leaves that whole.
+new=$venv.new
+rm -rf "$new"
+"$uv" venv --quiet --relocatable --python "$python" "$new"
+"$uv" pip install --quiet --link-mode copy --compile-bytecode --python "$new/bin/python" --require-hashes \
     --requirement requirements/runtime.txt
-"$uv" pip install --quiet --link-mode copy --compile-bytecode --python "$venv/bin/python" --no-deps "$work"/*.whl
+"$uv" pip install --quiet --link-mode copy --compile-bytecode --python "$new/bin/python" --no-deps "$work"/*.whl
 # uv's lock is writable for everybody, and nobody needs it any more.
-rm -f "$venv/.lock"
+rm -f "$new/.lock"
+rm -rf "$venv"
+mv "$new" "$venv"
 version=$("$venv/bin/sockwarden" --version)
 say "$venv (sockwarden ${version##* }, $("$venv/bin/python" --version))"
 

@@ -11,8 +11,9 @@ import pytest
 
 from sockwarden.document import get
 from sockwarden.literals import Wanted
-from sockwarden.pipeline.gap import Gap, RunState, log_of
+from sockwarden.pipeline.gap import Gap, RunState, log_of, unrecorded
 from sockwarden.pipeline.replay import Replay
+from sockwarden.sensors.audit import rules_for
 from sockwarden.sockets import packaged
 
 BEGIN = 1_700_000_000.0
@@ -123,3 +124,12 @@ def test_the_state_of_a_run_is_kept(tmp_path: Path) -> None:
 def test_nobody_owns_audit_so_there_is_no_log() -> None:
     assert log_of(0) is None
     assert log_of(2**22 + 1) is None
+
+
+def test_rules_that_were_in_place_count_whosever_they_are() -> None:
+    docker, shim = "/run/docker.sock", "/run/containerd/s/1"
+    killed, permanent = rules_for(docker), rules_for("/run/containerd/s", folder=True, key=b"sockwarden")
+    assert unrecorded([*killed, *permanent], [docker, shim]) == ""
+    assert unrecorded(killed, [docker, shim]) == f"no audit rules were in place for {shim}"
+    assert unrecorded(killed[:1], [docker]) == f"no audit rules were in place for {docker}", "one ABI is not all"
+    assert unrecorded([], []) == ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from sockwarden.health import Trouble
 from sockwarden.pipeline.hunt import Window
 from sockwarden.pipeline.replay import Replay
 from sockwarden.readers import Stream, format_of, plan
+from sockwarden.sensors.audit import Rule, rules_for
+from sockwarden.sensors.audit.rule import EXIT, KEY
 
 MOST_BYTES = 1 << 30
 """How much of the log is read at a start: the newest. Some ten seconds of work."""
@@ -147,6 +149,23 @@ class Gap:
                 inside = self.last.seen <= int(change[1]) <= self.until - 1
                 if inside and any(sign in change[2] for sign in _BREAKS):
                     self._note(f"auditd or its rules were changed at {_moment(int(change[1]))}")
+
+
+def unrecorded(present: Iterable[Rule], paths: Iterable[str]) -> str:
+    """Why the rules that were in place at a start did not record all that reached these sockets; empty where they did:
+    those of a killed watch, or permanent ones.
+    """
+    recorded = {_unkeyed(rule) for rule in present}
+    for path in sorted(paths):
+        on_path = {_unkeyed(rule) for rule in rules_for(path) if rule.filter == EXIT}
+        below = {_unkeyed(rule) for rule in rules_for(str(Path(path).parent), folder=True) if rule.filter == EXIT}
+        if not (on_path <= recorded or below <= recorded):
+            return f"no audit rules were in place for {path}"
+    return ""
+
+
+def _unkeyed(rule: Rule) -> Rule:
+    return msgspec.structs.replace(rule, fields=tuple(field for field in rule.fields if field.kind != KEY))
 
 
 def log_of(auditd: int) -> Path | None:

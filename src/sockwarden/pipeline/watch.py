@@ -16,11 +16,11 @@ from sockwarden.enrich import Containers, ProcessCache, Who
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble, document_of
 from sockwarden.pipeline.delivery import Delivery
-from sockwarden.pipeline.gap import Gap, RunState, boot_id, log_of
+from sockwarden.pipeline.gap import Gap, RunState, boot_id, log_of, unrecorded
 from sockwarden.pipeline.live import Live, reaches
 from sockwarden.pipeline.replay import Replay
 from sockwarden.pipeline.wanted import wanted_by
-from sockwarden.sensors.audit import AuditSensor, BlindSpot, Losses, Unwatched
+from sockwarden.sensors.audit import AuditSensor, BlindSpot, Losses, Rule, Unwatched, list_rules
 from sockwarden.sensors.proc_connector import ProcConnector
 from sockwarden.sinks import Status
 from sockwarden.sockets import Catalogue, Changes, Discovery, Inventory, Resolver
@@ -35,6 +35,8 @@ _BETWEEN_DISCOVERIES = 0.1
 """Seconds: whoever changes a folder of his again and again must not keep the watch busy with that."""
 _SETTLING = 1.1
 """Seconds after which a socket that went out of sight is looked for again."""
+_LAST_SECONDS = 2.0
+"""How long what has come is still judged at the end: a flood must not keep the watch from ending."""
 MOST_REMEMBERED = 1 << 14
 """Alerts of which a copy makes none again: the kernel sends each record once, and the store knows what came before."""
 
@@ -98,7 +100,7 @@ class Watch:
         self._run = RunState(boot_id(), time.time())
         self._selector = selectors.DefaultSelector()
         self._timers = (_Timer(2, self._check), _Timer(60, self._discover), _Timer(5, self._note_progress))
-        self._busy = self._changed = False
+        self._busy = self._changed = self._caught_up = False
         self._discovered = 0.0
 
     @property
@@ -128,11 +130,16 @@ class Watch:
         """Puts rules in place, listens, and reads what was recorded since the last run. Raises InputError where the
         sensor cannot work; then the host is as it was.
         """
-        self._sensor.open()
+        leftover = self._sensor.open()
         try:
+            if leftover:
+                of = f" (pid {leftover.pid})" if leftover.pid else ""
+                self._tell(f"taken over: {len(leftover.rules)} audit rules that a killed watch{of} had left")
+            present = list_rules() if self._last_run else []
             self._open_processes()
             self._discover()
-            self._catch_up()
+            self._catch_up(present)
+            self._caught_up = True
             self._note_progress()
             self._selector.register(self._sensor, selectors.EVENT_READ)
             self._selector.register(self._changes, selectors.EVENT_READ)
@@ -177,8 +184,11 @@ class Watch:
         with ExitStack() as last:
             last.callback(self._close)
             last.callback(self._give_back)
+            end = time.monotonic() + _LAST_SECONDS
             with suppress(InputError):
-                self._take(self._sensor.receive(_MOST_DATAGRAMS))
+                while time.monotonic() < end and (datagrams := self._sensor.receive(_MOST_DATAGRAMS)):
+                    self._take(datagrams)
+            self._busy = False
             self._run.ended = reason
             self._note_progress()
 
@@ -244,16 +254,20 @@ class Watch:
             self._tell(f"not judged: {error}")
 
     def _note_progress(self) -> None:
+        """Everything up to now was judged; not while records wait, nor before those of the last run's end were read."""
+        if self._busy or not self._caught_up:
+            return
         self._run.seen = time.time()
         # The folder is the store's too, which tells when it cannot be written.
         with suppress(OSError):
             self._run.save(self._state)
 
-    def _catch_up(self) -> None:
-        """What was recorded since the last run, each access once."""
+    def _catch_up(self, present: Sequence[Rule]) -> None:
+        """What was recorded since the last run, each access once. present: the rules that this one found."""
         if self._last_run is None:
             return
-        recorded = "" if self._sensor.leftover else "no audit rules were in place"
+        paths = {live.path for live in self.inventory.live() if live.path}
+        recorded = unrecorded(present, paths)
         gap = Gap(self._last_run, time.time(), log=log_of(self._sensor.status().pid), recorded=recorded)
         replay = Replay(self._catalogue, self._wanted, known=self.inventory)
         for document in filter(reaches, gap.documents(replay)):
