@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import selectors
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -27,8 +28,14 @@ from sockwarden.sockets import Catalogue, Changes, Discovery, Inventory, Resolve
 
 _MOST_DATAGRAMS = 2048
 """Read at once before anything else is looked at: some 300 accesses."""
-_IDLE = 0.25
-"""Seconds after which the loop turns without an event."""
+_PART = 64
+"""Judged before the time is looked at."""
+_TURN_SECONDS = 0.25
+"""How long a turn waits, and how long it judges."""
+_BETWEEN_CHECKS = 0.5
+"""Seconds, however often audit is changed."""
+_SHARE = 5
+"""A discovery is followed by a pause of so many times what it took."""
 
 
 _BETWEEN_DISCOVERIES = 0.1
@@ -100,8 +107,9 @@ class Watch:
         self._run = RunState(boot_id(), time.time())
         self._selector = selectors.DefaultSelector()
         self._timers = (_Timer(2, self._check), _Timer(60, self._discover), _Timer(5, self._note_progress))
+        self._waiting: deque[bytes] = deque()
         self._busy = self._changed = self._caught_up = False
-        self._discovered = 0.0
+        self._checked = self._discovered = self._took = 0.0
 
     @property
     def processes_lost(self) -> int:
@@ -148,26 +156,33 @@ class Watch:
             raise
 
     def turn(self) -> None:
-        """Waits for events, no longer than a quarter of a second, and handles what there is."""
-        self._selector.select(0 if self._busy else _IDLE)
-        # Also before: a process may be gone the moment after its access.
+        """Waits for events, no longer than a quarter of a second, and handles what there is, for about as long: however
+        much comes, whoever tells the watch to end is heard.
+        """
+        self._selector.select(0 if self._busy else _TURN_SECONDS)
+        # Also before records are read: a process may be gone the moment after its access.
         self._follow_processes()
-        datagrams = self._sensor.receive(_MOST_DATAGRAMS)
-        self._take(datagrams)
-        self._busy = bool(datagrams)
-        if not datagrams:
+        self._busy = bool(self._waiting) or self._receive()
+        if self._busy:
+            self._judge(time.monotonic() + _TURN_SECONDS)
+        else:
             self.delivery.accesses(self._live.expire(int(time.time() * 1000)))
         self._changed |= self._changes.read()
-        if self._live.reconfigured:
-            self._live.reconfigured = False
-            self._check()
         now = time.monotonic()
-        since = now - self._discovered
-        if (self._changed and since >= _BETWEEN_DISCOVERIES) or (self.inventory.unsettled and since >= _SETTLING):
-            self._discover()
+        self._look_around(now)
         for timer in self._timers:
             timer.turn(now)
         self.delivery.tick(now)
+
+    def _look_around(self, now: float) -> None:
+        """What changes call for, not more often than it can be borne: others decide how often things change."""
+        if self._live.reconfigured and now >= self._checked + _BETWEEN_CHECKS:
+            self._live.reconfigured = False
+            self._check()
+        pause = max(_BETWEEN_DISCOVERIES, _SHARE * self._took)
+        since = now - self._discovered
+        if (self._changed and since >= pause) or (self.inventory.unsettled and since >= max(_SETTLING, pause)):
+            self._discover()
 
     def change(self, detections: Sequence[Detection], catalogue: Catalogue) -> None:
         """Takes over other rules and sockets."""
@@ -186,11 +201,17 @@ class Watch:
             last.callback(self._give_back)
             end = time.monotonic() + _LAST_SECONDS
             with suppress(InputError):
-                while time.monotonic() < end and (datagrams := self._sensor.receive(_MOST_DATAGRAMS)):
-                    self._take(datagrams)
-            self._busy = False
+                while time.monotonic() < end and (self._waiting or self._receive()):
+                    self._judge(end)
+            self._busy = bool(self._waiting)
+            if self._busy:
+                self._tell("more accesses had come than could be judged before the end; the next start tells of them")
             self._run.ended = reason
             self._note_progress()
+
+    def _receive(self) -> bool:
+        self._waiting.extend(self._sensor.receive(_MOST_DATAGRAMS))
+        return bool(self._waiting)
 
     def _give_back(self) -> None:
         for failed in self._sensor.close():
@@ -206,12 +227,14 @@ class Watch:
 
     def _discover(self) -> None:
         """Looks what sockets there are, and makes rules and folders fit."""
-        self._changed, self._discovered = False, time.monotonic()
+        self._changed, begun = False, time.monotonic()
         self.inventory.refresh(self._discovery.discover(), time.time())
         unwatched = self._sensor.follow(self.inventory.paths(), self.inventory.folders())
         self._changes.follow(self.inventory)
         self._report(self.inventory.troubles())
         self._say_unwatched(unwatched)
+        self._discovered = time.monotonic()
+        self._took = self._discovered - begun
 
     def _say_unwatched(self, unwatched: Sequence[Unwatched]) -> None:
         """Sockets without rules, each told once."""
@@ -237,27 +260,32 @@ class Watch:
             self._lost_before = self._processes.lost
             self._cache.prime()
 
-    def _take(self, datagrams: Sequence[bytes]) -> None:
-        # Processes after records were read: what a process did before its access is then known when that is judged.
+    def _judge(self, end: float) -> None:
+        """Judges what waits, until a time of time.monotonic."""
+        # Processes after records were read: what one did before its access is then known when that is judged.
         self._follow_processes()
-        self.delivery.accesses(self._live.take(datagrams))
+        while self._waiting and time.monotonic() < end:
+            part = [self._waiting.popleft() for _ in range(min(_PART, len(self._waiting)))]
+            self.delivery.accesses(self._live.take(part))
 
     def _report(self, troubles: Iterable[Trouble]) -> None:
         for trouble in troubles:
             self.delivery.alerts(list(self._engine.judge(document_of(trouble, time.time()))))
 
     def _check(self) -> None:
-        self._report(self._sensor.check(time.monotonic()))
+        self._checked = time.monotonic()
+        self._report(self._sensor.check(self._checked))
         self.losses = self._sensor.losses()
         for error in self._engine.errors.keys() - self._errors_told:
             self._errors_told.add(error)
             self._tell(f"not judged: {error}")
 
     def _note_progress(self) -> None:
-        """Everything up to now was judged; not while records wait, nor before those of the last run's end were read."""
-        if self._busy or not self._caught_up:
+        """Notes that everything up to now was judged; while records wait, only why the run ended."""
+        if not self._caught_up:
             return
-        self._run.seen = time.time()
+        if not self._busy:
+            self._run.seen = time.time()
         # The folder is the store's too, which tells when it cannot be written.
         with suppress(OSError):
             self._run.save(self._state)
