@@ -101,8 +101,11 @@ def own_of(judged: Iterator[Judged]) -> tuple[object, int]:
     return get(one.access, "sockwarden.own"), len(one.alerts)
 
 
-def test_what_others_do_is_judged(live: Live) -> None:
-    assert own_of(live.take(access_by(1))) == (None, 2)
+def test_what_others_do_is_judged_and_of_this_host(live: Live) -> None:
+    (one,) = live.take(access_by(1))
+    assert (get(one.access, "sockwarden.own"), len(one.alerts)) == (None, 2)
+    assert get(one.access, "host.name") == get(one.alerts[0], "host.name") == os.uname().nodename
+    assert get(one.access, "host.os.type") == "linux"
 
 
 def test_what_sockwarden_does_itself_is_kept_and_not_judged(live: Live) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,6 +75,7 @@ class Live:
 
     def judge(self, document: Document) -> Judged:
         """One resolved access. What sockwarden does itself is marked, kept and not judged."""
+        document["host"] = {**local_host(), **(get(document, "host") or {})}
         self._who.enrich(document)
         if own := self._own(document):
             put(document, "sockwarden.own", own)
@@ -103,6 +106,15 @@ class Live:
         except (OSError, msgspec.DecodeError):
             return False
         return canary.pid == pid and stat.rpartition(b")")[2].split()[19] == str(canary.start).encode()
+
+
+@cache
+def local_host() -> dict[str, str]:
+    """ECS host.name and, where machine-id(5) has one, host.id of this machine."""
+    host = {"name": os.uname().nodename}
+    with suppress(OSError):
+        host["id"] = Path("/etc/machine-id").read_text(encoding="ascii", errors="replace").strip()[:64]
+    return {key: value for key, value in host.items() if value}
 
 
 def reaches(document: Document) -> bool:

@@ -18,7 +18,7 @@ from sockwarden.errors import InputError
 from sockwarden.health import Trouble, document_of
 from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.gap import Gap, RunState, boot_id, log_of, unrecorded
-from sockwarden.pipeline.live import Live, reaches
+from sockwarden.pipeline.live import Live, local_host, reaches
 from sockwarden.pipeline.replay import Replay
 from sockwarden.pipeline.wanted import wanted_by
 from sockwarden.sensors.audit import AuditSensor, BlindSpot, Losses, Rule, Unwatched, list_rules
@@ -270,7 +270,9 @@ class Watch:
 
     def _report(self, troubles: Iterable[Trouble]) -> None:
         for trouble in troubles:
-            self.delivery.alerts(list(self._engine.judge(document_of(trouble, time.time()))))
+            document = document_of(trouble, time.time())
+            document["host"] |= local_host()
+            self.delivery.alerts(list(self._engine.judge(document)))
 
     def _check(self) -> None:
         self._checked = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from rich.text import Text
@@ -23,7 +24,10 @@ def actor(alert: Document, width: int) -> list[Text]:
     line = Text(f"  {user}")
     if component := get(alert, "sockwarden.actor.impersonates"):
         line.append(", ").append(f"calls itself {_text(component)}, not proven", style="yellow")
-    for part in (_session(alert), _place(alert), _prefixed("host", get(alert, "host.name"))):
+    host = get(alert, "host.name")
+    # Of the machine that it is shown on everybody knows the name.
+    elsewhere = _prefixed("host", host) if host != os.uname().nodename else ""
+    for part in (_session(alert), _place(alert), elsewhere):
         line.append(f", {part}" if part else "")
     links, more = _lineage(alert)
     behind = "".join(_ARROW + link for link in links) + (f"{_ARROW}…" if more else "")
