@@ -10,11 +10,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from sockwarden.sockets import Catalogue, Exposure, LiveSocket, discover, exposure
+from sockwarden.sockets import Catalogue, Discovery, Exposure, Inventory, LiveSocket, discover, exposure, processes
+from sockwarden.sockets.budget import MOST_OF_A_USER
 from sockwarden.sockets.catalogue import decode
+from sockwarden.sockets.daemons import tcp_ports
+from sockwarden.sockets.places import Mounts
 
 pytestmark = pytest.mark.host
 
@@ -227,3 +231,105 @@ def test_a_user_s_symlink_to_the_socket_of_another_is_not_followed(
         assert only(catalogue).path == str(tmp_path / "other" / "docker.sock")
         os.chown(link.parent, NOBODY, NOBODY, follow_symlinks=False)
         assert discover(catalogue, unit_folders=[]) == []
+
+
+CROWD = """\
+use Socket;
+for my $number (0 .. $ARGV[1] - 1) {
+    socket(my $one, PF_UNIX, SOCK_STREAM, 0) or die $!;
+    bind($one, sockaddr_un("$ARGV[0]/$number.sock")) or die $!;
+    listen($one, 1);
+    push @ones, $one;
+}
+syswrite(STDOUT, "ready\\n");
+<STDIN>;
+"""
+AS_NOBODY = "exec setpriv --reuid=65534 --regid=65534 --clear-groups"
+
+
+@pytest.fixture
+def crowded() -> Iterator[Path]:
+    """A folder in which anybody may make sockets."""
+    with TemporaryDirectory(dir="/dev/shm") as folder:  # nobody else may reach pytest's folders
+        Path(folder).chmod(0o777)
+        shutil.copy("/usr/bin/perl", f"{folder}/program")
+        yield Path(folder)
+
+
+def of(folder: Path) -> Catalogue:
+    """A catalogue with one daemon, whose program is in a folder."""
+    text = f"""
+        [[socket]]
+        runtime = "docker"
+        name = "Docker Engine API"
+        path = ["{folder}/none/docker.sock"]
+        source = "test"
+        [[daemon]]
+        executable = ["{folder}/runtimed"]
+        runtime = "podman"
+        name = "Podman"
+        config = ["{folder}/config"]
+        source = "test"
+    """
+    return decode(text.encode())
+
+
+def test_a_user_s_crowd_of_sockets_does_not_push_out_root_s(
+    require: Callable[..., str], crowded: Path, start: Callable[..., int]
+) -> None:
+    """A user runs a program of his choice under the daemon's name, in a mount namespace of his own."""
+    require("setpriv", root=True)
+    require("perl")
+    (crowded / "z").mkdir()
+    (crowded / "runtimed").touch()
+    variables = {"folder": crowded, "code": CROWD}
+    run = 'mount --bind "$folder/program" "$folder/runtimed"; exec "$folder/runtimed" -e "$code"'
+    start("-m", f'{run} "$folder/z" 1', **variables)
+    user = start("-m", f"{AS_NOBODY} unshare -Urm /bin/sh -ec '{run} \"$folder\" 900'", **variables)
+    discovery = Discovery(of(crowded), unit_folders=[])
+    found = discovery.discover()
+    assert {live.owner for live in found} == {0, 65534}
+    (real,) = (live for live in found if live.owner == 0)
+    assert real.socket.address == f"{crowded}/z/0.sock"
+    assert len(found) == 1 + MOST_OF_A_USER
+    assert discovery.limits == [
+        f"the user with uid 65534 has more than {MOST_OF_A_USER} sockets of runtimes: the rest is not watched"
+    ]
+    assert processes.uid_of(user) == 65534
+
+    inventory = Inventory(of(crowded))
+    for number in range(3):
+        inventory.refresh(found, number, discovery.limits)
+    assert real.path in inventory.paths()
+    assert [trouble.detail for trouble in inventory.troubles()] == discovery.limits
+
+
+def test_a_user_s_crowd_of_daemons(require: Callable[..., str], crowded: Path, start: Callable[..., int]) -> None:
+    require("setpriv", root=True)
+    require("perl")
+    shutil.copy(crowded / "program", crowded / "runtimed")
+    code = f'for (1 .. {MOST_OF_A_USER}) {{ unless (fork) {{ <STDIN>; exit }} }} syswrite(STDOUT, "ready\\n"); <STDIN>'
+    start("-m", f'{AS_NOBODY} "$folder/runtimed" -e "$code"', folder=crowded, code=code)
+    discovery = Discovery(of(crowded), unit_folders=[])
+    discovery.discover()
+    assert discovery.limits == [
+        f"the user with uid 65534 has more than {MOST_OF_A_USER} runtime daemons: the rest is not watched"
+    ]
+
+
+def test_what_is_read_of_another_user_s_daemon(
+    require: Callable[..., str], crowded: Path, start: Callable[..., int]
+) -> None:
+    """Not its configuration, and no more of its mounts than a few hundred."""
+    require("setpriv", root=True)
+    (crowded / "config").write_text("tcp://127.0.0.1:4711")
+    root = start("-m", "echo ready; exec cat")
+    doubled = "mount -t tmpfs none /mnt; mkdir /mnt/a; for one in $(seq 12); do mount --rbind /mnt /mnt/a; done"
+    user = start("-m", f"{AS_NOBODY} unshare -Urm /bin/sh -ec '{doubled}; echo ready; exec cat'")
+    (daemon,) = of(crowded).daemons
+    mounts = Mounts()
+    assert tcp_ports(daemon, root, mounts) == {4711}
+    assert tcp_ports(daemon, user, mounts) == set()
+    assert (mounts.slow("/mnt", root), mounts.slow("/mnt", user)) == (False, True)
+    assert len(mounts.of(user)) < 4096
+    assert processes.argv_of(user, 2) == []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockwarden.sockets.accounts import Accounts, Chain, chain_of, owner_of
+from sockwarden.sockets.accounts import Accounts, Chain, chain_of, id_of, owner_of
 from sockwarden.sockets.catalogue import RuntimeSocket
 from sockwarden.sockets.live import LiveSocket
 
@@ -80,3 +80,11 @@ def test_users_and_groups_of_this_host() -> None:
     assert accounts.groups(chain(0o660, ROOT, 4_000_000)) == ("4000000",)
     daemon = RuntimeSocket("/run/docker.sock", "docker", "Docker Engine API")
     assert owner_of(LiveSocket(daemon, "path", "catalogue", uid=0, gid=4_000_000)) == "root:4000000"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("65534", 65534), ("²", None), ("٣", None), ("9" * 5000, None), ("-1", None), ("", None)],
+)
+def test_numbers_of_users_that_are_none(text: str, number: int | None) -> None:
+    assert id_of(text) == number

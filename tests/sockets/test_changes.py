@@ -138,3 +138,42 @@ def test_a_crowd_of_folders_is_bounded(tmp_path: Path, inventory: Inventory) -> 
     links = Path(f"/proc/self/fdinfo/{changes.fileno()}").read_text().count("inotify wd:")
     assert 1000 < links + changes.unwatched < 20_000
     changes.close()
+
+
+def test_a_rename_of_a_live_socket_is_told_at_once(tmp_path: Path, changes: Changes, inventory: Inventory) -> None:
+    """Also one that is taken back before anybody looks, and one of a folder above."""
+    path = tmp_path / "run" / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))
+        one.listen()
+        inventory.refresh(discover(inventory.catalogue, unit_folders=[]), 1.0)
+        changes.follow(inventory)
+        changes.read()
+        path.chmod(0o600)
+        (tmp_path / "run" / "other").touch()
+        (tmp_path / "run" / "other").rename(tmp_path / "run" / "another")
+        changes.read()
+        assert changes.troubles() == []
+        tmp_path.rename(tmp_path.with_name("away"))
+        tmp_path.with_name("away").rename(tmp_path)
+        for _ in range(100):
+            path.rename(tmp_path / "x")
+            (tmp_path / "x").rename(path)
+        assert changes.read()
+        (trouble,) = changes.troubles()
+        assert trouble.action == "socket-out-of-sight"
+        assert str(path) in trouble.message
+        assert changes.troubles() == []
+
+
+def test_a_daemon_that_removes_and_makes_its_socket_is_not_told(
+    tmp_path: Path, changes: Changes, inventory: Inventory
+) -> None:
+    path = tmp_path / "run" / "docker.sock"
+    for _ in range(3):
+        bind(path)
+        inventory.refresh(discover(inventory.catalogue, unit_folders=[]), 1.0)
+        changes.follow(inventory)
+        path.unlink()
+        assert changes.read()
+    assert changes.troubles() == []

@@ -249,3 +249,24 @@ def test_the_same_socket_with_another_listener_is_no_change() -> None:
     assert not inventory.refresh([live(DOCKER, listeners=(Listener(7, "/usr/bin/dockerd"),))], START + 1)
     listener = inventory.listener_of(DOCKER, connect(START + 1))
     assert msgspec.to_builtins(listener) == {"pid": 7, "executable": "/usr/bin/dockerd"}
+
+
+def test_a_limit_is_told_once_while_it_lasts() -> None:
+    inventory = Inventory(packaged())
+    for number in range(5):
+        inventory.refresh([], START + number, ["some are not looked at"] if number % 2 == 0 else [])
+    (trouble,) = inventory.troubles()
+    assert (trouble.action, trouble.detail) == ("socket-out-of-sight", "some are not looked at")
+    inventory.refresh([], START + 200, ["some are not looked at"])
+    assert len(inventory.troubles()) == 1
+
+
+def test_a_flood_of_socket_files_leaves_root_s_their_rules() -> None:
+    inventory = Inventory(packaged())
+    may_come = inventory.paths()
+    flood = [live(DOCKER, inode=one, path=f"/srv/a/{one}", owner=65534) for one in range(2000)]
+    inventory.refresh([*flood, live(DOCKER, inode=5000, path="/srv/z.sock")], START)
+    assert "/srv/z.sock" in inventory.paths()
+    assert len(inventory.paths() - may_come) == 512
+    (trouble,) = inventory.troubles()
+    assert "more than 512 socket files" in trouble.detail

@@ -168,6 +168,7 @@ class Watch:
         else:
             self.delivery.accesses(self._live.expire(int(time.time() * 1000)))
         self._changed |= self._changes.read()
+        self._report(self._changes.troubles())
         now = time.monotonic()
         self._look_around(now)
         for timer in self._timers:
@@ -228,7 +229,8 @@ class Watch:
     def _discover(self) -> None:
         """Looks what sockets there are, and makes rules and folders fit."""
         self._changed, begun = False, time.monotonic()
-        self.inventory.refresh(self._discovery.discover(), time.time())
+        found = self._discovery.discover()
+        self.inventory.refresh(found, time.time(), self._discovery.limits)
         unwatched = self._sensor.follow(self.inventory.paths(), self.inventory.folders())
         self._changes.follow(self.inventory)
         self._report(self.inventory.troubles())

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
 
@@ -15,6 +16,7 @@ from sockwarden.sockets.processes import read_file
 
 _ACL = "system.posix_acl_access"
 _SEARCH, _WRITE = 1, 2
+_ID = re.compile("[0-9]{1,10}")
 
 
 class Chain(msgspec.Struct):
@@ -45,15 +47,17 @@ class Accounts:
     """The users and groups of this host."""
 
     def __init__(self) -> None:
-        self._groups = {int(row[2]): row[0] for row in _rows("/etc/group") if row[2].isdigit()}
+        self._groups = {gid: row[0] for row in _rows("/etc/group") if (gid := id_of(row[2])) is not None}
         self._users: dict[str, tuple[int, set[int]]] = {}
         for row in _rows("/etc/passwd"):
-            if row[2].isdigit() and row[3].isdigit():
-                self._users[row[0]] = (int(row[2]), {int(row[3])})
+            uid, gid = id_of(row[2]), id_of(row[3])
+            if uid is not None and gid is not None:
+                self._users[row[0]] = (uid, {gid})
         for row in _rows("/etc/group"):
-            for member in row[3].split(",") if row[2].isdigit() else ():
-                if member in self._users:
-                    self._users[member][1].add(int(row[2]))
+            gid = id_of(row[2])
+            for member in row[3].split(","):
+                if gid is not None and member in self._users:
+                    self._users[member][1].add(gid)
 
     def users(self, chain: Chain) -> tuple[str, ...]:
         """The users other than root who may connect."""
@@ -73,6 +77,11 @@ def owner_of(live: LiveSocket) -> str:
 
 def _name(path: str, number: int) -> str:
     return next((row[0] for row in _rows(path) if row[2] == str(number)), str(number))
+
+
+def id_of(text: str) -> int | None:
+    """A uid or gid of 32 bits; None for what is none."""
+    return int(text) if _ID.fullmatch(text) else None
 
 
 def _may(status: os.stat_result, uid: int | None, gids: Collection[int], bit: int) -> bool:

@@ -1,7 +1,8 @@
 """Changes of the folders that hold runtime sockets, by inotify(7), so that discovery need not wait for its turn.
 
 Watched is every folder on the way to a socket, as far as it exists, for the next name on the way only. A mount over
-such a folder makes no event; the regular discovery finds what it hides or shows.
+such a folder makes no event; the regular discovery finds what it hides or shows. A rename of a socket that was found,
+or of a folder above it, is told even where it was taken back before anybody could look.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+import time
 from collections.abc import Iterator
 
 from sockwarden.errors import InputError
+from sockwarden.health import Trouble
 from sockwarden.sockets import places
 from sockwarden.sockets.catalogue import pattern_of
 from sockwarden.sockets.inventory import Inventory
+from sockwarden.sockets.live import LiveSocket
 
 _ATTRIB = 0x4
-_OF_NAMES = 0x40 | 0x80 | 0x100 | 0x200
+_MOVED_FROM = 0x40
+_OF_NAMES = _MOVED_FROM | 0x80 | 0x100 | 0x200
 """IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE of include/uapi/linux/inotify.h."""
 _OF_SELF = 0x400 | 0x800
 """IN_DELETE_SELF, IN_MOVE_SELF."""
@@ -34,6 +39,9 @@ _MOST_READS = 64
 _MOST_ROUNDS = 8
 """A folder that appears while another is being watched is looked for again, so many times."""
 _MOST_FOLDERS = 4096
+_MOST_TROUBLES = 16
+_SILENT_SECONDS = 60.0
+"""After a rename of a socket was told: whose it is may rename it as often as he likes."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -46,9 +54,12 @@ class Changes:
 
     def __init__(self) -> None:
         self._globs: list[list[str]] = []
-        self._paths: set[str] = set()
+        self._live: dict[str, LiveSocket] = {}
         self._added = False
         self._watches: dict[int, set[str]] = {}
+        self._leading: dict[int, dict[str, list[str]]] = {}
+        self._told: dict[str, float] = {}
+        self._troubles: list[Trouble] = []
         self.unwatched = 0
         self._descriptor: int = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._descriptor < 0:
@@ -68,7 +79,7 @@ class Changes:
         folder, the next `read` says that something changed: what happened there before was not seen.
         """
         self._globs = [glob.split("/")[1:] for glob in inventory.catalogue.paths]
-        self._paths = {live.path for live in inventory.live() if live.path}
+        self._live = {live.path: live for live in inventory.live() if live.path}
         self._added |= self._place_all()
 
     def read(self) -> bool:
@@ -85,6 +96,11 @@ class Changes:
             self._place_all()
         return changed
 
+    def troubles(self) -> list[Trouble]:
+        """Renames of sockets that were found, since this was asked last; of each at most one a minute."""
+        troubles, self._troubles = self._troubles, []
+        return troubles
+
     def close(self) -> None:
         """Ends the watches."""
         if self._descriptor >= 0:
@@ -92,11 +108,28 @@ class Changes:
             self._descriptor = -1
 
     def _matters(self, watch: int, mask: int, name: str) -> bool:
+        if mask & _MOVED_FROM:
+            for path in self._leading.get(watch, {}).get(name, ()):
+                self._tell(path)
         if mask & _IGNORED:
             self._watches.pop(watch, None)
+            self._leading.pop(watch, None)
         if mask & (_OVERFLOW | _OF_SELF | _UNMOUNT):
             return True
         return bool(name) and any(_fits(pattern, name) for pattern in self._watches.get(watch, ()))
+
+    def _tell(self, path: str) -> None:
+        """A daemon never renames its socket. Accesses by the new name were unseen until discovery came, or are."""
+        live, now = self._live[path], time.monotonic()
+        self._told = {address: since for address, since in self._told.items() if now < since + _SILENT_SECONDS}
+        if live.socket.address in self._told or len(self._troubles) >= _MOST_TROUBLES:
+            return
+        self._told[live.socket.address] = now
+        message = (
+            f"The {live.socket.name} socket at {path}, or a folder above it, was renamed: accesses by the new name go "
+            "unseen until it is found there. Find out who did that; no daemon does."
+        )
+        self._troubles.append(Trouble("socket-out-of-sight", message, f"{live.socket.address} renamed"))
 
     def _place_all(self) -> bool:
         """Watches what exists now, until nothing new appears. Says whether a folder was added."""
@@ -109,29 +142,41 @@ class Changes:
 
     def _place(self) -> bool:
         watches: dict[int, set[str]] = {}
+        leading: dict[int, dict[str, list[str]]] = {}
         self.unwatched = 0
-        for folder, names in self._folders().items():
+        ways = self._ways()
+        for folder, names in self._folders(ways).items():
             watch = _libc.inotify_add_watch(
                 self._descriptor, os.fsencode(folder), _ATTRIB | _OF_NAMES | _OF_SELF | _ONLY_FOLDERS
             )
             if watch >= 0:
                 # Two names of one folder have one watch.
                 watches.setdefault(watch, set()).update(names)
+                leading.setdefault(watch, {}).update(ways.get(folder, {}))
             elif places.is_folder(folder):
                 self.unwatched += 1
         for watch in self._watches.keys() - watches.keys():
             _libc.inotify_rm_watch(self._descriptor, watch)
         added = not watches.keys() <= self._watches.keys()
-        self._watches = watches
+        self._watches, self._leading = watches, leading
         return added
 
-    def _folders(self) -> dict[str, set[str]]:
+    def _ways(self) -> dict[str, dict[str, list[str]]]:
+        """The folders on the way to the sockets that were found: each name in them that leads to one, and to which."""
+        ways: dict[str, dict[str, list[str]]] = {}
+        for path in self._live:
+            way = path
+            # A folder that only its process has ends with that.
+            while way.strip("/") and not (way != path and path.startswith("/proc/")):
+                folder, name = os.path.split(way)
+                ways.setdefault(folder, {}).setdefault(name, []).append(path)
+                way = folder
+        return ways
+
+    def _folders(self, ways: dict[str, dict[str, list[str]]]) -> dict[str, set[str]]:
         """The folders that exist, each with the names in it that lead on."""
-        folders: dict[str, set[str]] = {}
+        folders = {folder: set(names) for folder, names in ways.items()}
         mounts = places.Mounts()
-        for path in self._paths:
-            folder, name = os.path.split(path)
-            folders.setdefault(folder, set()).add(name)
         for segments in self._globs:
             here = [""]
             for number, segment in enumerate(segments):

@@ -5,6 +5,7 @@ An executable's path proves nothing, but what it claims only adds a socket to wa
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 
@@ -13,9 +14,11 @@ import msgspec
 from sockwarden.content import packaged
 from sockwarden.sockets.catalogue import Catalogue, Daemon, pattern_of
 from sockwarden.sockets.places import Mounts
-from sockwarden.sockets.processes import argv_of, read_file
+from sockwarden.sockets.processes import argv_of, read_file, uid_of
 
 _DELETED = " (deleted)"
+_MOST_BYTES = 1 << 16
+"""Of a command line or a configuration."""
 _TCP = re.compile(
     r"(?:^|\n)(?:-H|--host)[=\n]?[^\s/]*:([0-9]{1,5})(?=\n|$)"  # dockerd(8): a scheme may be left out
     r"|tcp://[^\s/\"',]*:([0-9]{1,5})"
@@ -54,10 +57,13 @@ def is_control(daemon: Daemon, path: str) -> bool:
 
 
 def tcp_ports(daemon: Daemon, pid: int, mounts: Mounts) -> frozenset[int]:
-    """The TCP ports that a daemon's command line or configuration names as its API's."""
-    texts = ["\n".join(argv_of(pid))]
-    config = (path for path in daemon.config if not mounts.slow(path, pid))
-    texts += [read_file(f"/proc/{pid}/root{path}").decode("utf-8", "replace") for path in config]
+    """The TCP ports that a daemon's command line or configuration names as its API's. Of configurations only those of
+    root's daemons are read, and our own: the files of the host are not those of a rootless daemon.
+    """
+    texts = ["\n".join(argv_of(pid, _MOST_BYTES))]
+    trusted = uid_of(pid) in (0, os.geteuid())
+    config = (path for path in daemon.config if trusted and not mounts.slow(path, pid))
+    texts += [read_file(f"/proc/{pid}/root{path}", _MOST_BYTES).decode("utf-8", "replace") for path in config]
     return frozenset(int(next(filter(None, match.groups()))) for text in texts for match in _TCP.finditer(text))
 
 

@@ -10,6 +10,7 @@ import ctypes
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,9 +24,11 @@ _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _LISTEN = 1 << 10
 """TCP_LISTEN of include/net/tcp_states.h, which unix sockets use too, in a mask of states."""
-_SHOW_NAME_AND_VFS = 3
+_SHOW = 0x1 | 0x2 | 0x40
+"""UDIAG_SHOW_NAME, UDIAG_SHOW_VFS, UDIAG_SHOW_UID."""
 _UNIX_DIAG_NAME = 0
 _UNIX_DIAG_VFS = 1
+_UNIX_DIAG_UID = 7
 
 _UNIX_REQUEST = struct.Struct("=BBHIII8s")
 """struct unix_diag_req: family, protocol, pad, states, inode, show, cookie."""
@@ -53,21 +56,26 @@ class UnixListener(msgspec.Struct, frozen=True, gc=False):
     sockfs   the socket's own inode, as `/proc/PID/fd` shows it
     name     the bytes of the address that it was bound to; a leading NUL marks an abstract one
     inode    of the socket file, 0 where there is none, and device: its file system as printed by `device_text`
+    uid      of who made the socket; None before Linux 5.3
     """
 
     sockfs: int
     name: bytes
     inode: int = 0
     device: str = ""
+    uid: int | None = None
 
 
 class InetListener(msgspec.Struct, frozen=True, gc=False):
-    """A TCP socket that listens: its own inode, the address that it was bound to, and that with its port as text."""
+    """A TCP socket that listens: its own inode, the address that it was bound to, that with its port as text, and the
+    uid of who made the socket.
+    """
 
     sockfs: int
     ip: str
     port: int
     address: str
+    uid: int | None = None
 
 
 def device_text(device: int) -> str:
@@ -80,7 +88,7 @@ def unix_listeners(namespace: Path | None = None) -> list[UnixListener]:
 
     Raises InputError where the kernel does not answer or the namespace cannot be entered.
     """
-    request = _UNIX_REQUEST.pack(socket.AF_UNIX, 0, 0, _LISTEN, 0, _SHOW_NAME_AND_VFS, b"\xff" * 8)
+    request = _UNIX_REQUEST.pack(socket.AF_UNIX, 0, 0, _LISTEN, 0, _SHOW, b"\xff" * 8)
     return [_unix(payload) for payload in _dump(request, namespace) if len(payload) >= _UNIX_ANSWER.size]
 
 
@@ -101,15 +109,17 @@ def _unix(payload: bytes) -> UnixListener:
         name = name.partition(b"\0")[0]
     vfs = attributes.get(_UNIX_DIAG_VFS, b"")
     inode, device = _VFS.unpack_from(vfs) if len(vfs) >= _VFS.size else (0, 0)
-    return UnixListener(sockfs, name, inode, device_text(device) if inode else "")
+    uid = attributes.get(_UNIX_DIAG_UID, b"")
+    made_by = int.from_bytes(uid, sys.byteorder) if uid else None
+    return UnixListener(sockfs, name, inode, device_text(device) if inode else "", made_by)
 
 
 def _inet(payload: bytes) -> InetListener:
-    family, _, _, _, port, _, source, *_, sockfs = _INET_ANSWER.unpack_from(payload)
+    family, _, _, _, port, _, source, *_, uid, sockfs = _INET_ANSWER.unpack_from(payload)
     number = int.from_bytes(port, "big")
     six = family == socket.AF_INET6
     ip = socket.inet_ntop(family, source if six else source[:4])
-    return InetListener(sockfs, ip, number, f"[{ip}]:{number}" if six else f"{ip}:{number}")
+    return InetListener(sockfs, ip, number, f"[{ip}]:{number}" if six else f"{ip}:{number}", uid)
 
 
 def _dump(request: bytes, namespace: Path | None) -> Iterator[bytes]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from sockwarden.errors import InputError
 from sockwarden.sockets import diag, places, processes, units
 from sockwarden.sockets.aliases import normalise
+from sockwarden.sockets.budget import Budget
 from sockwarden.sockets.catalogue import Catalogue, Daemon, RuntimeSocket
 from sockwarden.sockets.daemons import Daemons, is_control, tcp_ports
 from sockwarden.sockets.live import FoundBy, Listener, LiveSocket, text_of
@@ -26,6 +28,7 @@ _SYSTEMD = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 _NOT_ROOT = "not root: not seen are who listens, daemons at unlisted addresses, and other network namespaces"
 
 
+_Kept = TypeVar("_Kept")
 Heard = diag.UnixListener | diag.InetListener
 
 
@@ -36,6 +39,7 @@ class _Host(msgspec.Struct):
     daemons      the runtime daemons among them
     served       the sockets that these hold, by sockfs inode: by whom
     files        the socket files that the catalogue names, by device and inode: as named, and where they are
+    ports        the TCP ports that daemons were told, as far as they were asked for
     """
 
     executables: dict[int, str]
@@ -44,12 +48,14 @@ class _Host(msgspec.Struct):
     files: dict[tuple[str, int], tuple[RuntimeSocket, Place]]
     activations: dict[str, units.Activation]
     mounts: places.Mounts
+    ports: dict[int, frozenset[int]] = {}
 
 
 class _Found(msgspec.Struct):
-    """A listening socket of a runtime: what it is, and why we think so."""
+    """A listening socket of a runtime: what it is, whose, and why we think so."""
 
     at: Heard
+    owner: int
     socket: RuntimeSocket
     by: FoundBy
     unit: str = ""
@@ -75,21 +81,44 @@ class Discovery:
         listeners = list(self._listeners(host))
         judged = filter(None, (self._judge(listener, host) for listener in listeners))
         found = [one for one in judged if one.socket.address not in self._catalogue.ignored]
+        heard = {(one.at.device, one.at.inode) for one in found if isinstance(one.at, diag.UnixListener)}
+        found = self._within_budget(found, host)
         holders = self._holders(found, host)
         sockets = [self._live(one, holders.get(one.at.sockfs, []), host) for one in found]
-        heard = {(socket.device, socket.inode) for socket in sockets}
         listening = False if listeners and os.geteuid() == 0 else None
+        left = Budget("socket files on which nobody listens")
         for key, (named, place) in host.files.items():
-            if key not in heard:
+            if key not in heard and left.takes(place.uid):
                 sockets.append(_of_file(named, place, "catalogue", listening))
-        sockets.sort(key=lambda one: (one.found_by != "catalogue", one.socket, one.generation))
-        if len(sockets) > _MOST_SOCKETS:
-            self.limits.append(f"{len(sockets):,} sockets: the first {_MOST_SOCKETS:,} are watched")
-        return sorted(sockets[:_MOST_SOCKETS], key=lambda one: (one.socket, one.generation))
+        self.limits += left.limits()
+        sockets.sort(key=lambda one: (one.owner != 0, one.found_by != "catalogue", one.socket, one.generation))
+        return sorted(self._most(sockets), key=lambda one: (one.socket, one.generation))
+
+    def _within_budget(self, found: list[_Found], host: _Host) -> list[_Found]:
+        """Root's sockets, and of each other user's those first whose files are seen from here."""
+
+        def rank(one: _Found) -> tuple[object, ...]:
+            seen = isinstance(one.at, diag.UnixListener) and (one.at.device, one.at.inode) in host.files
+            return (one.owner != 0, not seen, one.by != "catalogue", one.socket, one.at.sockfs)
+
+        budget = Budget("sockets of runtimes")
+        kept = [one for one in sorted(found, key=rank) if budget.takes(one.owner)]
+        self.limits += budget.limits()
+        return self._most(kept)
+
+    def _most(self, ordered: list[_Kept]) -> list[_Kept]:
+        """The first ones, where memory and time for more would be at others' will."""
+        limit = f"there are more than {_MOST_SOCKETS:,} sockets of runtimes: the rest is not watched"
+        if len(ordered) > _MOST_SOCKETS and limit not in self.limits:
+            self.limits.append(limit)
+        return ordered[:_MOST_SOCKETS]
 
     def _look(self) -> _Host:
         executables = {pid: path for pid in processes.pids() if (path := processes.executable_of(pid))}
-        daemons = {pid: daemon for pid, path in executables.items() if (daemon := self._daemons.serving(path))}
+        budget = Budget("runtime daemons")
+        serving = ((pid, self._daemons.serving(path)) for pid, path in executables.items())
+        daemons = {pid: daemon for pid, daemon in serving if daemon and budget.takes(processes.uid_of(pid))}
+        self.limits += budget.limits()
         served = {sockfs: pid for pid in sorted(daemons, reverse=True) for sockfs in processes.sockets_held(pid)}
         mounts = places.Mounts()
         files = self._files(mounts)
@@ -99,8 +128,8 @@ class Discovery:
         """The catalogue's files. Of several names of one file the first that is no symlink counts."""
         found: dict[tuple[str, int], tuple[RuntimeSocket, Place]] = {}
         paths = [path for glob in self._catalogue.paths for path in places.expand(glob, mounts)]
-        if slow := sum(map(mounts.slow, paths)):
-            self.limits.append(f"{slow:,} places are on file systems that others serve (NFS, FUSE): not looked at")
+        if any(map(mounts.slow, paths)):
+            self.limits.append("places on file systems that others serve (NFS, FUSE) are not looked at")
         for path in paths:
             place = places.place_of(path, mounts)
             named = self._catalogue.path(text_of(path))
@@ -119,6 +148,9 @@ class Discovery:
                 try:
                     yield from list_them(namespace)
                 except InputError as error:
+                    if namespace and not namespace.exists():
+                        # The daemon has ended since.
+                        break
                     self.limits.append(f"{error.what} ({error.where}: {error.why})")
 
     def _judge(self, at: Heard, host: _Host) -> _Found | None:
@@ -128,16 +160,25 @@ class Discovery:
         if not activation and isinstance(at, diag.InetListener):
             activation = host.activations.get(f":{at.port}")
         unit = activation.unit if activation else ""
-        if named:
-            return _Found(at, named, "catalogue", unit)
         pid = host.served.get(at.sockfs)
+        owner = self._owner(at, pid, host)
+        if named:
+            return _Found(at, owner, named, "catalogue", unit)
         daemon = host.daemons[pid] if pid is not None else None
-        if daemon and pid is not None and _is_api(at, address, daemon, pid, host.mounts):
-            return _Found(at, RuntimeSocket(address, daemon.runtime, daemon.name), "listener", unit)
+        if daemon and pid is not None and _is_api(at, address, daemon, pid, host):
+            return _Found(at, owner, RuntimeSocket(address, daemon.runtime, daemon.name), "listener", unit)
         if activation:
             serving = activation.daemon
-            return _Found(at, RuntimeSocket(address, serving.runtime, serving.name), "unit", unit)
+            return _Found(at, owner, RuntimeSocket(address, serving.runtime, serving.name), "unit", unit)
         return None
+
+    def _owner(self, at: Heard, pid: int | None, host: _Host) -> int:
+        """Whose a socket is. Where the kernel does not tell, its file's or its daemon's; else it counts as root's."""
+        if at.uid is not None:
+            return at.uid
+        if isinstance(at, diag.UnixListener) and (file := host.files.get((at.device, at.inode))):
+            return file[1].uid
+        return (processes.uid_of(pid) if pid is not None else 0) or 0
 
     def _named(self, at: Heard, host: _Host) -> tuple[str, RuntimeSocket | None]:
         """A listener's address as we write it, and what the catalogue has by that name or by another of the file."""
@@ -170,7 +211,9 @@ class Discovery:
             live = _of_file(socket, place, found.by, True)
         else:
             live = LiveSocket(found.socket, "path", found.by, True, device=at.device, inode=at.inode)
-        return msgspec.structs.replace(live, generation=at.sockfs, listeners=listeners, unit=found.unit)
+        return msgspec.structs.replace(
+            live, generation=at.sockfs, owner=found.owner, listeners=listeners, unit=found.unit
+        )
 
     def _locate(self, at: diag.UnixListener, holders: list[int], host: _Host) -> Place | None:
         """Where the file of a listening socket is now: at its name, at another name that the catalogue has, where its
@@ -194,10 +237,12 @@ class Discovery:
         return None
 
 
-def _is_api(at: Heard, address: str, daemon: Daemon, pid: int, mounts: places.Mounts) -> bool:
+def _is_api(at: Heard, address: str, daemon: Daemon, pid: int, host: _Host) -> bool:
     """Whether a socket on which a daemon listens is its control API. One without a name cannot be reached."""
     if isinstance(at, diag.InetListener):
-        return at.port in tcp_ports(daemon, pid, mounts)
+        if pid not in host.ports:
+            host.ports[pid] = tcp_ports(daemon, pid, host.mounts)
+        return at.port in host.ports[pid]
     return bool(at.name) and (at.name.startswith(b"\0") or is_control(daemon, address))
 
 
@@ -232,6 +277,7 @@ def _of_file(socket: RuntimeSocket, place: Place, found_by: FoundBy, listening: 
         mode=place.mode,
         uid=place.uid,
         gid=place.gid,
+        owner=place.uid,
     )
 
 

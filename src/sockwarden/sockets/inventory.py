@@ -30,6 +30,8 @@ _MOST_GONE = 16384
 """Sockets that are gone and still known: a flood of short-lived ones must not fill memory."""
 _ENDING_SECONDS = 1.0
 """How long a daemon may take from the removal of its socket's file to its end."""
+_MOST_FILES = 512
+"""Socket files with rules of their own: every rule costs each system call that audit looks at."""
 _MOST_TROUBLES = 16
 """Sockets out of sight that are told one by one; the rest is counted."""
 _ANY = ("0.0.0.0", "::")  # noqa: S104 # compared, not bound
@@ -66,11 +68,13 @@ class Inventory:
         self._refreshed = -inf
         self._told: set[tuple[object, ...]] = set()
         self._lost: dict[tuple[object, ...], float] = {}
+        self._limits: dict[str, float] = {}
+        self._files: list[str] = []
         self._troubles: list[Trouble] = []
 
-    def refresh(self, found: Collection[LiveSocket], now: float) -> bool:
-        """Takes in what a discovery found, at a time in seconds since the epoch. Says whether a socket came, went or
-        moved, so that rules must follow.
+    def refresh(self, found: Collection[LiveSocket], now: float, limits: Collection[str] = ()) -> bool:
+        """Takes in what a discovery found, at a time in seconds since the epoch, and what it could not look at. Says
+        whether a socket came, went or moved, so that rules must follow.
         """
         if now < self._refreshed:
             # The clock was set back: what is there now was there then.
@@ -94,7 +98,32 @@ class Inventory:
         self._refreshed = now
         self._index()
         self._notice_out_of_sight(now)
+        self._files, cut = self._choose()
+        self._notice_limits([*limits, *cut], now)
         return changed
+
+    def _choose(self) -> tuple[list[str], list[str]]:
+        """The socket files to be watched one by one, root's first, and what is to be said of others. One that has just
+        gone stays, since it may come again at once.
+        """
+        folders = self.folders()
+        ordered = sorted(
+            (stay for stay in self._every() if stay.live.path and stay.live.path.rpartition("/")[0] not in folders),
+            key=lambda one: (one.live.owner != 0, one.end != inf, one.live.found_by != "catalogue"),
+        )
+        paths = list(dict.fromkeys(stay.live.path for stay in ordered if stay.live.path))
+        cut = [f"there are more than {_MOST_FILES} socket files: the rest is not watched"]
+        return paths[:_MOST_FILES], cut if len(paths) > _MOST_FILES else []
+
+    def _notice_limits(self, limits: Collection[str], now: float) -> None:
+        """Limits that were reached, each told once while it lasts; one that comes and goes is told once, too."""
+        lasting = {limit: since for limit, since in self._limits.items() if since >= now - _KEPT_SECONDS}
+        self._troubles += [
+            Trouble("socket-out-of-sight", f"Accesses to some sockets may go unseen: {limit}.", limit)
+            for limit in dict.fromkeys(limits)
+            if limit not in lasting
+        ]
+        self._limits = lasting | dict.fromkeys(limits, now)
 
     def _index(self) -> None:
         self._by_inode, self._by_name, self._by_port = {}, {}, {}
@@ -145,15 +174,13 @@ class Inventory:
         return [stay.live for stay in self._present.values()]
 
     def paths(self) -> frozenset[str]:
-        """Paths of socket files to watch one by one. One that has just gone stays, since it may come again at once; one
-        of the catalogue that may come is watched where its folder exists, so that its first accesses are not missed.
+        """Paths of socket files to watch one by one. One of the catalogue that may come is watched where its folder
+        exists, so that its first accesses are not missed.
         """
         folders = self.folders()
         may_come = (path for path in self.catalogue.paths if "*" not in path and path not in self.catalogue.ignored)
-        paths = {stay.live.path for stay in self._every()}.union(
-            path for path in may_come if is_folder(path.rpartition("/")[0])
-        )
-        return frozenset(path for path in paths if path and path.rpartition("/")[0] not in folders)
+        paths = {*self._files, *(path for path in may_come if is_folder(path.rpartition("/")[0]))}
+        return frozenset(path for path in paths if path.rpartition("/")[0] not in folders)
 
     def folders(self) -> frozenset[str]:
         """Folders whose every socket is a runtime's, where they exist, to watch as a whole."""

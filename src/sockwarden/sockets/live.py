@@ -32,6 +32,7 @@ class LiveSocket(msgspec.Struct, frozen=True):
     generation  tells two sockets on one inode apart: the listener's own inode, else the file's ctime in nanoseconds
     changed     the file's ctime in seconds since the epoch
     mode, uid, gid  of the file
+    owner       uid of who made the listening socket, or has the file where nobody listens
     listeners   the daemon and what inherited the socket from it, without a systemd that only activates it
     unit        the systemd unit that listens for the daemon
     """
@@ -48,6 +49,7 @@ class LiveSocket(msgspec.Struct, frozen=True):
     mode: int = 0
     uid: int = 0
     gid: int = 0
+    owner: int = 0
     listeners: tuple[Listener, ...] = ()
     unit: str = ""
 

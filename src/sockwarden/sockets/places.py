@@ -14,12 +14,14 @@ import msgspec
 
 from sockwarden.sockets.catalogue import pattern_of
 from sockwarden.sockets.diag import device_text
-from sockwarden.sockets.processes import read_file
+from sockwarden.sockets.processes import read_file, uid_of
 
 _MOST_ENTRIES = 8192
 """Entries of one folder that are looked at: whoever may write there could fill it."""
 _MOST_FOUND = 4096
 """Socket files of one wildcard path."""
+_MOST_MOUNTINFO = 1 << 18
+"""Bytes read of that of another user's process: a user may make 100,000 mounts in a namespace of his own."""
 _SLOW = ("fuse", "nfs", "cifs", "smb", "9p", "ceph", "autofs")
 """Kinds of file systems that somebody else serves."""
 
@@ -55,12 +57,6 @@ class Mount(msgspec.Struct, frozen=True):
     kind: str
 
 
-def mounts_of(process: int | str) -> list[Mount]:
-    """The mounts that a process sees, in the order of the kernel."""
-    lines = os.fsdecode(read_file(f"/proc/{process}/mountinfo")).split("\n")
-    return [mount for line in lines if (mount := mount_of(line))]
-
-
 def mount_of(line: str) -> Mount | None:
     """The mount of one line of mountinfo; None for what is none."""
     columns = line.split(" ")
@@ -78,11 +74,19 @@ class Mounts:
 
     def __init__(self) -> None:
         self._of: dict[int | str, list[Mount]] = {}
+        self._slow: dict[int | str, list[str]] = {}
+        self._cut: set[int | str] = set()
 
     def of(self, process: int | str = "self") -> list[Mount]:
         """The mounts that a process sees, in the order of the kernel."""
         if process not in self._of:
-            self._of[process] = mounts_of(process)
+            trusted = process == "self" or uid_of(int(process)) in (0, os.geteuid())
+            path = f"/proc/{process}/mountinfo"
+            mountinfo = read_file(path) if trusted else read_file(path, _MOST_MOUNTINFO)
+            lines = os.fsdecode(mountinfo).split("\n")
+            self._of[process] = [mount for line in lines if (mount := mount_of(line))]
+            if not trusted and len(mountinfo) >= _MOST_MOUNTINFO:
+                self._cut.add(process)
         return self._of[process]
 
     def device(self, path: str, process: int | str = "self") -> str:
@@ -94,8 +98,12 @@ class Mounts:
 
     def slow(self, path: str, process: int | str = "self") -> bool:
         """Whether a look-up may wait for ever, since somebody else answers it. Not our own root: we run from it."""
-        slow = (mount for mount in self.of(process) if mount.kind.startswith(_SLOW))
-        return any(below(path, mount.point) is not None for mount in slow if mount.point != "/" or process != "self")
+        if process not in self._slow:
+            points = (mount.point for mount in self.of(process) if mount.kind.startswith(_SLOW))
+            # Behind the mounts that were read may be one that somebody else serves.
+            cut = ["/"] if process in self._cut else []
+            self._slow[process] = cut or [point for point in points if point != "/" or process != "self"]
+        return any(below(path, point) is not None for point in self._slow[process])
 
 
 def _mount_and_device(path: str) -> tuple[int, str]:

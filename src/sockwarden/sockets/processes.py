@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Collection, Iterator
 
+_UID = re.compile(rb"\nUid:\t[0-9]+\t([0-9]+)\t")
 _MOST_BYTES = 4 << 20
 """Of one file of /proc or of a configuration."""
 _MOST_HOLDERS = 8
@@ -31,9 +33,17 @@ def directory_of(pid: int) -> str | None:
     return _link(f"/proc/{pid}/cwd")
 
 
-def argv_of(pid: int) -> list[str]:
-    """The arguments of a process; empty where they cannot be read."""
-    return read_file(f"/proc/{pid}/cmdline").decode("utf-8", "backslashreplace").split("\0")[:-1]
+def argv_of(pid: int, most_bytes: int = _MOST_BYTES) -> list[str]:
+    """The arguments of a process, cut behind so many bytes; empty where they cannot be read."""
+    return read_file(f"/proc/{pid}/cmdline", most_bytes).decode("utf-8", "backslashreplace").split("\0")[:-1]
+
+
+def uid_of(pid: int) -> int | None:
+    """The effective uid of a process; None for one that is gone. Not the owner of /proc/PID: that is root where a
+    process cannot be dumped, which anybody may ask for.
+    """
+    found = _UID.search(read_file(f"/proc/{pid}/status"))
+    return int(found[1]) if found else None
 
 
 def sockets_held(pid: int) -> Iterator[int]:
@@ -72,7 +82,7 @@ def _link(path: str) -> str | None:
         return None
 
 
-def read_file(path: str) -> bytes:
+def read_file(path: str, most_bytes: int = _MOST_BYTES) -> bytes:
     """The beginning of a regular file, empty where there is none: whoever wrote it may have put a pipe there, or
     without end.
     """
@@ -84,7 +94,7 @@ def read_file(path: str) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return b""
         data = bytearray()
-        while len(data) < _MOST_BYTES and (piece := os.read(descriptor, 1 << 16)):
+        while len(data) < most_bytes and (piece := os.read(descriptor, min(1 << 16, most_bytes - len(data)))):
             data += piece
         return bytes(data)
     except OSError:
