@@ -164,6 +164,41 @@ def test_argv_of_an_entry_point_that_was_gone(runc: bytes, changes: dict[str, An
     assert document["process"].get("args") == (["web", "-v"] if known else None)
 
 
+@pytest.mark.parametrize(
+    ("args", "bytes_kept", "count"),
+    [
+        (["x" * 10_000], 4096, 6),
+        (["y"] * 3000, 4096, 3005),
+        (["z" * 1000] * 120, 4096, None),
+        (["w" * 1000], None, 6),
+    ],
+)
+def test_long_arguments_are_cut_and_marked(
+    who: Who, args: list[str], bytes_kept: int | None, count: int | None
+) -> None:
+    """The shell waits for its child, which is given the same arguments."""
+    script = 'test "$0" = child && { echo; read _; exit; }; sh -c "$1" child "$@"; exit 0'
+    with subprocess.Popen(
+        ["sh", "-c", script, "parent", script, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        try:
+            assert parent.stdout
+            parent.stdout.readline()
+            children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text(encoding="ascii").split()
+            document = access(int(children[0]))
+            who.enrich(document)
+        finally:
+            parent.communicate(b"\n")
+    process, marks = document["process"], document["sockwarden"]["process"]
+    assert process.get("args_count") == count
+    assert marks.get("args_cut") is (True if bytes_kept else None)
+    kept = len("\0".join(process["args"]))
+    assert kept <= bytes_kept if bytes_kept else process["args"][-1] == args[-1]
+    assert process["parent"]["pid"] == parent.pid
+    assert len("\0".join(process["parent"]["args"])) <= 1024
+    assert marks["parent"]["args_cut"] is True
+
+
 def test_argv_needs_the_same_executable_where_there_is_no_title(who: Who) -> None:
     document = access(executable="/usr/bin/another")
     who.enrich(document)
@@ -243,9 +278,12 @@ def test_an_impersonator_alerts_where_the_component_would_not(cache: ProcessCach
     ("installed", "user", "address", "verified"),
     [
         (True, "0", "/run/docker.sock", True),
-        (True, None, "/run/docker.sock", True),
+        (True, None, "/run/docker.sock", None),
         (True, "1000", "/run/docker.sock", False),
-        (True, "1000", "/run/user/1000/docker.sock", True),
+        (True, "1000", "/run/user/1000/docker.sock", None),
+        (True, "65534", "/run/user/1000/docker.sock", False),
+        (True, "100", "/run/user/1000/docker.sock", False),
+        (True, "0", "/run/user/1000/docker.sock", True),
         (False, "0", "/run/docker.sock", False),
         (None, "0", "/run/docker.sock", None),
     ],
@@ -275,6 +313,7 @@ def actor(**more: Any) -> Process:
         (actor(), ("host", "cgroup")),
         (actor(place=Place("0::/", 3, 2)), ("host", "cgroup")),
         (actor(place=Place("0::/", 1, 9)), ("unknown", "pid-namespace")),
+        (actor(claims=True), ("unknown", "cgroup")),
         (actor(place=Place()), ("unknown", "unseen")),
         (actor(read=False, parent=actor(image=Image(0, "/usr/bin/crun"))), ("unknown", "unseen")),
         (actor(read=False, parent=actor(image=Image(0, "/bin/sh"))), ("host", "cgroup")),

@@ -7,9 +7,10 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from runtimes import IMAGE, Runtime, until
@@ -262,3 +263,123 @@ def test_a_container_of_ctr_has_its_image(containerd: Runtime) -> None:
     assert container.description
     assert (container.description.name, container.description.image) == ("longer", f"docker.io/{IMAGE}")
     assert again is container
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that any user may enter."""
+    with TemporaryDirectory(prefix="sw-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+def test_a_users_runc_puts_nobody_into_a_container(
+    rooted: None, require: Callable[..., str], open_folder: Path
+) -> None:
+    """The system's runc, by a user, with a library of his own that does what runc would."""
+    runc, victim = os.path.realpath(require("runc")), "ab" * 32
+    library, source = open_folder / "as_init.so", open_folder / "as_init.c"
+    source.write_text(PRELOADED, encoding="ascii")
+    subprocess.run([require("gcc"), "-shared", "-fPIC", "-o", library, source], check=True, timeout=60)
+    with following() as follower:
+        command = [*NOBODY, "env", f"LD_PRELOAD={library}", runc, "run", victim]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as user:
+            assert user.stdout
+            pid = int(user.stdout.readline())
+            ended(follower, pid)
+        told = [document for event, document in follower.seen if event.pid == pid]
+    assert [get(each, "sockwarden.actor.origin") for each in told] == ["host"] * 2
+    assert not [each for each in told if get(each, "container.id")]
+
+
+PRELOADED = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+__attribute__((constructor)) static void as_init(void) {
+    if (strcmp(program_invocation_short_name, "runc")) return;
+    sleep(1); /* until the cache has read this runc: else the attack fails by itself */
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_NAME, "runc:[2:INIT]");
+        printf("%d\\n", getpid());
+        fflush(stdout);
+        execl("/bin/sleep", "sleep", "1", (char *)0);
+    }
+    waitpid(child, 0, 0);
+    _exit(0);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("owner", "namespace", "origin", "of_root"),
+    [(0, False, "unknown", None), (0, True, "container", True), (65534, True, "container", False)],
+)
+def test_a_cgroup_only_claims_a_container(
+    rooted: None, require: Callable[..., str], owner: int, namespace: bool, origin: str, of_root: bool | None
+) -> None:
+    require("unshare", root=True)
+    tree = Path("/sys/fs/cgroup/unified")
+    above = (tree if tree.is_dir() else tree.parent) / f"sockwarden-test-{os.getpid()}"
+    claimed = above / f"docker-{'ab' * 32}.scope"
+    claimed.mkdir(parents=True)
+    os.chown(above, owner, owner)
+    try:
+        with following() as follower:
+            inner = "unshare --mount sleep 1000" if namespace else "sleep 1000"
+            with subprocess.Popen(["sh", "-c", f"echo $$ >{claimed}/cgroup.procs; exec {inner}"]) as process:
+                try:
+                    until(
+                        lambda: any(
+                            get(told, "process.executable") == os.path.realpath("/bin/sleep")
+                            for event, told in follower.seen
+                            if event.pid == process.pid
+                        ),
+                        "it sleeps",
+                    )
+                    last = [told for event, told in follower.seen if event.pid == process.pid][-1]
+                    found = follower.process(process.pid).container
+                finally:
+                    process.kill()
+        assert get(last, "sockwarden.actor.origin") == origin
+        assert (found.of_root if found else None) is of_root
+        assert get(last, "container.id") == ("ab" * 32 if of_root is not None else None)
+    finally:
+        until(lambda: not (claimed / "cgroup.procs").read_text(encoding="ascii"), "the cgroup is empty")
+        claimed.rmdir()
+        above.rmdir()
+
+
+def test_where_state_lies_is_learned_from_root_alone(
+    rooted: None, require: Callable[..., str], open_folder: Path
+) -> None:
+    daemon = os.path.realpath(require("dockerd"))
+    learned = []
+
+    class Noting(Containers):
+        def learn(self, component: str, args: Sequence[str], directory: str | None) -> None:
+            super().learn(component, args, directory)
+            learned.append(args[-1])
+
+    cache = ProcessCache(Noting())
+    for who, mark in ((NOBODY, "/tmp/by-nobody"), ([], "/tmp/by-root")):  # noqa: S108 - never opened
+        fifo = open_folder / f"{len(learned)}{len(who)}"
+        os.mkfifo(fifo)
+        fifo.chmod(0o644)
+        # It stays in the open of its configuration, which is a fifo without a writer.
+        command = [*who, daemon, f"--config-file={fifo}", "--data-root", mark]
+        with subprocess.Popen(command, stdout=-3, stderr=-3) as process:
+            try:
+                until(lambda: daemon.encode() in Path(f"/proc/{process.pid}/cmdline").read_bytes()[: len(daemon)], mark)
+                cache.at(process.pid, time.time_ns() // 1_000_000 + 20)
+            finally:
+                process.kill()
+    assert learned == ["/tmp/by-root"]  # noqa: S108

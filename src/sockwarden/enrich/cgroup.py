@@ -47,20 +47,26 @@ _DEEPEST = 64
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
-    """What a cgroup's name says: a container's id and its runtime, None where the name fits several."""
+    """What a cgroup's name says: a container's id and its runtime, None where the name fits several; above: the line
+    of /proc/PID/cgroup up to that name, which tells who could give it.
+    """
 
     id: str
     runtime: str | None
+    above: str = ""
 
 
 def claim_of(text: str) -> Claim | None:
     """The innermost container that the lines of a /proc/PID/cgroup name; None where they name none."""
     best: tuple[int, Claim] | None = None
-    for path in paths(text):
+    for line in lines(text):
+        hierarchy, path = line[: -len(path_of(line))], path_of(line)
         found = _innermost(path)
         # Strictly deeper: of equals the first line counts.
         if found and (best is None or found[0] > best[0]):
-            best = found
+            at, claim = found
+            above = hierarchy + "/".join(path.split("/")[:at])
+            best = at, Claim(claim.id, claim.runtime, above)
     return best[1] if best else None
 
 
@@ -91,12 +97,22 @@ def unit_of(text: str) -> str | None:
 
 def paths(text: str) -> Iterator[str]:
     """The different paths of a /proc/PID/cgroup, but the root."""
+    return map(path_of, lines(text))
+
+
+def lines(text: str) -> Iterator[str]:
+    """The lines of a /proc/PID/cgroup that have different paths, but the root."""
     seen = {"/", ""}
     for line in text.split("\n")[:32]:
-        path = line.split(":", 2)[-1]
+        path = path_of(line)
         if path not in seen:
             seen.add(path)
-            yield path
+            yield line
+
+
+def path_of(line: str) -> str:
+    """The path in `ID:CONTROLLERS:PATH`."""
+    return line.split(":", 2)[-1]
 
 
 def _innermost(path: str) -> tuple[int, Claim] | None:

@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from sockwarden.enrich import cgroup, procfs
+from sockwarden.enrich.delegation import made_by_root
 from sockwarden.enrich.runtimestate import Description, RuntimeState
 
 _MOST_CONTAINERS = 4096
@@ -34,6 +35,7 @@ _Value = TypeVar("_Value")
 class Container(msgspec.Struct, eq=False):
     """A container. All but the id may be None: not known, or not yet.
 
+    of_root      whether root gave the cgroup its name; of a user's container the system's runtimes know nothing
     runtime      docker, containerd, crio, podman, buildkit, lxc, nspawn
     namespace    of containerd
     description  name, image and pod, as the runtime's state gives them
@@ -45,6 +47,7 @@ class Container(msgspec.Struct, eq=False):
     namespace: str | None = None
     description: Description | None = None
     asked: float = float("-inf")
+    of_root: bool = True
 
 
 class Containers:
@@ -86,7 +89,7 @@ class Containers:
 
     def look_up(self, container: Container) -> None:
         """Has the worker look for a container's name and image (again), no more than every ten seconds."""
-        if time.monotonic() - container.asked < _AGAIN:
+        if not container.of_root or time.monotonic() - container.asked < _AGAIN:
             return
         container.asked = time.monotonic()
         if self._worker is None:
@@ -109,15 +112,23 @@ class Containers:
             return container
         if text not in self._by_cgroup:
             claim = cgroup.claim_of(text)
-            container = self._known((claim.id,), Container(claim.id, claim.runtime), describe) if claim else None
+            container = self._claimed(claim, describe) if claim else None
             _remember(self._by_cgroup, text, container, _MOST_CGROUPS)
             if container:
                 return container
         # Not remembered: such an id is chosen by people, and a later container may have it again.
         for namespace, name in cgroup.pairs_of(text):
-            if found := self._of_namespace(namespace, name, describe):
+            if (found := self._of_namespace(namespace, name, describe)) and all(
+                made_by_root(line.rpartition("/")[0]) for line in cgroup.lines(text)
+            ):
                 return found
         return None
+
+    def _claimed(self, claim: cgroup.Claim, describe: Callable[[Container], object]) -> Container:
+        if made_by_root(claim.above):
+            return self._known((claim.id,), Container(claim.id, claim.runtime), describe)
+        users = Container(claim.id, claim.runtime, of_root=False)
+        return self._known((claim.id, claim.above), users, lambda _: None)
 
     def _of_namespace(self, namespace: str, name: str, describe: Callable[[Container], object]) -> Container | None:
         generation = self._state.generation(namespace, name)

@@ -15,7 +15,8 @@ _CREATORS = frozenset(("runc", "crun", "youki", "runsc", "kata-runtime", "lxc-st
 class Origin(NamedTuple):
     """The value of sockwarden.actor.origin, and what it rests on.
 
-    evidence  cgroup: the process's own; namespaces: its mount namespace is a container's; lineage: an ancestor was
+    evidence  cgroup: the process's own (of unknown origin: it names a container, and the mount namespace is the
+              host's); namespaces: its mount namespace is a container's; lineage: an ancestor was
               inside when it forked, or a runtime forked it for this container; pid-namespace: a foreign one, and no
               container known; unseen: the process was gone before anything of it could be read
     """
@@ -37,6 +38,8 @@ def origin_of(process: Process, image: Image, host: Surroundings) -> Origin:
         return Origin("container-init" if process.init else "unknown", "lineage", process.made_for)
     if process.place.cgroup is None or _was_moved_unseen(process):
         return UNSEEN
+    if process.claims:
+        return Origin("unknown", "cgroup")
     if process.place.pids != host.pids:
         return Origin("unknown", "pid-namespace")
     return Origin("host", "cgroup")

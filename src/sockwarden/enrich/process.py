@@ -18,7 +18,11 @@ _MOST_ANCESTORS = 64
 class Image(msgspec.Struct, frozen=True, gc=False):
     """The program that a process runs since its last exec; what could not be read is None.
 
+    command    argv, each with its NUL, maybe cut
     installed  of a runtime component's path only: whether it is the host's file there, and root's alone
+    by_root    whether its effective user was root: any user may run a component with a library of his own preloaded
+    count      arguments in all of argv
+    cut        whether command is not all of argv
     """
 
     time: int
@@ -26,6 +30,9 @@ class Image(msgspec.Struct, frozen=True, gc=False):
     command: bytes | None = None
     directory: str | None = None
     installed: bool | None = None
+    by_root: bool = False
+    count: int | None = None
+    cut: bool = False
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -48,6 +55,7 @@ class Process(msgspec.Struct, gc=False, eq=False):
     container  by its own cgroup, else by its mount namespace, else by lineage: once inside, a process and its
                descendants stay in
     evidence   which of these
+    claims     whether its cgroup names a container that nothing else shows it to be in
     made_for   the container that a runtime forked it for, until its first exec
     init       whether it is to become that container's, as the runtime named it: its first exec is the entry point
     inside     since when its program was executed inside the container and not by the runtime outside; None: it was not
@@ -64,6 +72,7 @@ class Process(msgspec.Struct, gc=False, eq=False):
     place: Place = _NOWHERE
     container: Container | None = None
     evidence: Evidence = "lineage"
+    claims: bool = False
     made_for: Container | None = None
     init: bool = False
     inside: int | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 
 from sockwarden.enrich import procfs
 from sockwarden.enrich.component import component_of
@@ -25,6 +26,8 @@ _MOST_LIVING = 100_000
 _SLACK = 20_000_000
 """/proc gives a start in ticks of 10 ms; audit stamps with the coarse clock, up to 10 ms behind."""
 _MOST_NAMESPACES = 4096
+_MOST_STAGES = 3
+"""Forks from runc's command to the container's init (libcontainer's nsenter)."""
 _DEEPEST = 16
 """Ancestors that a process holds after they left the cache."""
 
@@ -127,6 +130,7 @@ class ProcessCache:
         process = Process(event.pid, event.time)
         if parent:
             process.parent = parent
+            process.claims = parent.claims
             process.name = parent.name
             process.image = parent.image
             process.place = parent.place
@@ -165,9 +169,19 @@ class ProcessCache:
     def _image(self, pid: int, when: int, program: procfs.Program) -> Image:
         component = component_of(program.executable) if program.executable else None
         installed = procfs.installed(pid, program.executable) if component and program.executable else None
-        if component and installed:
+        by_root = program.user == 0
+        if component and installed and by_root:
             self._containers.learn(component, procfs.arguments(program.command), program.directory)
-        return Image(when, program.executable, program.command, program.directory, installed)
+        return Image(
+            when,
+            program.executable,
+            program.command,
+            program.directory,
+            installed,
+            by_root=by_root,
+            count=program.count,
+            cut=program.cut,
+        )
 
     @staticmethod
     def _has_changed(process: Process) -> bool:
@@ -188,6 +202,9 @@ class ProcessCache:
             process.place.cgroup if around.cgroup == process.place.cgroup else around.cgroup, around.mount, around.pids
         )
         container = self._containers.of_cgroup(around.cgroup) if around.cgroup else None
+        process.claims = container is not None and not self._is_shown(process, container)
+        if process.claims:
+            container = None
         process.evidence = "cgroup"
         if container is None:
             container = self._container_of_mount(process)
@@ -196,6 +213,17 @@ class ProcessCache:
             process.container = container
         if process.evidence == "cgroup" and self._has_entered(process):
             self._note_member(process)
+
+    def _is_shown(self, process: Process, container: Container) -> bool:
+        """Whether more than a cgroup's name shows a container, which a user may choose where systemd gave him a part of
+        the tree: a mount namespace that is not the host's, a lineage from inside, or root's runc at its start.
+        """
+        if process.place.mount is None or process.place.mount != self.host.mount:
+            return True
+        if process.inside is not None or process.container is container:
+            return True
+        line = (process, *islice(process.ancestors(), _MOST_STAGES))
+        return any(_is_runc(image) for each in line for image in (each.image, each.before) if image)
 
     def _note_member(self, process: Process) -> None:
         """Remembers who shows that a mount namespace is a container's: its number is used again when it is gone."""
@@ -225,7 +253,7 @@ class ProcessCache:
 
     def _made_for(self, parent: Process) -> Container | None:
         """The container that an OCI runtime on the host works for, by its argv."""
-        if parent.container or not _is_runc(parent.image):
+        if parent.container or parent.image.cut or not _is_runc(parent.image):
             return None
         return self._containers.of_runtime(procfs.arguments(parent.image.command))
 
@@ -335,7 +363,8 @@ class ProcessCache:
 
 
 def _is_runc(image: Image) -> bool:
-    return bool(image.installed) and component_of(image.executable or "") == "runc"
+    """Whether it is the host's runc, and run by root."""
+    return bool(image.installed) and image.by_root and component_of(image.executable or "") == "runc"
 
 
 def _offset() -> int:

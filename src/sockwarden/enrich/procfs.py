@@ -9,7 +9,9 @@ from pathlib import Path
 import msgspec
 
 _MOST_CGROUP = 64 << 10
-_MOST_ARGUMENT_BYTES = 64 << 10
+_MOST_COUNTED = 64 << 10
+_MOST_ARGUMENT_BYTES = 4096
+_MOST_STATUS = 16 << 10
 _MOST_ARGUMENTS = 256
 _EXITING = 0x4
 """PF_EXITING (include/linux/sched.h)."""
@@ -28,11 +30,20 @@ class Stat(msgspec.Struct, frozen=True, gc=False):
 
 
 class Program(msgspec.Struct, frozen=True, gc=False):
-    """What an exec set; None where it cannot be read. `command` is argv, each with its NUL, cut at 64 KiB."""
+    """What an exec set; None where it cannot be read.
+
+    command  argv, each with its NUL, cut at 4 KiB
+    user     effective user id
+    count    arguments in all of argv; None where there are more than 64 KiB of them
+    cut      whether command is not all of argv
+    """
 
     executable: str | None
     command: bytes | None
     directory: str | None
+    user: int | None
+    count: int | None
+    cut: bool
 
 
 class Surroundings(msgspec.Struct, frozen=True, gc=False):
@@ -68,9 +79,15 @@ def stat(pid: int) -> Stat | None:
 def program(pid: int) -> Program:
     """The program that a process runs."""
     folder = f"/proc/{pid}"
+    command = _read(f"{folder}/cmdline", _MOST_COUNTED + 1)
+    whole = command is not None and len(command) <= _MOST_COUNTED
     return Program(
+        command=command[:_MOST_ARGUMENT_BYTES] if command else command,
+        count=len(command.removesuffix(b"\0").split(b"\0")) if command and whole else None,
+        cut=bool(command) and len(command or b"") > _MOST_ARGUMENT_BYTES,
+        # Before the executable: a set-user-ID program that follows must not lend this one its user.
+        user=_effective_user(f"{folder}/status"),
         executable=_link(f"{folder}/exe"),
-        command=_read(f"{folder}/cmdline", _MOST_ARGUMENT_BYTES),
         directory=_link(f"{folder}/cwd"),
     )
 
@@ -135,6 +152,13 @@ def _read(path: str, most: int) -> bytes | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def _effective_user(path: str) -> int | None:
+    """The second number of `Uid:`, real, effective, saved and file system's."""
+    lines = (_read(path, _MOST_STATUS) or b"").split(b"\n")
+    found = next((line.split() for line in lines if line.startswith(b"Uid:\t")), [])
+    return int(found[2]) if len(found) == 5 else None
 
 
 def _link(path: str) -> str | None:

@@ -24,6 +24,8 @@ from sockwarden.enrich.processes import ProcessCache
 from sockwarden.enrich.session import entry_of, session_of
 
 _MOST_ANCESTORS = 8
+_MOST_BYTES = 4096
+"""Of argv; of another process than the actor the quarter."""
 _CUT = 124
 """Bytes of a title from which on it may be cut: MAX_PROCTITLE_AUDIT_LEN (kernel/auditsc.c) less what is trimmed."""
 _SLACK = 20_000_000
@@ -66,6 +68,7 @@ class Who:
 
     def _describe(self, document: Document, process: Process, image: Image) -> None:
         place = document["process"]
+        others = {"parent": process.parent}
         if place.get("executable") is None and image.executable:
             place["executable"] = image.executable
         place["entity_id"] = self._entity(process)
@@ -87,6 +90,10 @@ class Who:
         if entry := entry_of(process, self._cache.host):
             leader = self._of(entry.process)
             place["entry_leader"] = {**leader, "entry_meta": {"type": entry.type}}
+            others["entry_leader"] = entry.process
+        for name, other in others.items():
+            if other and _argv(other.image, _MOST_BYTES // 4)[1]:
+                put(document, f"sockwarden.process.{name}.args_cut", True)
 
     def _of(self, process: Process) -> dict[str, Any]:
         """ECS fields of another process than the actor."""
@@ -99,10 +106,7 @@ class Who:
             fields["name"] = process.name
         if process.image.executable:
             fields["executable"] = process.image.executable
-        if args := procfs.arguments(process.image.command):
-            fields["args"] = args
-            fields["command_line"] = " ".join(args)
-        return fields
+        return fields | _argv(process.image, _MOST_BYTES // 4)[0]
 
     def _entity(self, process: Process) -> str:
         """Names this process among all of all boots: boot, pid and start (to 10 ms, which /proc and events share)."""
@@ -137,7 +141,8 @@ class Who:
 
     def _verify(self, document: Document, image: Image | None, origin: Origin) -> None:
         """Proves a component, or its impersonation, where the process could be read. Those of the system run as root:
-        any user may run the host's file, with a library of his own preloaded.
+        any user may run the host's file, with a library of his own preloaded. It stays unsaid of one who uses it at a
+        socket of his own.
         """
         component = get(document, "sockwarden.actor.component")
         proven = image.installed if image and image.executable == get(document, "process.executable") else None
@@ -146,8 +151,10 @@ class Who:
         if component is None or proven is None:
             return
         address = get(document, "sockwarden.socket.canonical")
-        rootless = isinstance(address, str) and address.startswith("/run/user/")
-        verified = proven and (rootless or get(document, "user.effective.id") in ("0", None))
+        user = get(document, "user.effective.id")
+        if proven and (user is None or (isinstance(address, str) and address.startswith(f"/run/user/{user}/"))):
+            return
+        verified = proven and user == "0"
         put(document, "sockwarden.actor.verified", verified)
         if not verified:
             put(document, "sockwarden.actor.impersonates", component)
@@ -176,13 +183,32 @@ def _put_args(document: Document, image: Image | None, entry: list[str]) -> None
     args = procfs.arguments(image.command) if image else []
     if image and args and image.executable != executable and not (isinstance(title, str) and _agree(args, title)):
         args = []
-    args = args or entry
+    if not args:
+        image = None
+        args = entry
     if not args:
         told = _title(document)
         names = (str(executable).rpartition("/")[2], process.get("name"))
         args = told if told and _is_named(told[0], names) else []
-    if args:
-        process |= {"args": args, "args_count": len(args), "command_line": " ".join(args)}
+    if image is None:
+        command = b"".join(each.encode("utf-8", "backslashreplace") + b"\0" for each in args)
+        image = Image(0, command=command, count=len(args))
+    fields, cut = _argv(image, _MOST_BYTES)
+    process |= fields
+    if cut:
+        put(document, "sockwarden.process.args_cut", True)
+
+
+def _argv(image: Image, most: int) -> tuple[dict[str, Any], bool]:
+    """ECS fields of the first bytes of argv, with the number of all arguments where known; whether it was cut."""
+    command = image.command or b""
+    args = procfs.arguments(command[:most])
+    if not args:
+        return {}, False
+    cut = image.cut or len(command) > most or command.removesuffix(b"\0").count(b"\0") >= len(args)
+    count = image.count if cut else len(args)
+    known = {} if count is None else {"args_count": count}
+    return {"args": args, **known, "command_line": " ".join(args)}, cut
 
 
 def _is_named(program: str, names: tuple[object, ...]) -> bool:
