@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sensing import connect, listen, records_of
 from watching import auditctl
 
-from sockwarden.auditrecords import Record, parse_datagram
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble
 from sockwarden.sensors.audit import AuditSensor, list_rules, read_status, remove_leftovers
+from sockwarden.sensors.audit.changes import undo
+from sockwarden.sensors.audit.protocol import Control
 from sockwarden.sensors.audit.runtime import Runtime
 
 pytestmark = [pytest.mark.host, pytest.mark.usefixtures("audit")]
+pytest_plugins = ["sensor_fixtures"]
 
 HOLDER = """
 import sys
@@ -49,34 +51,6 @@ with Control() as control:
 """
 
 
-def listen(path: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen(128)
-    return listener
-
-
-@pytest.fixture
-def address(tmp_path: Path) -> Iterator[Path]:
-    """A socket with a listener, in a folder of its own."""
-    folder = tmp_path / "run"
-    folder.mkdir()
-    with listen(folder / "docker.sock"):
-        yield folder / "docker.sock"
-
-
-@pytest.fixture
-def sensor(tmp_path: Path, address: Path) -> Iterator[AuditSensor]:
-    opened = AuditSensor(tmp_path / "runtime")
-    opened.open()
-    try:
-        assert opened.follow([str(address)]) == []
-        yield opened
-    finally:
-        assert opened.close() == []
-        assert opened.close() == []
-
-
 @contextmanager
 def another(runtime: Path, address: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A watch in a process of its own; killed at the end."""
@@ -88,25 +62,6 @@ def another(runtime: Path, address: Path, *options: str) -> Iterator[subprocess.
             yield holder
         finally:
             holder.kill()
-
-
-def connect(path: Path) -> None:
-    """In a process of its own: one that is older than audit's first enabling is never recorded."""
-    code = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=30)
-
-
-def records_of(sensor: AuditSensor, kind: str, text: bytes) -> list[Record]:
-    """The records of one type that hold a text, once the first has come."""
-    end = time.monotonic() + 15
-    while time.monotonic() < end:
-        select.select([sensor], [], [], 1)
-        parsed = [parse_datagram(datagram) for datagram in sensor.receive(1000)]
-        if found := [
-            record for record in parsed if isinstance(record, Record) and record.type == kind and text in record.body
-        ]:
-            return found
-    raise AssertionError(f"no {kind} record with {text!r} within 15 s")
 
 
 def actions(troubles: list[Trouble]) -> list[str]:
@@ -197,6 +152,8 @@ def test_audit_switched_off_is_switched_on_and_told_each_time(sensor: AuditSenso
         ("never,exit -F arch=b64 -S all -F path={address}", "connect"),
         ("never,exit -F arch=b64 -S connect -F dir={folder}", "connect"),
         ("never,exit -F arch=b64 -S all -F path={address} -F perm=rw", "(creat, open, openat, openat2)"),
+        ("never,exit -F arch=b64 -S execve -F path={address} -F perm=x", "(execve)"),
+        ("never,exit -F arch=b64 -S execve -F path={address} -F perm=wa", ""),
         ("never,task", "every process that starts"),
         ("always,exclude -F msgtype=CWD", "CWD records"),
         ("never,exclude -F uid=33", "SYSCALL, PATH, SOCKADDR, CWD, URINGOP"),
@@ -309,18 +266,14 @@ def test_folders_and_what_is_not_there(sensor: AuditSensor, address: Path, tmp_p
     assert len(list_rules()) == 3
 
 
-@pytest.mark.parametrize("operation", ["connect", "openat"])
-@pytest.mark.parametrize("who", ["caller", "worker", "poller"])
-def test_io_uring(
-    sensor: AuditSensor, address: Path, tmp_path: Path, require: Callable[..., str], operation: str, who: str
-) -> None:
-    client = str(tmp_path / "client")
-    source = Path(__file__).with_name("io_uring_client.c")
-    subprocess.run([require("gcc"), "-O1", "-o", client, str(source)], check=True, timeout=60)
-    done = subprocess.run([client, str(address), operation, who], check=True, capture_output=True, timeout=30)
-    assert done.stdout == (b"0\n" if operation == "connect" else b"-6\n")
-    found = records_of(sensor, "PATH", os.fsencode(address))
-    assert b" inode=%d " % address.stat().st_ino in found[0].body
+def test_rules_that_would_take_too_long_to_remove_are_left_and_told(sensor: AuditSensor, address: Path) -> None:
+    sensor.follow([str(address), f"{address}.2"])
+    with Control() as control:
+        assert undo(control, None, patience=0) == (
+            [],
+            ["6 rules (0 s were not enough; `sockwarden setup audit remove` does it)"],
+        )
+        assert len(undo(control, None)[0]) == 6
 
 
 def test_an_overflow_is_counted_and_told(sensor: AuditSensor, address: Path) -> None:

@@ -246,6 +246,19 @@ def test_ours_nobody_hides_behind_runc(changes: dict[str, str]) -> None:
     assert OURS.matches(connection(**changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"event__action": "unknown-call", "sockwarden__sensor__hook": "io_uring"}, True),
+        ({"event__action": "unknown-call", "sockwarden__sensor__hook": "unknown"}, False),
+        ({"sockwarden__actor__component": "dockerd", "auditd__data__syscall": "io_uring_enter"}, False),
+        ({"sockwarden__actor__component": "dockerd", "auditd__data__syscall": "execve"}, True),
+    ],
+)
+def test_ours_a_request_on_an_io_uring(changes: dict[str, str], *, expected: bool) -> None:
+    assert OURS.matches(connection(**changes)) is expected
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.stem)
 def test_every_rule_is_fit_to_be_given_to_people(rule: Rule) -> None:
     assert all([rule.description.strip(), rule.note.strip(), rule.setup.strip(), rule.false_positives])

@@ -9,6 +9,7 @@ from sockwarden.auditrecords.syscalls import (
     KINDS,
     LITTLE_ENDIAN,
     SOCKETCALLS,
+    URING_CARRIERS,
     URING_OPS,
     X32,
     Call,
@@ -19,7 +20,9 @@ _ORDER: tuple[Kind, ...] = ("connect", "bind", "open", "rename", "unlink")
 
 
 def call_of(event: Event) -> Call | None:
-    """The call, None where no record names one. A request on an io_uring outranks the io_uring_enter around it."""
+    """The call, None where no record names one. A request on an io_uring outranks the call that it was carried out in;
+    where the records lack what was requested, it is `unknown`.
+    """
     system = event.first("SYSCALL")
     plain = _system_call(system) if system else None
     kinds = set(map(_request, event.all("URINGOP")))
@@ -27,6 +30,8 @@ def call_of(event: Event) -> Call | None:
         if kind in kinds:
             arch, name = (plain.arch, plain.name) if plain else ("", "")
             return Call(kind, name, arch, "io_uring", plain.little_endian if plain else True)
+    if plain and plain.name in URING_CARRIERS and not (kinds and event.complete):
+        return Call("unknown", plain.name, plain.arch, "io_uring", plain.little_endian)
     return plain
 
 

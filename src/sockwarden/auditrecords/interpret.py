@@ -50,23 +50,27 @@ _USER = (
 def document_of(event: Event) -> Document | None:
     """A document for a connect, an open of a socket file, and for what changes a socket's identity (bind, unlink,
     rename, boot); None for any other event. Where the records carry an address and do not tell the call (they are cut,
-    or of an architecture unknown here), event.action is `unknown-call`.
+    or of an architecture unknown here), event.action is `unknown-call`; so it is where a call that carries out requests
+    of an io_uring touched a socket file, and no record says by what request.
     """
     if len(event.records) == 1 and (action := _BOOT.get(event.records[0].type)):
         return _frame(event, action)
     call = call_of(event) or Call("unknown", "", "", "unknown")
-    if call.kind == "other" or (call.kind == "unknown" and not event.first("SOCKADDR")):
+    unrequested = call.kind == "unknown" and call.hook == "io_uring"
+    if call.kind == "other" or (call.kind == "unknown" and not unrequested and not event.first("SOCKADDR")):
         return None
     paths = [_path(fields(record.body)) for record in event.all("PATH")]
     sockets = [path for path in paths if is_socket(path)]
-    document = _frame(event, _ACTIONS[call.kind])
-    if call.kind in ("connect", "unknown"):
-        if not _connect(document, event, call):
-            return None
-    elif not sockets:
+    addressed = call.kind in ("connect", "unknown") and not unrequested
+    if not addressed and not sockets:
         return None
-    elif call.kind == "open":
+    document = _frame(event, _ACTIONS[call.kind])
+    if addressed and not _connect(document, event, call):
+        return None
+    if call.kind == "open":
         _open(document, event, call, sockets[-1])
+    elif unrequested:
+        _socket_file(document, sockets[-1])
     document["sockwarden"]["sensor"] = {"name": "audit", "hook": call.hook}
     _actor(document, event, call)
     if paths:
@@ -166,14 +170,19 @@ def _given(address: Address) -> str | None:
 
 def _open(document: Document, event: Event, call: Call, path: dict[str, str]) -> None:
     document["event"] |= {"category": ["file"], "type": ["access"], "code": "security_file_open"}
-    document["network"] = {"type": "unix"}
-    document["sockwarden"]["socket"] = {"type": "path"}
+    _socket_file(document, path)
     if "name" in path:
         document["file"] = {"path": path["name"]}
-        document["sockwarden"]["socket"]["address_as_given"] = path["name"]
     flags = _flags(event, call)
     if flags is not None:
         document["sockwarden"]["tracee"] = {"flags": flags}
+
+
+def _socket_file(document: Document, path: dict[str, str]) -> None:
+    document["network"] = {"type": "unix"}
+    document["sockwarden"]["socket"] = {"type": "path"}
+    if "name" in path:
+        document["sockwarden"]["socket"]["address_as_given"] = path["name"]
 
 
 def _flags(event: Event, call: Call) -> int | None:

@@ -22,37 +22,37 @@ def _calls(**numbers: int) -> dict[int, str]:
     return {number: name for name, number in numbers.items()}
 
 
-_EVERYWHERE = _calls(io_uring_enter=426, openat2=437)
-_LEGACY = _EVERYWHERE | _calls(open=5, creat=8, unlink=10, rename=38, socketcall=102)
+_EVERYWHERE = _calls(io_uring_enter=426, io_uring_register=427, openat2=437)
+_LEGACY = _EVERYWHERE | _calls(open=5, creat=8, unlink=10, execve=11, rename=38, socketcall=102)
 _X86_64 = (
     _EVERYWHERE
-    | _calls(open=2, connect=42, bind=49, rename=82, creat=85, unlink=87, openat=257, unlinkat=263)
-    | _calls(renameat=264, open_by_handle_at=304, renameat2=316)
+    | _calls(open=2, connect=42, bind=49, execve=59, rename=82, creat=85, unlink=87, openat=257, unlinkat=263)
+    | _calls(renameat=264, open_by_handle_at=304, renameat2=316, execveat=322)
 )
 _I386 = (
     _LEGACY
     | _calls(openat=295, unlinkat=301, renameat=302, open_by_handle_at=342)
-    | _calls(renameat2=353, bind=361, connect=362)
+    | _calls(renameat2=353, execveat=358, bind=361, connect=362)
 )
 _ARM = (
     _LEGACY
     | _calls(bind=282, connect=283, openat=322, unlinkat=328, renameat=329)
-    | _calls(open_by_handle_at=371, renameat2=382)
+    | _calls(open_by_handle_at=371, renameat2=382, execveat=387)
 )
 _POWERPC = (
     _LEGACY
     | _calls(openat=286, unlinkat=292, renameat=293, bind=327, connect=328)
-    | _calls(open_by_handle_at=346, renameat2=357)
+    | _calls(open_by_handle_at=346, renameat2=357, execveat=362)
 )
 _S390 = (
     _LEGACY
     | _calls(openat=288, unlinkat=294, renameat=295, open_by_handle_at=336)
-    | _calls(renameat2=347, bind=361, connect=362)
+    | _calls(renameat2=347, execveat=354, bind=361, connect=362)
 )
 _GENERIC = (
     _EVERYWHERE
-    | _calls(unlinkat=35, renameat=38, openat=56, bind=200, connect=203)
-    | _calls(open_by_handle_at=265, renameat2=276)
+    | _calls(unlinkat=35, renameat=38, openat=56, bind=200, connect=203, execve=221)
+    | _calls(open_by_handle_at=265, renameat2=276, execveat=281)
 )
 
 
@@ -91,6 +91,11 @@ KINDS: dict[str, Kind] = {
     "renameat": "rename",
     "renameat2": "rename",
 }
+
+URING_CARRIERS = frozenset({"io_uring_enter", "io_uring_register", "execve", "execveat"})
+"""Calls within which the kernel carries out requests of an io_uring: as they are submitted or reaped, cancelled
+(IORING_REGISTER_SYNC_CANCEL), or with the ring, before another program runs.
+"""
 
 SOCKETCALLS: dict[int, Kind] = {2: "bind", 3: "connect"}
 """socketcall's first argument (include/uapi/linux/net.h)."""

@@ -53,15 +53,16 @@ def test_each_architecture_has_a_rule_and_io_uring_comes_last() -> None:
         assert isinstance(arch, int)
         named = {name for number, name in ARCHES[arch].calls.items() if rule.names_call(number)}
         assert named == CALLS & set(ARCHES[arch].calls.values())
-        assert "connect" in named
+        assert {"connect", "io_uring_enter", "io_uring_register", "execve", "execveat"} <= named
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the calls of one architecture are written out")
 def test_text_of_our_rules() -> None:
+    ring = "io_uring_enter,io_uring_register,openat2 -F path=/r -F key=k"
     texts = [str(rule) for rule in rules_for("/r", key=b"k")]
     assert texts == [
-        "-a always,exit -F arch=b64 -S open,connect,creat,openat,io_uring_enter,openat2 -F path=/r -F key=k",
-        "-a always,exit -F arch=b32 -S open,creat,socketcall,openat,connect,io_uring_enter,openat2 -F path=/r -F key=k",
+        f"-a always,exit -F arch=b64 -S open,connect,execve,creat,openat,execveat,{ring}",
+        f"-a always,exit -F arch=b32 -S open,creat,execve,socketcall,openat,execveat,connect,{ring}",
         "-a always,io_uring -S nop,connect,openat,openat2 -F path=/r -F key=k",
     ]
     assert "-F dir=/run/shim " in str(rules_for("/run/shim", folder=True)[0])

@@ -151,7 +151,8 @@ def _calls(*, io_uring: bool) -> Iterator[BlindSpot]:
         yield BlindSpot(
             "an open of a socket's file by io_uring that a kernel worker carries out after io_uring_enter has returned",
             "the worker's records do not name the file",
-            "nothing for audit; such an open reaches no runtime, only a connect does",
+            "nothing for audit; such an open reaches no runtime, only a connect does (one that ends before "
+            "io_uring_enter returns is told, as `unknown-call`)",
         )
     if _x32():
         yield BlindSpot(

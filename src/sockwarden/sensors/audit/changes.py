@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from contextlib import ExitStack
@@ -14,6 +15,12 @@ from sockwarden.sensors.audit.targets import ours
 
 BACKLOG = 8192
 """Records that the kernel queues at least: its default of 64 holds ten accesses, auditd's packages set 8192."""
+
+
+_PATIENCE = 60.0
+"""Seconds in which a stopping watch takes its rules away, some 3,700 (see Control.delete). The unit's TimeoutStopSec is
+longer.
+"""
 
 
 def refuse(status: Status) -> None:
@@ -53,9 +60,11 @@ def planned(
     return Changes(boot_id(), os.getpid(), auditd, enabled_at, before, {name: wanted[name] for name in before})
 
 
-def undo(control: Control, changes: Changes | None) -> tuple[list[str], list[str]]:
+def undo(control: Control, changes: Changes | None, *, patience: float = _PATIENCE) -> tuple[list[str], list[str]]:
     """Takes our rules away and puts the status back, as far as its values still are ours: what was done, and what
     could not be. An auditd that came since has audit for its own; then the status is left to it.
+
+    patience: seconds after which the rules that are left stay.
     """
     done: list[str] = []
     failed: list[str] = []
@@ -64,7 +73,12 @@ def undo(control: Control, changes: Changes | None) -> tuple[list[str], list[str
         status = control.status()
     except OSError as error:
         return done, [f"the kernel's audit could not be asked ({error.strerror or error})"]
-    for rule in rules:
+    end = time.monotonic() + patience
+    for position, rule in enumerate(rules):
+        if time.monotonic() >= end:
+            left = len(rules) - position
+            failed.append(f"{left} rules ({patience:.0f} s were not enough; `sockwarden setup audit remove` does it)")
+            break
         try:
             control.delete(rule)
             done.append(f"removed rule {rule}")
@@ -94,7 +108,7 @@ def remove_leftovers(runtime: Path = DEFAULT) -> tuple[list[str], list[str]]:
         place = Runtime(runtime)
         place.lock()
         closing.callback(place.release)
-        done, failed = undo(control, place.read())
+        done, failed = undo(control, place.read(), patience=math.inf)
         if not failed:
             place.clear()
         return done, failed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection
+from itertools import islice
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -13,6 +14,11 @@ import msgspec
 from sockwarden.sensors.audit.protocol import Control
 from sockwarden.sensors.audit.rule import IO_URING, Rule
 from sockwarden.sensors.audit.targets import ours, rules_for
+
+_MOST_REMOVED = 64
+"""Rules no longer wanted that one look takes away, about a second of waiting (see Control.delete); the next looks
+take the rest. Such a rule costs a few records, and waiting costs accesses.
+"""
 
 
 class Unwatched(msgspec.Struct, frozen=True):
@@ -80,8 +86,10 @@ class Placement:
         listed = control.rules()
         present = {rule for rule in listed if ours(rule)}
         keep = {rule for rules in self._wanted.values() for rule in rules}
-        for rule in present - keep:
+        unwanted = list(islice(present - keep, _MOST_REMOVED))
+        for rule in unwanted:
             _delete(control, rule)
+        changed = bool(unwanted)
         self._placed = {rule: anchor for rule, anchor in self._placed.items() if rule in keep}
         self._unwatched = {}
         fit = Fit([], [], listed)
@@ -102,13 +110,15 @@ class Placement:
                     (fit.by_others if self._placed[rule] == anchor else fit.with_folder).append(rule)
                 if rule in present:
                     _delete(control, rule)
-                self._add(control, target, rule, anchor)
-        return fit._replace(listed=control.rules())
+                    changed = True
+                changed |= self._add(control, target, rule, anchor)
+        return fit._replace(listed=control.rules()) if changed else fit
 
-    def _add(self, control: Control, target: _Target, rule: Rule, anchor: _Anchor) -> None:
+    def _add(self, control: Control, target: _Target, rule: Rule, anchor: _Anchor) -> bool:
+        """Adds a rule if there is sense in trying: whether it is there then."""
         self._placed.pop(rule, None)
         if rule.filter == IO_URING and (not self.io_uring or target in self._unwatched):
-            return
+            return False
         try:
             control.add(rule)
         except OSError as error:
@@ -117,8 +127,9 @@ class Placement:
             else:
                 why = self._unwatched[target] = f"the kernel refused the rule: {error.strerror or error}"
                 self._refused[target] = anchor, why
-            return
+            return False
         self._placed[rule] = anchor
+        return True
 
 
 def _delete(control: Control, rule: Rule) -> None:

@@ -95,7 +95,11 @@ class Control:
         self._order(_ADD_RULE, encode(rule))
 
     def delete(self, rule: Rule) -> None:
-        """AUDIT_DEL_RULE. OSError ENOENT: no such rule."""
+        """AUDIT_DEL_RULE. OSError ENOENT: no such rule.
+
+        The kernel waits for an RCU grace period with each, within the request and under a lock: 8 to 16 ms measured on
+        Linux 6.18. Neither requests without acknowledgement nor several sockets at once make it faster.
+        """
         self._order(_DEL_RULE, encode(rule))
 
     def _order(self, kind: int, payload: bytes) -> None:

@@ -29,8 +29,11 @@ from sockwarden.sensors.audit.targets import ours
 
 _NEEDED = {1300: "SYSCALL", 1302: "PATH", 1306: "SOCKADDR", 1307: "CWD", 1336: "URINGOP"}
 """Records without which an access is not seen, or not understood."""
-_WITHOUT_PERMISSION = {"connect", "socketcall", "io_uring_enter", "nop"}
-"""Calls that a rule with perm= never matches (audit_match_perm in kernel/auditsc.c)."""
+_WITHOUT_PERMISSION = {"connect", "socketcall", "io_uring_enter", "io_uring_register", "nop"}
+"""Calls that a rule with perm= never matches."""
+
+_EXECUTE = 1
+"""AUDIT_PERM_EXEC, the one permission by which a rule matches execve."""
 
 
 def shadows(listed: list[Rule]) -> list[Trouble]:
@@ -74,8 +77,15 @@ def _taken(never: Rule, other: Rule) -> Iterator[str]:
         return
     shared = Rule(other.filter, other.action, never.calls & other.calls, other.fields)
     for name in call_names(shared):
-        if not (_of(never, PERM) and name in _WITHOUT_PERMISSION):
+        if all(_permits(field, name) for field in _of(never, PERM)):
             yield name
+
+
+def _permits(perm: Field, name: str) -> bool:
+    """Whether a rule with perm= may match a call (audit_match_perm in kernel/auditsc.c)."""
+    if name in ("execve", "execveat"):
+        return not isinstance(perm.value, int) or bool(perm.value & _EXECUTE)
+    return name not in _WITHOUT_PERMISSION
 
 
 def _reaches(never: Rule, other: Rule) -> bool:

@@ -1,19 +1,21 @@
 """The rules of ours: what has to be recorded of each socket, and on which architectures.
 
-A path rule is kept with the inode it watches, so that a call which does not touch that inode costs nothing; without a
-path every call would be recorded.
+A path rule is kept with the inode it watches (audit_filter_inodes looks under the inodes that a call touched), so that
+a call which does not touch that inode costs nothing, execve as little as the rest; without a path every call would be
+recorded.
 
-Operations of io_uring need two places (kernel/auditsc.c, __audit_uring_exit). One that is carried out within the
-caller's io_uring_enter is judged as that system call. One that a kernel worker carries out is judged on the io_uring
-list, and there a rule with a path by the worker's system call, which is 0: without bit 0, which reads as `nop`, such a
-rule never matches. A rule with a folder is judged by the operation.
+Operations of io_uring need two places (kernel/auditsc.c, __audit_uring_exit). One that is carried out within a system
+call of the caller is judged as that system call: io_uring_enter; io_uring_register, which can cancel what a deferred
+request waits for; execve and execveat, which cancel all that a ring still has. One that a kernel worker carries out is
+judged on the io_uring list, and there a rule with a path by the worker's system call, which is 0: without bit 0, which
+reads as `nop`, such a rule never matches. A rule with a folder is judged by the operation.
 """
 
 from __future__ import annotations
 
 import os
 
-from sockwarden.auditrecords.syscalls import ARCHES
+from sockwarden.auditrecords.syscalls import ARCHES, URING_CARRIERS
 from sockwarden.errors import InputError
 from sockwarden.sensors.audit.rule import (
     ALWAYS,
@@ -32,7 +34,7 @@ from sockwarden.sensors.audit.rule import (
 
 OUR_KEY = b"sockwarden-watch"
 
-CALLS = frozenset({"connect", "socketcall", "open", "openat", "openat2", "creat", "io_uring_enter"})
+CALLS = frozenset({"connect", "socketcall", "open", "openat", "openat2", "creat"}) | URING_CARRIERS
 """What reaches a socket by its path. socketcall carries connect on 32-bit architectures."""
 
 _X86, _ARM = (0xC000003E, 0x40000003), (0xC00000B7, 0x40000028)
