@@ -126,7 +126,7 @@ def test_systemd_takes_the_unit(require: Callable[..., str], tmp_path: Path) -> 
 
 def test_this_machine(script: Script, require: Callable[..., str], tmp_path: Path) -> None:
     """For real: the program on everybody's PATH. Without systemd as the first process nothing is started."""
-    require("uv", root=True)
+    require("sh", root=True)
     paths = [Path("/opt/sockwarden"), Path("/usr/local/bin/sockwarden"), Path("/etc/sockwarden")]
     paths += [Path("/etc/systemd/system/sockwarden.service"), Path("/var/lib/sockwarden")]
     if any(path.exists() for path in paths) or Path("/run/systemd/system").is_dir():

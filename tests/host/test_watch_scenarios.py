@@ -213,20 +213,25 @@ def surroundings(kind: str, folder: Path, require: Callable[..., str]) -> Iterat
 def test_every_scenario_is_seen_for_what_it_is(
     kind: str, setting: Setting, audit: None, tmp_path: Path, require: Callable[..., str], subtests: pytest.Subtests
 ) -> None:
+    """A client that is gone before a busy machine could look at it has no argv, which is said and never guessed; such a
+    scenario is done again.
+    """
     with surroundings(kind, tmp_path, require) as log, watching(tmp_path) as watch:
-        done = [setting.do(scenario) for scenario in scenarios()]
-        last = setting.do(next(scenario for scenario in scenarios() if scenario.scenario == "host-client"))
-        watch.until_marked(last.mark)
-        watch.until_stored(last.mark)
-        accesses = watch.accesses()
-    for access in done:
+        done = {scenario: setting.do(scenario) for scenario in scenarios()}
+        for _ in range(3):
+            last = setting.do(next(scenario for scenario in scenarios() if scenario.scenario == "host-client"))
+            watch.until_marked(last.mark)
+            watch.until_stored(last.mark)
+            accesses = watch.accesses()
+            done |= {scenario: setting.do(scenario) for scenario, one in done.items() if is_unclear(one, accesses)}
+    for access in done.values():
         with subtests.test(access.scenario.scenario):
             found = judge(access, setting, [one for one in accesses if belongs(one, access)], watch)
             missed = [serial for serial in found if log and f":{serial}):" not in log.read_text()]
             assert not missed, f"auditd did not get {missed}"
     with subtests.test("preparing a container is not what is done in it"):
         preparing = [one for one in accesses if get(one, "sockwarden.actor.origin") == "container-init"]
-        mounted = {one.container for one in done if "--volume={docker}:" in one.scenario.options}
+        mounted = {one.container for one in done.values() if "--volume={docker}:" in one.scenario.options}
         assert mounted <= {get(one, "container.id") for one in preparing}
         alerts = [one for one in watch.alerts if get(one, "sockwarden.actor.origin") == "container-init"]
         assert not {rule_of(alert) for alert in alerts} & {"TRC-1019", "SWD-0001"}
@@ -234,6 +239,14 @@ def test_every_scenario_is_seen_for_what_it_is(
         commands = [one for one in accesses if get(one, "process.executable") == real(setting.docker.command[0])]
         assert len(commands) > len(done) / 3
         assert {get(one, "sockwarden.actor.origin") for one in commands} == {"host"}
+
+
+def is_unclear(access: Access, accesses: list[Document]) -> bool:
+    """Whether what was seen of it lacks argv, or lies in argv alone."""
+    if access.scenario.canonical == "-":
+        return False
+    seen = [one for one in accesses if belongs(one, access)]
+    return not seen or any(get(one, "process.args") is None for one in seen)
 
 
 def belongs(document: Document, access: Access) -> bool:
