@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ GIB = 1 << 30
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> Keeper:
-    return Keeper(tmp_path / "state", max_age_days=30, max_bytes=GIB)
+def keeper(tmp_path: Path) -> Iterator[Keeper]:
+    keeper = Keeper(tmp_path / "state", max_age_days=30, max_bytes=GIB)
+    yield keeper
+    keeper.close()
 
 
 def test_written_together_after_half_a_second_at_most(
