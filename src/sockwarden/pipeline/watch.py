@@ -138,6 +138,8 @@ class Watch:
         """Puts rules in place, listens, and reads what was recorded since the last run. Raises InputError where the
         sensor cannot work; then the host is as it was.
         """
+        # The gap ends here: what changes from now on is our own doing.
+        began = time.time()
         leftover = self._sensor.open()
         try:
             if leftover:
@@ -146,7 +148,7 @@ class Watch:
             present = list_rules() if self._last_run else []
             self._open_processes()
             self._discover()
-            self._catch_up(present)
+            self._catch_up(present, began)
             self._caught_up = True
             self._note_progress()
             self._selector.register(self._sensor, selectors.EVENT_READ)
@@ -294,13 +296,13 @@ class Watch:
         with suppress(OSError):
             self._run.save(self._state)
 
-    def _catch_up(self, present: Sequence[Rule]) -> None:
-        """What was recorded since the last run, each access once. present: the rules that this one found."""
+    def _catch_up(self, present: Sequence[Rule], began: float) -> None:
+        """What was recorded from the last run until this one began, each access once. present: rules that it found."""
         if self._last_run is None:
             return
         paths = {live.path for live in self.inventory.live() if live.path}
         recorded = unrecorded(present, paths)
-        gap = Gap(self._last_run, time.time(), log=log_of(self._sensor.status().pid), recorded=recorded)
+        gap = Gap(self._last_run, began, log=log_of(self._sensor.status().pid), recorded=recorded)
         replay = Replay(self._catalogue, self._wanted, known=self.inventory)
         for document in filter(reaches, gap.documents(replay)):
             if not self.delivery.keeper.known(str(document["_id"])):
