@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from sockwarden.pipeline import permanent_rules
-from sockwarden.sockets import packaged
 
 PROGRAM = [sys.executable, "-c", "from sockwarden.cli.main import main; main()", "setup", "audit"]
 
@@ -55,7 +54,7 @@ def test_auditbeat_gets_a_block_of_its_configuration() -> None:
 
 
 def test_an_older_auditctl_gets_io_uring_as_comments() -> None:
-    wanted = permanent_rules.targets(packaged(), ["/run/docker.sock"], [])
+    wanted = permanent_rules.targets(["/run/docker.sock"], [])
     old, new = (permanent_rules.text("auditd", wanted, uring=uring) for uring in (False, True))
     assert not any("always,io_uring" in rule for rule in rules_of(old))
     assert any("always,io_uring" in rule for rule in rules_of(new))
@@ -78,19 +77,19 @@ HOSTILE = [
 
 @pytest.mark.parametrize("path", HOSTILE)
 def test_a_name_that_a_file_cannot_carry_is_left_out_and_told(path: str) -> None:
-    plain = permanent_rules.targets(packaged(), [], [])
-    wanted = permanent_rules.targets(packaged(), [path], [path])
+    plain = permanent_rules.targets([], [])
+    wanted = permanent_rules.targets([path], [path])
     assert path in wanted.left_out
     assert (wanted.paths, wanted.folders) == (plain.paths, plain.folders)
 
 
 def test_another_mount_namespaces_path_does_not_last() -> None:
-    wanted = permanent_rules.targets(packaged(), ["/proc/17/root/run/docker.sock"], [])
-    assert wanted == permanent_rules.targets(packaged(), [], [])
+    wanted = permanent_rules.targets(["/proc/17/root/run/docker.sock"], [])
+    assert wanted == permanent_rules.targets([], [])
 
 
 def test_a_folder_covers_what_is_in_it(tmp_path: Path) -> None:
-    wanted = permanent_rules.targets(packaged(), [f"{tmp_path}/a", f"{tmp_path}/b/c"], [str(tmp_path)])
+    wanted = permanent_rules.targets([f"{tmp_path}/a", f"{tmp_path}/b/c"], [str(tmp_path)])
     assert str(tmp_path) in wanted.folders
     assert f"{tmp_path}/a" not in wanted.paths
     assert f"{tmp_path}/b/c" in wanted.paths

@@ -73,6 +73,8 @@ def metrics_of(watch: Watch) -> list[Metric]:
             ({"where": "process-events"}, watch.processes_lost),
         ),
         counter("incomplete", "Events of the kernel with records missing.", ({}, watch.incomplete)),
+        counter("rejected", "Datagrams that are no audit record.", ({}, watch.rejected)),
+        counter("unread", "Programs that had ended before their argv could be read.", ({}, watch.unread)),
         counter("unkept", "Accesses and alerts that the store did not take.", ({}, keeper.dropped)),
         counter("undelivered", "Alerts that a sink did not take.", ({}, delivery.undelivered)),
         gauge("sockets", "Runtime sockets under watch.", len(watch.inventory.live())),

@@ -3,7 +3,7 @@
 They have a key of their own, so that neither the live watch's rules nor anybody else's are ever taken for them.
 """
 
-# ruff: noqa: PTH112, PTH120 # Path.is_dir raises where we may not look, and what else is asked stays text
+# ruff: noqa: PTH120 # Path.is_dir raises where we may not look, and what else is asked stays text
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sockwarden.errors import InputError
 from sockwarden.sensors.audit.protocol import Control
 from sockwarden.sensors.audit.rule import IO_URING, Rule
 from sockwarden.sensors.audit.targets import rules_for
-from sockwarden.sockets.catalogue import Catalogue, packaged
+from sockwarden.sockets.catalogue import packaged
 from sockwarden.sockets.discovery import Discovery
 from sockwarden.sockets.inventory import Inventory
 
@@ -57,26 +57,25 @@ class Targets(msgspec.Struct, frozen=True):
         return made + [rule for path in self.folders for rule in rules_for(path, folder=True, key=KEY)]
 
 
-def targets(catalogue: Catalogue, paths: Iterable[str], folders: Iterable[str]) -> Targets:
-    """The paths and folders found, and the catalogue's fixed ones whose folder is there, so that a daemon which starts
-    later is covered as well.
-    """
-    usual = {path for path in catalogue.paths if "*" not in path and os.path.isdir(os.path.dirname(path))}
+def targets(paths: Iterable[str], folders: Iterable[str]) -> Targets:
+    """What a rules file can carry of these paths and folders, and what it cannot."""
     below = tuple(sorted(folder for folder in set(folders) if _is_plain(folder)))
     # A socket in another mount namespace is reached through /proc/PID, which is gone with that process.
     lasting = {path for path in paths if not path.startswith("/proc/")}
-    every = {path for path in lasting | usual if os.path.dirname(path) not in below}
+    every = {path for path in lasting if os.path.dirname(path) not in below}
     plain = tuple(sorted(path for path in every if _is_plain(path)))
     left_out = tuple(sorted(path for path in {*every, *folders} if not _is_plain(path)))
     return Targets(plain, below, left_out)
 
 
 def discovered() -> Targets:
-    """What this host needs rules for, as far as this process may see."""
+    """What this host needs rules for, as far as this process may see: what is there, and what by the catalogue may come
+    into a folder that is there, so that a daemon which starts later is covered as well.
+    """
     catalogue = packaged()
     inventory = Inventory(catalogue)
     inventory.refresh(Discovery(catalogue).discover(), time.time())
-    return targets(catalogue, inventory.paths(), inventory.folders())
+    return targets(inventory.paths(), inventory.folders())
 
 
 def _is_plain(path: str) -> bool:

@@ -121,6 +121,16 @@ class Watch:
         """Audit events with records missing."""
         return self._live.incomplete
 
+    @property
+    def rejected(self) -> int:
+        """Datagrams that are no audit record."""
+        return self._live.rejected
+
+    @property
+    def unread(self) -> int:
+        """Programs that had ended before /proc could be read."""
+        return self._cache.unread
+
     def status(self) -> Status:
         """How it is, for people."""
         delivery, counts = self.delivery, self.delivery.counts
