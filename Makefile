@@ -57,5 +57,10 @@ $(VENV)/fuzz-ready: requirements/fuzz.txt $(VENV)/ready
 .uv/bin/uv:
 	@sh make/uv.sh
 
+# The jars of the node that tests/opensearch starts.
+.opensearch/ready: tests/opensearch/server/pom.xml
+	mvn --quiet --batch-mode -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.opensearch
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-* .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .venv-* .uv .opensearch .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -2,5 +2,6 @@
 
 from sockwarden.detect.detectors import Detection, RuleDetection, SignatureDetection
 from sockwarden.detect.engine import Engine
+from sockwarden.detect.source import Source
 
-__all__ = ["Detection", "Engine", "RuleDetection", "SignatureDetection"]
+__all__ = ["Detection", "Engine", "RuleDetection", "SignatureDetection", "Source"]

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from sockwarden.rules.load import load_packaged, load_rule, parse_rule
-from sockwarden.rules.rule import Rule, Subtechnique, Tactic, Technique, Threat
+from sockwarden.rules.rule import (
+    RiskScoreMapping,
+    Rule,
+    Severity,
+    SeverityMapping,
+    Subtechnique,
+    Suppression,
+    Tactic,
+    Technique,
+    Threat,
+)
 from sockwarden.rules.selection import select
 
 __all__ = [
+    "RiskScoreMapping",
     "Rule",
+    "Severity",
+    "SeverityMapping",
     "Subtechnique",
+    "Suppression",
     "Tactic",
     "Technique",
     "Threat",

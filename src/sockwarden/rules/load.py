@@ -133,6 +133,7 @@ def _build(stem: str, table: Mapping[str, Any], compiled: _Compiled) -> Rule:
         version=table["version"],
         index=tuple(table["index"]),
         from_=table["from"],
+        to=table["to"],
         interval=table["interval"],
         max_signals=table["max_signals"],
         tags=tuple(table.get("tags", ())),

@@ -15,6 +15,8 @@ from sockwarden.literals import Clause
 
 _BESIDE_PARAMETERS = frozenset({"enabled", "interval", "name", "tags"})
 
+Severity = Literal["low", "medium", "high", "critical"]
+
 
 class Subtechnique(msgspec.Struct, frozen=True):
     """An ATT&CK sub-technique, e.g. T1550.001."""
@@ -49,25 +51,56 @@ class Threat(msgspec.Struct, frozen=True):
     technique: tuple[Technique, ...] = ()
 
 
+class SeverityMapping(msgspec.Struct, frozen=True):
+    """A field that, where it holds the value, decides the alert's severity; the highest of those that apply counts."""
+
+    field: str
+    severity: Severity
+    value: str = ""
+    operator: Literal["equals"] = "equals"
+
+
+class RiskScoreMapping(msgspec.Struct, frozen=True):
+    """A field whose number is the alert's risk score; with a value, risk_score counts where the field holds it."""
+
+    field: str
+    value: str = ""
+    risk_score: int | None = None
+    operator: Literal["equals"] = "equals"
+
+
+class Suppression(msgspec.Struct, frozen=True):
+    """`alert_suppression`: one alert for each combination of the values of `group_by`, which are 1 to 3 fields.
+
+    duration_ms: how long one alert takes further matches in, in milliseconds; None: within one run
+    missing_fields_strategy: what becomes of a document that lacks a field: one group of those, or an alert each
+    """
+
+    group_by: tuple[str, ...]
+    duration_ms: int | None = None
+    missing_fields_strategy: Literal["suppress", "doNotSuppress"] = "suppress"
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Rule:
     """A query rule, ready to judge documents. Two rules are equal only when they are the same object.
 
     stem: the file's name without `.toml`; severity: low, medium, high or critical; risk_score: 0 to 100;
-    from_, interval: `now-9m`, `5m`; note, setup: Markdown; query: KQL, as in the file, and `tree`, as parsed;
-    matches: whether a document matches; required_literals: what any match must contain; table: `[rule]` as in
-    the file, with Kibana's defaults filled in.
+    from_, to, interval: `now-9m`, `now`, `5m`; note, setup: Markdown; query: KQL, as in the file, and `tree`, as
+    parsed; matches: whether a document matches; required_literals: what any match must contain; table: `[rule]` as
+    in the file, with Kibana's defaults filled in.
     """
 
     stem: str
     rule_id: str
     name: str
     description: str
-    severity: Literal["low", "medium", "high", "critical"]
+    severity: Severity
     risk_score: int
     version: int
     index: tuple[str, ...]
     from_: str
+    to: str
     interval: str
     max_signals: int
     tags: tuple[str, ...]
@@ -82,6 +115,14 @@ class Rule:
     tree: Node
     matches: Callable[[Document], bool]
     required_literals: tuple[Clause, ...]
+    severity_mapping: tuple[SeverityMapping, ...] = ()
+    risk_score_mapping: tuple[RiskScoreMapping, ...] = ()
+    rule_name_override: str = ""
+    timestamp_override: str = ""
+    timestamp_override_fallback_disabled: bool = False
+    building_block: bool = False
+    suppression: Suppression | None = None
+    investigation_fields: tuple[str, ...] = ()
     table: Mapping[str, Any]
 
     def parameters(self) -> dict[str, Any]:

@@ -1,0 +1,17 @@
+"""`sockwarden rules`: what detects."""
+
+from __future__ import annotations
+
+import click
+
+from sockwarden.cli.rules.list import list_
+from sockwarden.cli.rules.show import show
+
+
+@click.group()
+def rules() -> None:
+    """Rules and signatures."""
+
+
+for command in (list_, show):
+    rules.add_command(command)
