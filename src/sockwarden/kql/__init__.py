@@ -3,7 +3,9 @@
 Pure: no input or output; the one thing it asks of the machine is the time, for `now`, and a caller may hand that in.
 """
 
+from sockwarden.kql.asked import fields_of
 from sockwarden.kql.evaluate import compile_query
+from sockwarden.kql.printer import is_normal, print_query
 from sockwarden.kql.required import required_literals
 from sockwarden.kql.syntax import KqlSyntaxError, parse
 from sockwarden.kql.tree import (
@@ -39,7 +41,10 @@ __all__ = [
     "Text",
     "Wildcard",
     "compile_query",
+    "fields_of",
+    "is_normal",
     "parse",
+    "print_query",
     "required_literals",
     "to_json",
 ]

@@ -41,7 +41,7 @@ _WHITESPACE_ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
 _CONSTANTS = {"null": Constant(None), "true": Constant(True), "false": Constant(False)}
 
 # What `trim` removes in JavaScript (ECMA-262, WhiteSpace and LineTerminator); Python's `strip` differs.
-_TRIMMED = "\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(map(chr, range(0x2000, 0x200B)))
+TRIMMED = "\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(map(chr, range(0x2000, 0x200B)))
 
 
 def scan_literal(query: str, position: int) -> tuple[Literal, int] | None:
@@ -51,6 +51,12 @@ def scan_literal(query: str, position: int) -> tuple[Literal, int] | None:
     if match := _UNQUOTED.match(query, position):
         return _unquoted(match[0]), match.end()
     return None
+
+
+def literal_end(query: str, position: int) -> int | None:
+    """Where the literal that begins at the position ends, None where none begins."""
+    match = _QUOTED.match(query, position) or _UNQUOTED.match(query, position)
+    return match.end() if match else None
 
 
 def _unquote(raw: str) -> str:
@@ -67,8 +73,8 @@ def _unquoted(raw: str) -> Literal:
         else:
             parts[-1].append(_resolve(match[0]))
     pieces = [_join_surrogates("".join(part)) for part in parts]
-    pieces[0] = pieces[0].lstrip(_TRIMMED)
-    pieces[-1] = pieces[-1].rstrip(_TRIMMED)
+    pieces[0] = pieces[0].lstrip(TRIMMED)
+    pieces[-1] = pieces[-1].rstrip(TRIMMED)
     if len(pieces) > 1:
         return Wildcard(tuple(pieces))
     return _CONSTANTS.get(pieces[0]) or Text(pieces[0])
