@@ -22,6 +22,7 @@ from sockwarden.kql import (
     compile_query,
     parse,
     required_literals,
+    to_dsl,
     to_json,
 )
 from sockwarden.kql.parser import MAX_DEPTH
@@ -37,6 +38,7 @@ def load(path: Path) -> list[dict[str, Any]]:
 def test_kibana_case(case: dict[str, Any]) -> None:
     if case["ok"]:
         assert to_json(parse(case["query"])) == case["ast"]
+        assert to_dsl(parse(case["query"])) == case["dsl"]
     else:
         with pytest.raises(KqlSyntaxError) as raised:
             parse(case["query"])
@@ -94,6 +96,7 @@ def test_the_deepest_query_needs_little_stack() -> None:
             return beneath(frames - 1)
         tree = parse(nested(MAX_DEPTH))
         assert to_json(tree)
+        assert to_dsl(tree)
         assert required_literals(tree) == (frozenset({("a", "x"), ("b", "y")}),)
         return compile_query(tree)({"a": "z", "b": "y"})
 

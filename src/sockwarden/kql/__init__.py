@@ -4,8 +4,10 @@ Pure: no input or output; the one thing it asks of the machine is the time, for 
 """
 
 from sockwarden.kql.asked import fields_of
+from sockwarden.kql.dsl import to_dsl
 from sockwarden.kql.evaluate import compile_query
 from sockwarden.kql.printer import is_normal, print_query
+from sockwarden.kql.refusal import UnsupportedError
 from sockwarden.kql.required import required_literals
 from sockwarden.kql.syntax import KqlSyntaxError, parse
 from sockwarden.kql.tree import (
@@ -39,6 +41,7 @@ __all__ = [
     "Or",
     "Range",
     "Text",
+    "UnsupportedError",
     "Wildcard",
     "compile_query",
     "fields_of",
@@ -46,5 +49,6 @@ __all__ = [
     "parse",
     "print_query",
     "required_literals",
+    "to_dsl",
     "to_json",
 ]
