@@ -9,6 +9,7 @@ from sockwarden.kql.evaluate import compile_query
 from sockwarden.kql.printer import is_normal, print_query
 from sockwarden.kql.refusal import UnsupportedError
 from sockwarden.kql.required import required_literals
+from sockwarden.kql.sql import irregular, to_sql
 from sockwarden.kql.syntax import KqlSyntaxError, parse
 from sockwarden.kql.tree import (
     MATCH_ALL,
@@ -26,12 +27,14 @@ from sockwarden.kql.tree import (
     Wildcard,
     to_json,
 )
+from sockwarden.kql.types import FieldTypes, TypeTable
 
 __all__ = [
     "MATCH_ALL",
     "NO_FIELD",
     "And",
     "Constant",
+    "FieldTypes",
     "Is",
     "KqlSyntaxError",
     "Literal",
@@ -41,14 +44,17 @@ __all__ = [
     "Or",
     "Range",
     "Text",
+    "TypeTable",
     "UnsupportedError",
     "Wildcard",
     "compile_query",
     "fields_of",
+    "irregular",
     "is_normal",
     "parse",
     "print_query",
     "required_literals",
     "to_dsl",
     "to_json",
+    "to_sql",
 ]

@@ -29,7 +29,6 @@ TIME_ZONE = "UTC"
 
 # As Kibana escapes; it takes a range from + to = (digits, `.`, `,` and more), where an escape changes nothing.
 _QUERY_STRING = re.compile(r'[+-=&|><!(){}[\]^"~*?:\\/]')
-_ANYTHING = Wildcard(("", ""))
 _WILDCARD = re.compile(r"[\\*?]")
 
 
@@ -41,7 +40,7 @@ def clause(field: str, kind: str | None, node: Is | Range, *, typed: bool = Fals
     """The clause of `field:value` or of a range, for a field whose type may not be known; `typed` where it was looked
     up. Raises ImpossibleError.
     """
-    if isinstance(node, Is) and node.value == _ANYTHING:
+    if isinstance(node, Is) and isinstance(node.value, Wildcard) and node.value.is_lone:
         return {"exists": {"field": field}}
     if typed:
         _check(kind, node)

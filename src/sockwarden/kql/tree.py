@@ -37,6 +37,11 @@ class Wildcard:
         """Nothing but wildcards: any value will do."""
         return not any(self.pieces)
 
+    @property
+    def is_lone(self) -> bool:
+        """`*`, which asks whether there is a value; `**` is a pattern to Kibana."""
+        return self.pieces == ("", "")
+
     def __str__(self) -> str:
         return "*".join(self.pieces)
 
