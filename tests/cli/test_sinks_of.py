@@ -25,16 +25,16 @@ def _real_output(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
 
 def test_standard_output_comes_last(tmp_path: Path) -> None:
     config = config_of(f'[sinks]\nfile.path = "{tmp_path}/alerts.ndjson"\njournald.enabled = true\n')
-    sinks = sinks_of(config, "ndjson")
+    sinks = sinks_of(config, "ndjson", tmp_path)
     assert list(sinks) == ["file", "journald", "stdout"]
     assert terminal_of(sinks) is None
     for sink in sinks.values():
         sink.close()
 
 
-def test_a_terminal_is_for_people_and_can_be_switched_off() -> None:
-    sinks = sinks_of(Config(), "text")
+def test_a_terminal_is_for_people_and_can_be_switched_off(tmp_path: Path) -> None:
+    sinks = sinks_of(Config(), "text", tmp_path)
     assert isinstance(terminal_of(sinks), LiveSink)
     quiet = config_of("[sinks.terminal]\nenabled = false\n")
-    assert sinks_of(quiet, "text") == {}
-    assert list(sinks_of(quiet, "ecs")) == ["stdout"]
+    assert sinks_of(quiet, "text", tmp_path) == {}
+    assert list(sinks_of(quiet, "ecs", tmp_path)) == ["stdout"]

@@ -7,22 +7,32 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sockwarden.cli.output import console
+from sockwarden.cli.receivers import receivers_of
 from sockwarden.settings import Config
-from sockwarden.sinks import JournaldSink, LiveSink, NdjsonFileSink, Sink, StreamSink
+from sockwarden.sinks import JournaldSink, LiveSink, NdjsonFileSink, Sink, SpooledSink, StreamSink
 
 STDOUT = "stdout"
 
 
-def sinks_of(config: Config, output: str) -> dict[str, Sink]:
+def sinks_of(config: Config, output: str, state: Path) -> dict[str, Sink]:
     """The sinks of a run that lasts. Standard output last: what happens to it must not keep alerts from the others.
 
-    output: `text`, for people where the settings want that, or one of FORMS
+    output: `text`, for people where the settings want that, or one of FORMS; state: the folder with the spools
     """
     sinks: dict[str, Sink] = {}
     if config.sinks.file.path:
         sinks["file"] = NdjsonFileSink(Path(config.sinks.file.path), config.sinks.file.form)
     if config.sinks.journald.enabled:
         sinks["journald"] = JournaldSink()
+    for name, receiver in receivers_of(config).items():
+        sinks[name] = SpooledSink(
+            name,
+            receiver.carrier,
+            state,
+            min_severity=receiver.min_severity,
+            most_bytes=config.sinks.spool_bytes,
+            shown=f"{receiver.kind} {name}",
+        )
     if output != "text":
         sinks[STDOUT] = StreamSink(output, sys.stdout.buffer)
     elif config.sinks.terminal.enabled:

@@ -112,7 +112,7 @@ class _Run:
     def watch(self, config: Config, folder: Path, runtime: Path, *, unicast: bool) -> None:
         """Runs until something ends it."""
         keeper = Keeper(folder, max_age_days=config.retention.days, max_bytes=config.retention.max_bytes)
-        sinks = sinks_of(config, self._output)
+        sinks = sinks_of(config, self._output, folder)
         self._terminal = terminal_of(sinks)
         delivery = Delivery(list(sinks.values()), keeper, self.tell)
         watching = Watch(
