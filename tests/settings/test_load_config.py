@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 
 from sockwarden.content import packaged
 from sockwarden.errors import InputError
-from sockwarden.settings import Config, ExtraSocket, load_config, parse_config, read_config
+from sockwarden.settings import Config, ExtraSocket, Syslog, Webhook, load_config, parse_config, read_config
 
 HERE = Path("config.toml")
+HOOK = "[[sinks.webhook]]\n"
+LOG = '[[sinks.syslog]]\nhost = "h"\n'
 
 
 def refusal(text: str) -> str:
@@ -28,11 +31,20 @@ def test_the_packaged_file_says_every_default() -> None:
     loaded = parse_config(text, HERE)
     assert loaded.config == Config()
     settings = set(_names(msgspec.to_builtins(Config())))
-    assert settings - set(loaded.lines) == {"sockets.extra"}, "an array of tables stands there as a comment"
-    example = text.replace("# [[sockets.extra]]", "[[sockets.extra]]").replace("# address", "address")
-    example = example.replace("# runtime", "runtime").replace("# name", "name")
-    extra = ExtraSocket("/srv/engine/api.sock", "docker", "Build engine")
-    assert parse_config(example, HERE).config.sockets.extra == (extra,)
+    arrays = {"sockets.extra", "sinks.webhook", "sinks.syslog"}
+    assert settings - set(loaded.lines) == arrays, "an array of tables stands there as a comment"
+
+
+def test_the_packaged_examples_are_settings() -> None:
+    """As they stand in comments, with every key, and with the default as its value where it has one."""
+    text = packaged("config.toml").read_text("utf-8")
+    example = parse_config(re.sub(r"^# (\[\[|[a-z_]+ = )", r"\1", text, flags=re.MULTILINE), HERE).config
+    assert example.sockets.extra == (ExtraSocket("/srv/engine/api.sock", "docker", "Build engine"),)
+    assert example.sinks.webhook == (Webhook("chat", url_file="/etc/sockwarden/chat.url"),)
+    assert example.sinks.syslog == (Syslog("siem", "logs.example.org"),)
+    for kind, struct in (("sockets.extra", ExtraSocket), ("sinks.webhook", Webhook), ("sinks.syslog", Syslog)):
+        section = text.partition(f"# [[{kind}]]\n")[2].partition("\n\n")[0]
+        assert set(re.findall(r"^# ([a-z_]+) = ", section, re.MULTILINE)) == {*struct.__struct_fields__}
 
 
 def _names(table: dict[str, object], prefix: str = "") -> list[str]:
@@ -114,6 +126,32 @@ enabled = []
         ("sinks = 3", "line 1: `sinks`: expected a table, found the number 3"),
         ("sockets.extra = 3", "expected an array of tables"),
         ("[sensors.audit]\nbacklog = 10", "from 1024 to 1048576"),
+        ('[sinks]\nspool = "1 kB"', "line 2: `spool` in [sinks]: at least 1 MiB"),
+        (
+            HOOK + 'name = "A"\nurl = "https://h/"',
+            "line 2: `name` in [sinks.webhook]: expected a name of",
+        ),
+        (
+            HOOK + 'name = "index"\nurl = "https://h/"',
+            "line 2: `name` in [sinks.webhook]: 'index' is another",
+        ),
+        (HOOK + 'name = "a"', "'a' needs either `url` or `url_file`"),
+        (HOOK + 'name = "a"\nurl = "https://h/"\nurl_file = "/x"', "'a' needs either `url` or `url_file`"),
+        (HOOK + 'name = "a"\nurl = "http://h/secret"', "line 3: `url` in [sinks.webhook]: http is unencrypted"),
+        (HOOK + 'name = "a"\nurl = "ftp://h/secret"', "line 3: `url` in [sinks.webhook]: it is no web address"),
+        (HOOK + 'name = "a"\nurl = "https://h:99999/secret"', "it is no web address"),
+        (HOOK + 'name = "a"\nurl = "https://[::1/secret"', "it is no web address"),
+        (HOOK + 'name = "a"\nurl = "https://h/"\nform = "template"', "line 4: `form` in [sinks.webhook]: `form ="),
+        (HOOK + 'name = "a"\nurl = "https://h/"\nform = "slack"\nbatch = 2', "line 5: `batch`"),
+        (HOOK + 'name = "a"\nurl = "https://h/"\nheaders = [{ name = "x" }]', "line 4: `headers`"),
+        (HOOK + 'name = "a"\nurl = "https://h/"\nheaders = [{ name = "x: y", value = "z" }]', "a header's name"),
+        (LOG + 'name = "a"\n' + LOG + 'name = "a"', "line 6: `name` in [sinks.syslog]: 'a' is another sink's name"),
+        (LOG + 'name = "a"\nstructured_data_id = "a b@1"', "a name and a private enterprise number"),
+        (
+            LOG + 'name = "a"\ntransport = "udp"\nmost_bytes = 70000',
+            "line 5: `most_bytes` in [sinks.syslog]: a data",
+        ),
+        (LOG + 'name = "a"\nca_file = "/x"', 'line 4: `ca_file` in [sinks.syslog]: only `transport = "tls"`'),
     ],
 )
 def test_each_error_says_where_and_what(text: str, says: str) -> None:
@@ -193,3 +231,15 @@ def test_root_refuses_what_others_may_write(
     with pytest.raises(InputError, match="others than root") as caught:
         load_config(path)
     assert "chown root:root" in caught.value.todo
+
+
+def test_no_error_quotes_an_address() -> None:
+    for url in ("http://h/secret", "ftp://h/secret", "https:///secret", "https://h/ secret", "https://h/\\tsecret"):
+        assert "secret" not in refusal(f'{HOOK}name = "a"\nurl = "{url}"')
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080/x", "http://[::1]/x", "http://localhost/", "https://h.example/x"]
+)
+def test_addresses_that_are_fine(url: str) -> None:
+    assert parse_config(f'{HOOK}name = "a"\nurl = "{url}"', HERE).config.sinks.webhook[0].url == url

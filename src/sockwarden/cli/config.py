@@ -13,10 +13,12 @@ from rich.text import Text
 
 from sockwarden.cli.detections import configured
 from sockwarden.cli.output import console
+from sockwarden.cli.receivers import receivers_of
 from sockwarden.content import packaged
 from sockwarden.errors import InputError, SockwardenError
 from sockwarden.settings import DEFAULT_FILE, read_config
 from sockwarden.sinks import escape, put
+from sockwarden.sinks.webhook import masked
 
 
 @click.group()
@@ -33,6 +35,8 @@ def check(file: str | None) -> None:
         configured(loaded.config)
     except SockwardenError as error:
         raise InputError("[rules] cannot be used", where=str(loaded.path), why=str(error)) from None
+    for receiver in receivers_of(loaded.config).values():
+        receiver.carrier.close()
     told = f"{loaded.path}: fine" if loaded.path else f"no file at {DEFAULT_FILE}: the defaults hold"
     put(console(), Text(escape(told)))
 
@@ -48,13 +52,23 @@ def show(file: str | None, defaults: bool) -> None:
     loaded = read_config(Path(file) if file else None)
     table = Table(Column("setting", no_wrap=True), Column("value", overflow="fold"), "from", box=None)
     table.header_style = "dim"
-    for name, value in _leaves(msgspec.to_builtins(loaded.config)):
+    for name, value in _leaves(_without_secrets(msgspec.to_builtins(loaded.config))):
         line = loaded.lines.get(name)
         shown = Text(escape(msgspec.json.encode(value).decode()))
         table.add_row(name, shown, Text("default", style="dim") if line is None else f"line {line}")
     out = console()
     put(out, Text(escape(str(loaded.path or f"no file at {DEFAULT_FILE}")), style="dim"))
     out.print(table)
+
+
+def _without_secrets(table: dict[str, Any]) -> dict[str, Any]:
+    """The settings as they may be shown: who knows a webhook's whole address may send to it."""
+    for one in table["sinks"]["webhook"]:
+        for key in ("url", "proxy"):
+            one[key] = one[key] and masked(one[key])
+        for header in one["headers"]:
+            header["value"] = header["value"] and "…"
+    return table
 
 
 def _leaves(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

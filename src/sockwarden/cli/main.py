@@ -21,6 +21,7 @@ from sockwarden.cli.kql import kql
 from sockwarden.cli.output import print_error
 from sockwarden.cli.rules import rules
 from sockwarden.cli.setup import setup
+from sockwarden.cli.sinks import sinks
 from sockwarden.cli.sockets import sockets
 from sockwarden.cli.watch import watch
 from sockwarden.errors import InputError, SockwardenError
@@ -50,7 +51,7 @@ def cli() -> None:
     """Sees every access to a container runtime's control socket, and says who it was."""
 
 
-for command in (watch, hunt, sockets, alerts, accesses, rules, kql, setup, config, doctor):
+for command in (watch, hunt, sockets, alerts, accesses, rules, kql, sinks, setup, config, doctor):
     cli.add_command(command)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +12,8 @@ from pathlib import Path
 import click
 
 from sockwarden.cli.detections import chosen, configured
-from sockwarden.cli.output import console, print_notes
+from sockwarden.cli.output import print_notes
+from sockwarden.cli.sinks_of import sinks_of, terminal_of
 from sockwarden.detect import Detection
 from sockwarden.errors import InputError, SockwardenError
 from sockwarden.pipeline.delivery import Delivery
@@ -22,16 +22,7 @@ from sockwarden.pipeline.notify import Notifier
 from sockwarden.pipeline.watch import Watch
 from sockwarden.sensors.audit import DEFAULT, AuditSensor
 from sockwarden.settings import Config, load_config, state_folder
-from sockwarden.sinks import (
-    FORMS,
-    JournaldSink,
-    LiveSink,
-    NdjsonFileSink,
-    Sink,
-    StreamSink,
-    TerminalGoneError,
-    escape,
-)
+from sockwarden.sinks import FORMS, LiveSink, TerminalGoneError, escape
 from sockwarden.sockets import Catalogue, RuntimeSocket, packaged
 from sockwarden.store import Keeper
 
@@ -121,7 +112,9 @@ class _Run:
     def watch(self, config: Config, folder: Path, runtime: Path, *, unicast: bool) -> None:
         """Runs until something ends it."""
         keeper = Keeper(folder, max_age_days=config.retention.days, max_bytes=config.retention.max_bytes)
-        delivery = Delivery(self._sinks(config), keeper, self.tell)
+        sinks = sinks_of(config, self._output, folder)
+        self._terminal = terminal_of(sinks)
+        delivery = Delivery(list(sinks.values()), keeper, self.tell)
         watching = Watch(
             self._detections(config),
             catalogue=_catalogue_of(config),
@@ -165,20 +158,6 @@ class _Run:
 
     def _detections(self, config: Config) -> list[Detection]:
         return chosen(self._selectors) if self._selectors else configured(config)
-
-    def _sinks(self, config: Config) -> list[Sink]:
-        """Standard output last: what happens to it must not keep alerts from the others."""
-        sinks: list[Sink] = []
-        if config.sinks.file.path:
-            sinks.append(NdjsonFileSink(Path(config.sinks.file.path), config.sinks.file.form))
-        if config.sinks.journald.enabled:
-            sinks.append(JournaldSink())
-        if self._output != "text":
-            sinks.append(StreamSink(self._output, sys.stdout.buffer))
-        elif config.sinks.terminal.enabled:
-            self._terminal = LiveSink(console(), stored=True)
-            sinks.append(self._terminal)
-        return sinks
 
     def _greet(self, watching: Watch) -> None:
         """What is watched, and what is not."""

@@ -69,7 +69,7 @@ class Delivery:
             with suppress(TerminalGoneError):
                 sink.close()
         self.keeper.close()
-        for note in self.keeper.notes():
+        for note in (note for notes in (self.keeper.notes, *(sink.notes for sink in self._sinks)) for note in notes()):
             self._tell(note)
 
     def _alert(self, alerts: Sequence[Document]) -> None:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 import msgspec
 
-_UNITS = {
-    "B": 1,
-    "KiB": 1 << 10,
-    "MiB": 1 << 20,
-    "GiB": 1 << 30,
-    "TiB": 1 << 40,
-    "kB": 1000,
-    "MB": 1000**2,
-    "GB": 1000**3,
-    "TB": 1000**4,
-}
+from sockwarden.settings.receivers import OptionalPath, Syslog, Webhook
+from sockwarden.settings.sizes import Size, bytes_of
 
 # The descriptions follow "expected" in an error.
 RuleFile = Annotated[
     str,
     msgspec.Meta(pattern=r"^/[^\x00-\x1f\x7f]*\.toml\Z", description='a rule file\'s absolute path, ending in ".toml"'),
-]
-OptionalPath = Annotated[
-    str, msgspec.Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?\Z", description='an absolute path, or "" for none')
 ]
 Address = Annotated[
     str,
@@ -48,13 +35,6 @@ Runtime = Annotated[
 ]
 Selector = Annotated[
     str, msgspec.Meta(min_length=1, max_length=200, description="a rule's name, id or file stem, as `rules list` shows")
-]
-Size = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=rf"^[0-9]{{1,12}} ?({'|'.join(_UNITS)})\Z",
-        description=f'a size as text: "500 MiB", "1 GiB" (units {", ".join(_UNITS)})',
-    ),
 ]
 Days = Annotated[int, msgspec.Meta(ge=1, le=36_500, description="a whole number of days from 1 to 36500")]
 Backlog = Annotated[int, msgspec.Meta(ge=1024, le=1 << 20, description="a whole number from 1024 to 1048576")]
@@ -124,11 +104,19 @@ class Journald(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Sinks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[sinks]."""
+    """[sinks]. spool: what a receiver that is away may leave waiting on disk, for each of webhook and syslog."""
 
     terminal: Terminal = Terminal()
     file: File = File()
     journald: Journald = Journald()
+    spool: Size = "64 MiB"
+    webhook: tuple[Webhook, ...] = ()
+    syslog: tuple[Syslog, ...] = ()
+
+    @property
+    def spool_bytes(self) -> int:
+        """The spool's size in bytes."""
+        return bytes_of(self.spool)
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,8 +128,7 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def max_bytes(self) -> int:
         """The size in bytes."""
-        number, unit = re.findall(r"[0-9]+|[A-Za-z]+", self.size)
-        return int(number) * _UNITS[unit]
+        return bytes_of(self.size)
 
 
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,12 +18,15 @@ from sockwarden.kql.caret import line_and_column
 from sockwarden.rules.report import MAX_FLAWS, Flaw, locate, toml_flaw
 from sockwarden.rules.schema import Array, Kind, Leaf, Problem, Table, check, wide_integers
 from sockwarden.settings.config import Config
+from sockwarden.settings.receivers import flaws
 from sockwarden.toml_positions import KeyPath, Span, TooComplexError, positions
 
 DEFAULT_FILE = Path("/etc/sockwarden/config.toml")
 MAX_BYTES = 1 << 20
 LEAST_STORE = 16 << 20
 """Bytes below which a store would hold next to nothing beside its own tables."""
+
+LEAST_SPOOL = 1 << 20
 
 _WORDS = {bool: "true or false", int: "a whole number", str: "text in quotes"}
 _SOURCE_TODO = "See `sockwarden config show --defaults` for every key and its value."
@@ -97,6 +100,10 @@ def _further(config: Config) -> Iterator[Problem]:
     for path, address in addresses.items():
         if address and address[0] not in "/@" and not 0 < int(address.rpartition(":")[2]) < 65536:
             yield Problem(path, f"`{path[-1]}`: a port is a number from 1 to 65535")
+    if config.sinks.spool_bytes < LEAST_SPOOL:
+        yield Problem(("sinks", "spool"), "`spool` in [sinks]: at least 1 MiB, or next to nothing could wait")
+    for place, why in flaws(config.sinks.webhook, config.sinks.syslog):
+        yield Problem(("sinks", *place), why)
     for stem in set(config.rules.enable) & set(config.rules.disable):
         yield Problem(("rules", "disable"), f"`disable` in [rules]: {stem!r} is in `enable` too")
 

@@ -7,6 +7,7 @@ from sockwarden.sinks.journald import JournaldSink
 from sockwarden.sinks.lines import FORMS, LineSink
 from sockwarden.sinks.live import LiveSink, Status
 from sockwarden.sinks.sink import Sink, TerminalGoneError
+from sockwarden.sinks.spooled import SpooledSink
 from sockwarden.sinks.stream import StreamSink
 from sockwarden.sinks.terminal import TerminalSink, block, one_line, put
 
@@ -18,6 +19,7 @@ __all__ = [
     "LiveSink",
     "NdjsonFileSink",
     "Sink",
+    "SpooledSink",
     "Status",
     "StreamSink",
     "TerminalGoneError",

@@ -1,0 +1,95 @@
+"""Sinks whose receivers may be away, from the settings: webhooks and syslog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from sockwarden.alerts import Severity
+from sockwarden.errors import InputError
+from sockwarden.settings import Config, Syslog, Webhook, url_flaw
+from sockwarden.sinks import webhook
+from sockwarden.sinks.syslog import Formatter
+from sockwarden.sinks.syslog_carrier import SyslogCarrier
+from sockwarden.sinks.template import read_template
+from sockwarden.sinks.worker import Carrier
+
+_PORTS = {"udp": 514, "tcp": 514, "tls": 6514}
+
+
+class Receiver(msgspec.Struct):
+    """Where one sink's alerts go.
+
+    kind    webhook or syslog, for people
+    target  the same with its address, without what may be a secret
+    taken   what it means when a delivery has succeeded
+    """
+
+    kind: str
+    target: str
+    form: str
+    min_severity: Severity
+    carrier: Carrier
+    taken: str = "it said so"
+
+
+def receivers_of(config: Config) -> dict[str, Receiver]:
+    """The receivers by the names of their sinks, not connected yet. InputError where a file that they need is missing
+    or broken.
+    """
+    found = {one.name: _webhook(one) for one in config.sinks.webhook}
+    return found | {one.name: _syslog(one) for one in config.sinks.syslog}
+
+
+def _webhook(settings: Webhook) -> Receiver:
+    url = settings.url
+    if settings.url_file:
+        url = webhook.read_secret(settings.url_file, "the address of a webhook")
+        if why := url_flaw(url, allow_http=settings.allow_http):
+            raise InputError("the address of a webhook cannot be used", where=settings.url_file, why=why)
+    headers = {
+        one.name: webhook.read_secret(one.value_file, f"the header {one.name}") if one.value_file else one.value
+        for one in settings.headers
+    }
+    carrier = webhook.Webhook(
+        url,
+        settings.form,
+        template=read_template(Path(settings.template_file)) if settings.template_file else None,
+        headers=headers,
+        secret=webhook.read_secret(settings.secret_file, "the secret of a webhook").encode()
+        if settings.secret_file
+        else b"",
+        timeout=settings.timeout,
+        batch=settings.batch,
+        per_minute=settings.per_minute,
+        context=webhook.trust(settings.ca_file),
+        proxy=settings.proxy,
+    )
+    return Receiver("webhook", webhook.masked(url), settings.form, settings.min_severity, carrier)
+
+
+def _syslog(settings: Syslog) -> Receiver:
+    port = settings.port or _PORTS[settings.transport]
+    message = Formatter(
+        form=settings.form,
+        facility=settings.facility,
+        structured_data_id=settings.structured_data_id,
+        most_bytes=settings.most_bytes,
+    ).message
+    carrier = SyslogCarrier(
+        settings.host,
+        port,
+        settings.transport,
+        message,
+        context=webhook.trust(settings.ca_file) if settings.transport == "tls" else None,
+        timeout=settings.timeout,
+    )
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    taken = (
+        "it was sent; with udp nobody knows whether it arrived"
+        if settings.transport == "udp"
+        else "its system acknowledged it"
+    )
+    target = f"{settings.transport}://{host}:{port}"
+    return Receiver("syslog", target, settings.form, settings.min_severity, carrier, taken)

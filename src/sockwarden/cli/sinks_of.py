@@ -1,0 +1,46 @@
+"""Which sinks a configuration asks for, each under a name that stays the same from run to run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from sockwarden.cli.output import console
+from sockwarden.cli.receivers import receivers_of
+from sockwarden.settings import Config
+from sockwarden.sinks import JournaldSink, LiveSink, NdjsonFileSink, Sink, SpooledSink, StreamSink
+
+STDOUT = "stdout"
+
+
+def sinks_of(config: Config, output: str, state: Path) -> dict[str, Sink]:
+    """The sinks of a run that lasts. Standard output last: what happens to it must not keep alerts from the others.
+
+    output: `text`, for people where the settings want that, or one of FORMS; state: the folder with the spools
+    """
+    sinks: dict[str, Sink] = {}
+    if config.sinks.file.path:
+        sinks["file"] = NdjsonFileSink(Path(config.sinks.file.path), config.sinks.file.form)
+    if config.sinks.journald.enabled:
+        sinks["journald"] = JournaldSink()
+    for name, receiver in receivers_of(config).items():
+        sinks[name] = SpooledSink(
+            name,
+            receiver.carrier,
+            state,
+            min_severity=receiver.min_severity,
+            most_bytes=config.sinks.spool_bytes,
+            shown=f"{receiver.kind} {name}",
+        )
+    if output != "text":
+        sinks[STDOUT] = StreamSink(output, sys.stdout.buffer)
+    elif config.sinks.terminal.enabled:
+        sinks[STDOUT] = LiveSink(console(), stored=True)
+    return sinks
+
+
+def terminal_of(sinks: Mapping[str, Sink]) -> LiveSink | None:
+    """The sink that a person reads, where notes and the status line go too."""
+    sink = sinks.get(STDOUT)
+    return sink if isinstance(sink, LiveSink) else None
