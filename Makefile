@@ -6,7 +6,7 @@ PYTHON ?=
 RUN := $(VENV)/bin/
 export UV_PYTHON_PREFERENCE ?= only-system
 
-.PHONY: watch demo test check bench fuzz install uninstall requirements clean
+.PHONY: watch demo test check bench fuzz install uninstall requirements ecs-fields clean
 
 watch: $(VENV)/ready
 	@$(RUN)sockwarden watch $(WATCH)
@@ -56,6 +56,10 @@ $(VENV)/fuzz-ready: requirements/fuzz.txt $(VENV)/ready
 
 .uv/bin/uv:
 	@sh make/uv.sh
+
+# Data of others that is packaged: each from its publisher's package.
+ecs-fields: $(VENV)/ready
+	$(RUN)python make/ecs_fields.py
 
 # The jars of the node that tests/opensearch starts.
 .opensearch/ready: tests/opensearch/server/pom.xml

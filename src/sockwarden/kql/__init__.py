@@ -27,9 +27,10 @@ from sockwarden.kql.tree import (
     Wildcard,
     to_json,
 )
-from sockwarden.kql.types import FieldTypes, TypeTable
+from sockwarden.kql.types import ECS, FieldTypes, TypeTable
 
 __all__ = [
+    "ECS",
     "MATCH_ALL",
     "NO_FIELD",
     "And",

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Protocol
+
+import msgspec
+
+from sockwarden.content import packaged
 
 
 class FieldTypes(Protocol):
@@ -31,3 +37,34 @@ class TypeTable:
     def names(self) -> Iterable[str]:
         """The table's fields."""
         return self._types.keys()
+
+
+class _Ecs:
+    """ECS 9 with its multi-fields (`process.name.text`), ours below `sockwarden.`, Kibana's of alerts, Auditbeat's.
+
+    Read from the package's data when first asked.
+    """
+
+    @cached_property
+    def _types(self) -> Mapping[str, str]:
+        published = msgspec.json.decode(packaged("ecs_fields.json").read_bytes(), type=dict[str, list[str]])
+        ours: dict[str, list[str]] = tomllib.loads(packaged("own_fields.toml").read_text("utf-8"))
+        return {name: kind for table in (published, ours) for kind, names in table.items() for name in names}
+
+    def type_of(self, field: str) -> str | None:
+        """The type; None for a field that ECS does not name."""
+        return self._types.get(field)
+
+    def names(self) -> Iterable[str]:
+        """Every field that ECS names."""
+        return self._types.keys()
+
+
+ECS: FieldTypes = _Ecs()
+"""The types of documents that follow ECS 9."""
+
+
+def parent_of(field: str, types: FieldTypes) -> str | None:
+    """The field whose values a multi-field indexes once more: `process.name` of `process.name.text`; None of others."""
+    parent = field.rpartition(".")[0]
+    return parent if types.type_of(parent) not in (None, "object", "nested", "flattened") else None

@@ -1,0 +1,47 @@
+"""The table of ECS's types, and that ours does not contradict it."""
+
+from __future__ import annotations
+
+import tomllib
+
+import msgspec
+import pytest
+
+from sockwarden.content import packaged
+from sockwarden.kql import ECS
+from sockwarden.kql.types import parent_of
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [
+        ("@timestamp", "date"),
+        ("process.executable", "keyword"),
+        ("process.executable.text", "match_only_text"),
+        ("process.command_line", "wildcard"),
+        ("process.pid", "long"),
+        ("destination.ip", "ip"),
+        ("destination.address", "keyword"),
+        ("message", "match_only_text"),
+        ("process.elf.sections", "nested"),
+        ("process.parent", None),
+        ("sockwarden.socket.canonical", "keyword"),
+        ("kibana.alert.original_time", "date"),
+        ("no.such.field", None),
+    ],
+)
+def test_type(field: str, kind: str | None) -> None:
+    assert ECS.type_of(field) == kind
+
+
+def test_multi_fields_know_their_parent() -> None:
+    assert parent_of("process.name.text", ECS) == "process.name"
+    assert parent_of("process.name", ECS) is None
+    assert parent_of("process.elf.sections.name", ECS) is None
+
+
+def test_no_field_has_two_types() -> None:
+    published: dict[str, list[str]] = msgspec.json.decode(packaged("ecs_fields.json").read_bytes())
+    ours: dict[str, list[str]] = tomllib.loads(packaged("own_fields.toml").read_text("utf-8"))
+    names = [name for table in (published, ours) for names in table.values() for name in names]
+    assert len(names) == len(set(names)) == len(set(ECS.names()))
