@@ -148,6 +148,8 @@ def _build(stem: str, table: Mapping[str, Any], compiled: _Compiled) -> Rule:
         tree=compiled.tree,
         matches=compiled.matches,
         required_literals=compiled.required_literals,
+        timestamp_override=table.get("timestamp_override", ""),
+        timestamp_override_fallback_disabled=table.get("timestamp_override_fallback_disabled", False),
         table=table,
     )
 
