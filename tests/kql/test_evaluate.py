@@ -1,4 +1,4 @@
-"""What a query matches: `evaluate.jsonl`, one query and document a line with the verdict and its reason."""
+"""What a query matches: `evaluate*.jsonl`, one query and document a line with the verdict and its reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from sockwarden.kql.values import glob
 NOW = 1_794_745_800_000_000_000
 """2026-11-15T12:30:00Z, a Sunday."""
 
-CASES = [json.loads(line) for line in Path(__file__).with_name("evaluate.jsonl").read_text("utf-8").splitlines()]
+CASES = [
+    json.loads(line)
+    for file in sorted(Path(__file__).parent.glob("evaluate*.jsonl"))
+    for line in file.read_text("utf-8").splitlines()
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['query']} | {case['why']}")

@@ -41,7 +41,7 @@ from sockwarden.literals import Clause
         ("a:null", [[("a", "")]]),
         ("source.ip:10.0.0.1", [[("source.ip", "")]]),
         ('source.ip:"::1"', [[("source.ip", "")]]),
-        ("source.ip:x", [[("source.ip", "x")]]),
+        ("source.ip:x", [[("source.ip", "")]]),
         ("a:10.0.0.1", [[("a", "10.0.0.1")]]),
         ("foo", []),
         ("a*:b", []),

@@ -7,23 +7,10 @@ import time
 from typing import Any
 
 from sockwarden.kql.dates import parse_bound
+from sockwarden.kql.kinds import DATES, EXACT, INTEGERS, NUMBERS, WORDS
+from sockwarden.kql.scalars import parse_address, parse_network, parse_number
 from sockwarden.kql.tree import Constant, Is, Literal, Range, Text, Wildcard
-from sockwarden.kql.values import parse_address, parse_network, parse_number
 
-WORDS = frozenset({"text", "match_only_text", "annotated_text", "search_as_you_type"})
-"""Types whose values are analysed into words."""
-EXACT = frozenset({"keyword", "wildcard", "constant_keyword"})
-"""Types whose values are compared whole, character by character."""
-INTEGERS = {
-    "byte": (-(1 << 7), (1 << 7) - 1),
-    "short": (-(1 << 15), (1 << 15) - 1),
-    "integer": (-(1 << 31), (1 << 31) - 1),
-    "long": (-(1 << 63), (1 << 63) - 1),
-    "unsigned_long": (0, (1 << 64) - 1),
-}
-"""Types of whole numbers, and their least and greatest."""
-NUMBERS = frozenset(INTEGERS) | {"double", "float", "half_float", "scaled_float"}
-DATES = frozenset({"date", "date_nanos"})
 TIME_ZONE = "UTC"
 """In which a date without a zone is read, and rounded."""
 

@@ -21,6 +21,7 @@ _SECOND = 1_000_000_000
 _UNITS = {"s": _SECOND, "m": 60 * _SECOND, "h": 3600 * _SECOND, "H": 3600 * _SECOND, "d": 86400 * _SECOND}
 _WEEK = 7 * _UNITS["d"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FARTHEST = 10**16  # milliseconds
 _MONDAY = 4 * _UNITS["d"]  # 1970-01-05
 
 Clock = Callable[[], int]
@@ -31,6 +32,18 @@ def parse_instant(text: str) -> int | None:
     """A document's date, at least a whole day; None for any other text."""
     match = _ISO.fullmatch(text)
     return _instant(match, round_up=False) if match and match[3] else None
+
+
+def parse_date(value: object) -> int | None:
+    """A document's date as an index takes it by default: ISO 8601, or milliseconds since 1970 as a number or a text."""
+    if isinstance(value, str):
+        match = _ISO.fullmatch(value)
+        if match:
+            return _instant(match, round_up=False)
+        return int(value) * 1_000_000 if _EPOCH_MILLISECONDS.fullmatch(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _FARTHEST:
+        return None
+    return int(value * 1_000_000)
 
 
 def parse_bound(text: str, clock: Clock, *, round_up: bool) -> Clock | None:

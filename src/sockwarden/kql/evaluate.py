@@ -1,6 +1,8 @@
-"""A tree as a function over documents, with what Elasticsearch would answer had it indexed them as ECS.
+"""A tree as a function over documents, with what Elasticsearch would answer had it indexed them with these field types.
 
-Field types are not known here: a value's own type decides (see `values`, `ranges`). So `is` compares dates as texts.
+A field whose type is not known is judged by each value's own (see `values`, `ranges`), so there `is` compares dates as
+texts. Two things are ours: no text is too long to be found, and a value that its type cannot hold is passed over
+where Elasticsearch refuses the document.
 """
 
 from __future__ import annotations
@@ -10,39 +12,45 @@ import time
 from sockwarden.document import Document
 from sockwarden.kql.dates import Clock
 from sockwarden.kql.fields import Predicate, any_object, any_value, exists
+from sockwarden.kql.named import under
 from sockwarden.kql.ranges import range_test
 from sockwarden.kql.tree import MATCH_ALL, NO_FIELD, And, Is, Nested, Node, Not, Or, Range, Wildcard
-from sockwarden.kql.values import is_test
+from sockwarden.kql.types import ECS, FieldTypes
+from sockwarden.kql.values import has_value, is_test
 
 
-def compile_query(node: Node, clock: Clock = time.time_ns) -> Predicate:
+def compile_query(node: Node, clock: Clock = time.time_ns, types: FieldTypes = ECS) -> Predicate:
     """The predicate of a query. `clock` gives `now` in nanoseconds since 1970 UTC, asked at each document."""
+    return _compile(node, clock, types, "")
+
+
+def _compile(node: Node, clock: Clock, types: FieldTypes, path: str) -> Predicate:
+    """`path` is that of the `path:{…}` around the node."""
     match node:
         case Is():
-            return _is(node)
-        case Range(field, operator, value):
-            return any_value(
-                field,
-                range_test(operator, value, clock, ip=False),
-                range_test(operator, value, clock, ip=True),
-            )
+            return compile_leaf(node, clock, types, path)
+        case Range():
+            return compile_leaf(node, clock, types, path)
         case And(children):
-            return _all([compile_query(child, clock) for child in children])
+            return _all([_compile(child, clock, types, path) for child in children])
         case Or(children):
-            return _any([compile_query(child, clock) for child in children])
+            return _any([_compile(child, clock, types, path) for child in children])
         case Not(child):
-            predicate = compile_query(child, clock)
+            predicate = _compile(child, clock, types, path)
             return lambda document: not predicate(document)
-        case Nested(path, child):
-            return any_object(path, compile_query(child, clock))
+        case Nested(name, child):
+            return any_object(name, _compile(child, clock, types, str(under(path, name))))
 
 
-def _is(node: Is) -> Predicate:
-    if isinstance(node.value, Wildcard) and node.value.matches_all:
+def compile_leaf(node: Is | Range, clock: Clock, types: FieldTypes, path: str = "") -> Predicate:
+    """The predicate of a leaf, over documents, or over the objects at a path."""
+    if isinstance(node, Range):
+        return any_value(node.field, lambda kind: range_test(node.operator, node.value, kind, clock), types, path)
+    if isinstance(node.value, Wildcard) and node.value.is_lone:
         if node.field == NO_FIELD or node == MATCH_ALL:
             return lambda _: True
-        return exists(node.field)
-    return any_value(node.field, is_test(node.value, ip=False), is_test(node.value, ip=True))
+        return exists(node.field, has_value, types, path)
+    return any_value(node.field, lambda kind: is_test(node.value, kind, clock), types, path)
 
 
 def _all(predicates: list[Predicate]) -> Predicate:

@@ -6,32 +6,49 @@ Arrays are entered at every level, as Elasticsearch does. Walks keep their own s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from sockwarden.document import METADATA, Document
+from sockwarden.kql.named import NESTED, nested_path
 from sockwarden.kql.tree import NO_FIELD, Literal, Wildcard
-from sockwarden.kql.values import ValueTest, glob
+from sockwarden.kql.types import FieldTypes, multi_fields_of, parent_of
+from sockwarden.kql.values import ValueTest, glob, never
 
 Predicate = Callable[[Document], bool]
+TestOf = Callable[[str | None], ValueTest]
+"""The test for a field of a type."""
+
+_MOST_NAMES = 4096
+"""Field names whose tests are kept; documents may bring any number of new ones."""
 
 
-def any_value(field: Literal, test: ValueTest, ip_test: ValueTest) -> Predicate:
-    """True of a document in which some value of the field passes; `ip_test` is for fields that hold IP addresses."""
+def any_value(field: Literal, test_of: TestOf, types: FieldTypes, path: str) -> Predicate:
+    """True of a document in which some value of the field passes. `path` is that of the `path:{…}` around it, and the
+    document then the object there.
+    """
     if field == NO_FIELD or isinstance(field, Wildcard):
-        fits = glob(field.pieces) if isinstance(field, Wildcard) else glob(("", ""))
-        return lambda document: any(
-            (ip_test if holds_ip(name) else test)(value) for name, value in _walk(document) if fits(name)
-        )
-    return _named(str(field).split("."), ip_test if holds_ip(str(field)) else test)
+        return _anywhere(field, test_of, types, path, hidden=field == NO_FIELD)
+    name = _full(path, str(field))
+    if nested_path(name, types) != (path if types.type_of(path) == NESTED else ""):
+        return lambda _: False  # a nested object is an index's own document: only a query of its path sees into it
+    parent = parent_of(name, types)
+    parts = (name if parent is None else parent).split(".")[path.count(".") + 1 if path else 0 :]
+    kind = kind_of(name, types)
+    if kind == "flattened":
+        return _flattened(parts, test_of(kind))
+    return _named(parts, test_of(kind))
 
 
-def exists(field: Literal) -> Predicate:
+def exists(field: Literal, test_of: TestOf, types: FieldTypes, path: str) -> Predicate:
     """True of a document in which the field has a value: not null, not an empty array or object."""
     if field == NO_FIELD or isinstance(field, Wildcard):
-        return any_value(field, _anything, _anything)
-    parts = str(field).split(".")
-    return lambda document: any(
-        not isinstance(value, dict) or any(True for _ in _walk(value)) for value in _reach(document, parts)
-    )
+        return any_value(field, test_of, types, path)
+    kind = kind_of(_full(path, str(field)), types)
+    if kind not in (None, "object", "flattened"):
+        return any_value(field, test_of, types, path)
+    below = _anywhere(Wildcard((f"{field}.", "")), test_of, types, path, hidden=True)
+    itself = any_value(field, test_of, types, path)
+    return lambda document: itself(document) or below(document)
 
 
 def any_object(path: Literal, predicate: Predicate) -> Predicate:
@@ -40,12 +57,44 @@ def any_object(path: Literal, predicate: Predicate) -> Predicate:
     return lambda document: any(isinstance(value, dict) and predicate(value) for value in _reach(document, parts))
 
 
-def holds_ip(field: str) -> bool:
-    """Whether ECS 9 types the field `ip`: those are named `ip` or end in `_ip` (dns.resolved_ip)."""
-    return field.rpartition(".")[2] == "ip" or field.endswith("_ip")
+def kind_of(name: str, types: FieldTypes) -> str | None:
+    """The type of a field, also of one below a flattened object; None where it is not known."""
+    kind = types.type_of(name)
+    above = name.rpartition(".")[0]
+    while kind is None and above:
+        if types.type_of(above) == "flattened":
+            return "keyword"
+        above = above.rpartition(".")[0]
+    return kind
+
+
+def _full(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _anywhere(field: Literal, test_of: TestOf, types: FieldTypes, path: str, *, hidden: bool) -> Predicate:
+    """`hidden`: nested objects are an index's own documents, into which only a pattern of names sees as well."""
+    pattern = field.pieces if isinstance(field, Wildcard) else ("", "")
+    fits = glob((f"{path}.{pattern[0]}", *pattern[1:]) if path else pattern)
+
+    @lru_cache(maxsize=_MOST_NAMES)
+    def tests(name: str) -> tuple[ValueTest, ...]:
+        """Those of the field itself and of its multi-fields, as far as their names fit."""
+        if hidden and not path and nested_path(name, types):
+            return ()
+        names = [one for one in (name, *multi_fields_of(name, types)) if fits(one)]
+        return tuple(test for test in (test_of(kind_of(one, types)) for one in names) if test is not never)
+
+    def matches(document: Document) -> bool:
+        return any(test(value) for name, value in _walk(document, path) for test in tests(name))
+
+    return matches
 
 
 def _named(parts: list[str], test: ValueTest) -> Predicate:
+    if test is never:
+        return lambda _: False
+
     def matches(document: Document) -> bool:
         value: object = document
         for part in parts:
@@ -62,8 +111,12 @@ def _named(parts: list[str], test: ValueTest) -> Predicate:
     return matches
 
 
-def _anything(value: object) -> bool:  # noqa: ARG001 - a test takes the value, whatever it is
-    return True
+def _flattened(parts: list[str], test: ValueTest) -> Predicate:
+    """Every leaf of a flattened object counts as a value of it."""
+    return lambda document: any(
+        any(test(leaf) for _, leaf in _walk(value, "")) if isinstance(value, dict) else test(value)
+        for value in _reach(document, parts)
+    )
 
 
 def _reach(document: Document, parts: list[str]) -> Iterator[object]:
@@ -80,9 +133,11 @@ def _reach(document: Document, parts: list[str]) -> Iterator[object]:
             stack.append((value.get(parts[depth]), depth + 1))
 
 
-def _walk(document: Document) -> Iterator[tuple[str, object]]:
-    """Every value with its dotted name; Elasticsearch's metadata is reached by name only."""
-    stack: list[tuple[str, object]] = [(key, value) for key, value in document.items() if key not in METADATA]
+def _walk(document: Document, path: str) -> Iterator[tuple[str, object]]:
+    """Every value with its dotted name, below a path; Elasticsearch's metadata is reached by name only."""
+    stack: list[tuple[str, object]] = [
+        (_full(path, key), value) for key, value in document.items() if key not in METADATA
+    ]
     while stack:
         name, value = stack.pop()
         if isinstance(value, list):

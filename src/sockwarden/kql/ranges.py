@@ -1,5 +1,7 @@
-"""Whether one value of a document lies in a range: numbers by value, dates by instant, addresses by number, any
-other text by its characters (code points, which is the order of Elasticsearch's keywords).
+"""Whether one value of a document lies in a range, by the type of its field: numbers by value, dates by instant,
+addresses by number, texts by their characters (code points, which is the order of Elasticsearch's keywords).
+
+Where the type is not known, the value's own decides; a text that is a date is one beside a date.
 """
 
 from __future__ import annotations
@@ -10,11 +12,16 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from sockwarden.kql.dates import Clock, parse_bound, parse_instant
+from sockwarden.kql.indexed import as_address, as_text, in_precision, reader_of
+from sockwarden.kql.kinds import DATES, EXACT, FLOATS, INTEGERS, WORDS
+from sockwarden.kql.scalars import parse_address, parse_number
 from sockwarden.kql.tree import Constant, Literal, Operator
-from sockwarden.kql.values import ValueTest, parse_address, parse_number
+from sockwarden.kql.values import ValueTest, has_value, never, read_bound
+from sockwarden.kql.words import words_of
 
 # Any: the two sides are of one kind, whichever it is; typeshed has no name for what compares with itself.
-_COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
+_Holds = Callable[[Any, Any], bool]
+_COMPARISONS: dict[Operator, _Holds] = {
     "lt": comparison.lt,
     "lte": comparison.le,
     "gt": comparison.gt,
@@ -22,20 +29,34 @@ _COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
 }
 
 
-def range_test(operator: Operator, literal: Literal, clock: Clock, *, ip: bool) -> ValueTest:
-    """The test of `field < literal` and its kin; `ip` where the field holds IP addresses."""
+def range_test(operator: Operator, literal: Literal, kind: str | None, clock: Clock) -> ValueTest:
+    """The test of `field < literal` and its kin for a field of this type, None where it is not known."""
     if literal == Constant(None):
-        return lambda _: True  # Elasticsearch takes a null bound for no bound
+        return has_value(kind)  # Elasticsearch takes a null bound for no bound
     text = str(literal)
+    holds = _COMPARISONS[operator]
+    if kind is None:
+        return _own_type_test(operator, text, clock)
+    if kind in EXACT:
+        return lambda value: (shown := as_text(value)) is not None and holds(shown, text)
+    if kind in WORDS:
+        return lambda value: (
+            (shown := as_text(value)) is not None and any(holds(word, text) for word in words_of(shown))
+        )
+    if kind in DATES:
+        return _date_test(operator, text, kind, clock)
+    if kind == "ip":
+        return _ip_test(holds, text)
+    return _number_test(holds, text, kind)
+
+
+def _own_type_test(operator: Operator, text: str, clock: Clock) -> ValueTest:
     holds = _COMPARISONS[operator]
     number = parse_number(text)
     instant = parse_bound(text, clock, round_up=operator in ("gt", "lte"))
-    address = parse_address(text) if ip else None
 
     def test(value: object) -> bool:
         if isinstance(value, str):
-            if address is not None and (other := parse_address(value)) is not None:
-                return holds(_order(other), _order(address))
             if instant is not None and (moment := parse_instant(value)) is not None:
                 return holds(moment, instant())
             return holds(value, text)
@@ -46,6 +67,39 @@ def range_test(operator: Operator, literal: Literal, clock: Clock, *, ip: bool) 
     return test
 
 
+def _date_test(operator: Operator, text: str, kind: str, clock: Clock) -> ValueTest:
+    holds = _COMPARISONS[operator]
+    instant = parse_bound(text, clock, round_up=operator in ("gt", "lte"))
+    if instant is None:
+        return never
+    read = reader_of(kind)
+    return lambda value: (moment := read(value)) is not None and holds(moment, read_bound(instant(), kind))
+
+
+def _ip_test(holds: _Holds, text: str) -> ValueTest:
+    address = parse_address(text)
+    if address is None:
+        return never
+    bound = _order(address)
+    return lambda value: (other := as_address(value)) is not None and holds(_order(other), bound)
+
+
 def _order(address: IPv4Address | IPv6Address) -> int:
     """Elasticsearch orders IPv4 among IPv6 as mapped addresses."""
     return int(address) | 0xFFFF << 32 if address.version == 4 else int(address)
+
+
+def _number_test(holds: _Holds, text: str, kind: str) -> ValueTest:
+    """Numbers, and booleans, of which false is less than true."""
+    number = parse_number(text)
+    bound: object = None
+    if kind in INTEGERS:
+        bound = None if number is None else number.exact
+    elif kind in FLOATS:
+        bound = None if number is None else in_precision(FLOATS[kind], number.double)
+    elif kind == "boolean":
+        bound = {"true": True, "false": False}.get(text)
+    if bound is None:
+        return never
+    read = reader_of(kind)
+    return lambda value: (own := read(value)) is not None and holds(own, bound)

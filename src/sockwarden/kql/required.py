@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
-from sockwarden.kql.fields import holds_ip
+import re
+
+from sockwarden.kql.fields import kind_of
+from sockwarden.kql.kinds import EXACT
+from sockwarden.kql.named import under
 from sockwarden.kql.tree import NO_FIELD, And, Is, Literal, Nested, Node, Or, Text, Wildcard
-from sockwarden.kql.values import is_untyped, parse_network
+from sockwarden.kql.types import ECS, FieldTypes, parent_of
+from sockwarden.kql.values import is_untyped
 from sockwarden.literals import Clause
 
+_OF_NUMBER = re.compile(r"[-+.0-9aeflnrstui]*+")
+"""What may be a part of a number or a boolean, which a keyword holds as a text and JSON as itself."""
 
-def required_literals(node: Node) -> tuple[Clause, ...]:
+
+def required_literals(node: Node, types: FieldTypes = ECS) -> tuple[Clause, ...]:
     """Clauses that every matching document satisfies, all of them; empty where nothing usable is required.
 
-    A text that a number, a boolean or an address may equal in another spelling yields only that the field exists;
-    an object with a value in it counts as existing. `not`, ranges, values without a field and patterns of field
-    names yield nothing.
+    A text that a number, a boolean or an address may equal in another spelling, and one that is compared word by word,
+    yields only that the field exists; an object with a value in it counts as existing. `not`, ranges, values without a
+    field and patterns of field names yield nothing.
     """
+    return _required(node, types, "")
+
+
+def _required(node: Node, types: FieldTypes, path: str) -> tuple[Clause, ...]:
     match node:
         case Is(field, value) if field != NO_FIELD and not isinstance(field, Wildcard):
-            return (frozenset({(str(field), _text(str(field), value))}),)
+            name = str(under(path, field))
+            return (frozenset({(parent_of(name, types) or name, _text(kind_of(name, types), value))}),)
         case And(children):
-            return tuple(dict.fromkeys(clause for child in children for clause in required_literals(child)))
+            return tuple(dict.fromkeys(clause for child in children for clause in _required(child, types, path)))
         case Or(children):
-            return _either([required_literals(child) for child in children])
-        case Nested(path, child):
-            return tuple(
-                frozenset((f"{path}.{field}", text) for field, text in clause) for clause in required_literals(child)
-            )
+            return _either([_required(child, types, path) for child in children])
+        case Nested(name, child):
+            return _required(child, types, str(under(path, name)))
         case _:
             return ()
 
 
-def _text(field: str, value: Literal) -> str:
+def _text(kind: str | None, value: Literal) -> str:
+    """What the text of every matching value contains."""
+    if kind is not None and kind not in EXACT:
+        return ""
     match value:
         case Wildcard(pieces):
-            return max(pieces, key=len)
-        case Text(text) if is_untyped(text) and not (holds_ip(field) and parse_network(text)):
+            return max((piece for piece in pieces if not _OF_NUMBER.fullmatch(piece)), key=len, default="")
+        case Text(text) if is_untyped(text):
             return text
         case _:
             return ""

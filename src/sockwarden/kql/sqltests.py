@@ -6,11 +6,11 @@ import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from ipaddress import IPv4Network, IPv6Network
 
-from sockwarden.kql.clauses import DATES, EXACT, INTEGERS, WORDS
 from sockwarden.kql.dates import Clock, parse_bound
+from sockwarden.kql.kinds import DATES, EXACT, INTEGERS, WORDS
+from sockwarden.kql.scalars import parse_address, parse_network, parse_number
 from sockwarden.kql.sqltext import MOST_PATTERN, NUMBER, address, milliseconds, pattern, text
 from sockwarden.kql.tree import Constant, Is, Operator, Range, Wildcard
-from sockwarden.kql.values import parse_address, parse_network, parse_number
 
 _COMPARISONS: dict[Operator, str] = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _MAPPED = 0xFFFF << 32

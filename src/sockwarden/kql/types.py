@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 import msgspec
@@ -21,6 +21,10 @@ class FieldTypes(Protocol):
 
     def names(self) -> Iterable[str]:
         """Every known field: what a pattern of names is held against."""
+        ...
+
+    def __hash__(self) -> int:
+        """Of the object: a table does not change."""
         ...
 
 
@@ -52,8 +56,10 @@ class _Ecs:
         return {name: kind for table in (published, ours) for kind, names in table.items() for name in names}
 
     def type_of(self, field: str) -> str | None:
-        """The type; None for a field that ECS does not name."""
-        return self._types.get(field)
+        """The type; None for a field that ECS does not name. As its dynamic mappings do, a further field that is named
+        `ip` or ends in `_ip` counts as an address.
+        """
+        return self._types.get(field) or ("ip" if field.endswith((".ip", "_ip")) or field == "ip" else None)
 
     def names(self) -> Iterable[str]:
         """Every field that ECS names."""
@@ -62,6 +68,20 @@ class _Ecs:
 
 ECS: FieldTypes = _Ecs()
 """The types of documents that follow ECS 9."""
+
+
+@lru_cache(maxsize=8)
+def _multi_fields(types: FieldTypes) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name in types.names():
+        if (parent := parent_of(name, types)) is not None:
+            found[parent] = (*found.get(parent, ()), name)
+    return found
+
+
+def multi_fields_of(field: str, types: FieldTypes) -> tuple[str, ...]:
+    """The fields that index this one's values once more."""
+    return _multi_fields(types).get(field, ())
 
 
 def parent_of(field: str, types: FieldTypes) -> str | None:

@@ -32,8 +32,8 @@ def window(rule: Rule, now_ms: int) -> tuple[int, int]:
 
 
 def time_of(document: Document, rule: Rule) -> int | None:
-    """The document's time as the rule counts it: its timestamp_override where that is a date, else @timestamp unless the
-    rule forbids it. None when there is none. Of several dates the earliest, by which Elasticsearch sorts.
+    """The document's time as the rule counts it: its timestamp_override where that is a date, else @timestamp unless
+    the rule forbids it. None when there is none. Of several dates the earliest, by which Elasticsearch sorts.
     """
     if not rule.timestamp_override:
         return earliest(document, "@timestamp")
