@@ -207,7 +207,7 @@ def _beginning(response: httpx.Response, until: float) -> bytes:
     """Some of the body. The answer is in its code: a body that breaks off changes nothing."""
     answer = b""
     with suppress(httpx.HTTPError, OSError):
-        for part in response.iter_raw(_MOST_ANSWER):
+        for part in response.iter_raw():
             answer += part
             if len(answer) >= _MOST_ANSWER or time.monotonic() > until:
                 break
