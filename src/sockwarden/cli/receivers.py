@@ -10,7 +10,7 @@ from sockwarden.alerts import Severity
 from sockwarden.errors import InputError
 from sockwarden.settings import Config, Syslog, Webhook, url_flaw
 from sockwarden.sinks import webhook
-from sockwarden.sinks.syslog import Formatter
+from sockwarden.sinks.syslog import MOST_BYTES, Formatter
 from sockwarden.sinks.syslog_carrier import SyslogCarrier
 from sockwarden.sinks.template import read_template
 from sockwarden.sinks.worker import Carrier
@@ -75,7 +75,7 @@ def _syslog(settings: Syslog) -> Receiver:
         form=settings.form,
         facility=settings.facility,
         structured_data_id=settings.structured_data_id,
-        most_bytes=settings.most_bytes,
+        most_bytes=settings.most_bytes or MOST_BYTES[settings.transport],
     ).message
     carrier = SyslogCarrier(
         settings.host,
