@@ -115,8 +115,9 @@ def test_refused_is_kept_and_told_once(hook: Any, tmp_path: Path, alert: Make, u
     assert [json.loads(one["payload"])["process"]["pid"] for one in kept] == [0, 1, 2]
     assert all("answered 400" in one["why"] and one["time"] for one in kept)
     assert (tmp_path / "refused-a.ndjson").stat().st_mode & 0o777 == 0o600
-    (note,) = sink.notes()
-    assert "refused" in note and "invalid_payload" in note
+    told, count = sink.notes()
+    assert "refused" in told and "invalid_payload" in told
+    assert "3 alerts were refused, kept in" in count and "refused-a.ndjson" in count
     assert (sink.lost, len(hook.requests)) == (0, 3)
 
 

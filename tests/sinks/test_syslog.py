@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sockwarden.document import encode
+from sockwarden.sinks.secrets import trust
 from sockwarden.sinks.spool import Entry
 from sockwarden.sinks.syslog import Form, Formatter
 from sockwarden.sinks.syslog_carrier import SyslogCarrier
-from sockwarden.sinks.webhook import trust
 
 Make = Callable[..., dict[str, Any]]
 Until = Callable[..., None]

@@ -23,10 +23,11 @@ from sockwarden.document import encode
 from sockwarden.errors import InputError
 from sockwarden.sinks.chat import slack, teams
 from sockwarden.sinks.pace import Pace
+from sockwarden.sinks.secrets import masked, read_secret, trust
 from sockwarden.sinks.spool import Entry
 from sockwarden.sinks.template import Template
 from sockwarden.sinks.told import of_alert, of_many
-from sockwarden.sinks.webhook import SIGNATURE, Webhook, masked, read_secret, trust
+from sockwarden.sinks.webhook import SIGNATURE, Webhook
 
 Make = Callable[..., dict[str, Any]]
 
