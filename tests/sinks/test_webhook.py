@@ -199,6 +199,23 @@ def test_no_more_than_so_many_in_any_minute() -> None:
     assert all(sum(start <= time_ < start + 60 for time_ in sent) <= 3 for start in sent)
 
 
+def test_a_backlog_is_told_in_few_messages(hook: Any, alert: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one message cannot hold is in the next, not told alone."""
+    monkeypatch.setattr("sockwarden.sinks.webhook.MOST_FOLDED", 100)
+    now = 1000.0
+    monkeypatch.setattr("sockwarden.sinks.webhook.time.monotonic", lambda: now)
+    carrier = Webhook(url(hook), "teams", per_minute=5)
+    waiting = entries(*(alert(pid) for pid in range(255)))
+    while waiting:
+        now += carrier.pause(now)
+        sent = waiting[: carrier.most_items]
+        carrier.send(sent)
+        waiting = waiting[len(sent) :]
+    told = [body["attachments"][0]["content"]["body"][0]["inlines"][0]["text"].split()[0] for body in hook.bodies]
+    assert told[5:] == ["100", "100", "50"] and now == 1060.0
+    carrier.close()
+
+
 def test_after_a_quiet_time_alerts_are_told_alone_again() -> None:
     pace = Pace(2)
     for _ in range(2):

@@ -30,7 +30,7 @@ from sockwarden.sinks.pace import Pace
 from sockwarden.sinks.secrets import masked
 from sockwarden.sinks.spool import Entry
 from sockwarden.sinks.template import Template
-from sockwarden.sinks.told import as_document, of_alert, of_many
+from sockwarden.sinks.told import as_document, of_alert, of_many, summed
 from sockwarden.sinks.worker import Outcome, Refusal
 
 Form = Literal["json", "ecs", "slack", "teams", "template"]
@@ -108,7 +108,8 @@ class Webhook:
         alerts: list[Document] = []
         for entry in entries:
             try:
-                alerts.append(_alert(entry, self._form))
+                alert = _alert(entry, self._form)
+                alerts.append(summed(alert) if self._pace and len(entries) > 1 else alert)
                 fine.append(entry)
             except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
                 refused.append(Refusal(entry, f"it is no alert: {error!r}"))
@@ -153,7 +154,8 @@ class Webhook:
             headers[SIGNATURE] = "sha256=" + hmac.new(self._secret, body, hashlib.sha256).hexdigest()
         if self._pace:
             # Also one without an answer: it may have been shown.
-            self._pace.sent(time.monotonic())
+            size = sum(len(entry.payload) for entry in entries)
+            self._pace.sent(time.monotonic(), more=len(entries) == MOST_FOLDED or size > self.most_bytes // 2)
         try:
             with self._client.stream("POST", self._url, content=body, headers=headers) as response:
                 answer = _beginning(response, time.monotonic() + self._timeout)
