@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ from sockwarden.alerts import Detector, build
 from sockwarden.document import Document
 from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.live import Judged
-from sockwarden.sinks import LiveSink, NdjsonFileSink, Sink, StreamSink
+from sockwarden.sinks import LiveSink, NdjsonFileSink, Sink, SpooledSink, StreamSink
+from sockwarden.sinks.syslog import Formatter
+from sockwarden.sinks.syslog_carrier import SyslogCarrier
 from sockwarden.store import Keeper, Store
 
 DETECTOR = Detector("r", "A rule", "medium", 47, "1", [], {})
@@ -102,3 +105,18 @@ def test_a_place_that_takes_nothing_is_told_and_alerts_still_show(tmp_path: Path
     screen.close()
     assert delivery.keeper.dropped == 2
     assert "are lost" in notes[-1]
+
+
+def test_what_sinks_say_at_the_end_is_told(keeper: Keeper, tmp_path: Path) -> None:
+    """A receiver that is away: the run goes on, and says what waits for the next one."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    notes: list[str] = []
+    away = SpooledSink("siem", SyslogCarrier("127.0.0.1", port, "tcp", Formatter().message), tmp_path / "state")
+    delivery = Delivery([away, NdjsonFileSink(tmp_path / "alerts")], keeper, notes.append)
+    delivery.accesses([judged(1), judged(2)])
+    delivery.close()
+    assert delivery.undelivered == 0
+    assert len((tmp_path / "alerts").read_bytes().splitlines()) == 2
+    assert "siem: alerts cannot be delivered" in notes[0]
+    assert notes[-1] == "siem: 2 alerts wait in the spool for the next run"

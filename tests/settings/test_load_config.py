@@ -149,8 +149,9 @@ enabled = []
         (LOG + 'name = "a"\nstructured_data_id = "a b@1"', "a name and a private enterprise number"),
         (
             LOG + 'name = "a"\ntransport = "udp"\nmost_bytes = 70000',
-            "line 5: `most_bytes` in [sinks.syslog]: a data",
+            "line 5: `most_bytes` in [sinks.syslog]: at least 2048",
         ),
+        (LOG + 'name = "a"\nmost_bytes = 1000', "line 4: `most_bytes` in [sinks.syslog]: at least 2048"),
         (LOG + 'name = "a"\nca_file = "/x"', 'line 4: `ca_file` in [sinks.syslog]: only `transport = "tls"`'),
     ],
 )

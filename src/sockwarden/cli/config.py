@@ -18,7 +18,7 @@ from sockwarden.content import packaged
 from sockwarden.errors import InputError, SockwardenError
 from sockwarden.settings import DEFAULT_FILE, read_config
 from sockwarden.sinks import escape, put
-from sockwarden.sinks.webhook import masked
+from sockwarden.sinks.secrets import masked
 
 
 @click.group()

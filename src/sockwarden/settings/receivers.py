@@ -40,7 +40,8 @@ Seconds = Annotated[int, msgspec.Meta(ge=1, le=300, description="a whole number 
 PerMinute = Annotated[int, msgspec.Meta(ge=1, le=6000, description="a whole number from 1 to 6000")]
 Batch = Annotated[int, msgspec.Meta(ge=1, le=1000, description="a whole number from 1 to 1000")]
 MostBytes = Annotated[
-    int, msgspec.Meta(ge=2048, le=1 << 20, description="a whole number of bytes from 2048 to 1048576")
+    int,
+    msgspec.Meta(ge=0, le=1 << 20, description="a whole number of bytes from 2048 to 1048576, or 0 for the usual one"),
 ]
 StructuredDataId = Annotated[
     str,
@@ -51,6 +52,7 @@ StructuredDataId = Annotated[
 ]
 Severity = Literal["low", "medium", "high", "critical"]
 
+LEAST_MESSAGE = 2048
 MOST_DATAGRAM = 65_507
 _MOST_URL = 4096
 TAKEN = frozenset(("file", "journald", "terminal", "stdout", "index"))
@@ -85,7 +87,7 @@ class Webhook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Syslog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[[sinks.syslog]]: alerts as RFC 5424. most_bytes: of one message; port 0: the usual one."""
+    """[[sinks.syslog]]: alerts as RFC 5424. port, most_bytes (of one message): 0 for the usual one."""
 
     name: Name
     host: Host
@@ -107,7 +109,7 @@ class Syslog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "local7",
     ] = "authpriv"
     structured_data_id: StructuredDataId = "sockwarden@32473"
-    most_bytes: MostBytes = 2048
+    most_bytes: MostBytes = 0
     min_severity: Severity = "low"
     timeout: Seconds = 10
     ca_file: OptionalPath = ""
@@ -142,8 +144,9 @@ def flaws(webhooks: tuple[Webhook, ...], syslogs: tuple[Syslog, ...]) -> Iterato
             (("webhook", index, key), f"`{key}` in [sinks.webhook]: {why}") for key, why in _of_webhook(webhook)
         )
     for index, syslog in enumerate(syslogs):
-        if syslog.transport == "udp" and syslog.most_bytes > MOST_DATAGRAM:
-            why = f"a datagram holds at most {MOST_DATAGRAM} bytes"
+        too_large = syslog.transport == "udp" and syslog.most_bytes > MOST_DATAGRAM
+        if too_large or 0 < syslog.most_bytes < LEAST_MESSAGE:
+            why = f"at least {LEAST_MESSAGE}, and with udp at most {MOST_DATAGRAM}, which is what a datagram holds"
             yield ("syslog", index, "most_bytes"), f"`most_bytes` in [sinks.syslog]: {why}"
         if syslog.ca_file and syslog.transport != "tls":
             yield ("syslog", index, "ca_file"), '`ca_file` in [sinks.syslog]: only `transport = "tls"` uses one'

@@ -32,7 +32,8 @@ class Pace:
         self._free_at = self._sent[0] + MINUTE
         return self._free_at - now
 
-    def sent(self, now: float) -> None:
-        """A message went."""
-        self.folding = False
+    def sent(self, now: float, *, more: bool = False) -> None:
+        """A message went; `more`: it could not tell of all that waits."""
+        self.folding = self.folding and more
+        self._free_at = now
         self._sent.append(now)

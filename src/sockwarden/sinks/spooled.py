@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sockwarden.alerts import SEVERITIES, Severity
 from sockwarden.document import Document, encode, get
+from sockwarden.sinks.escape import escape
 from sockwarden.sinks.lines import whole
 from sockwarden.sinks.quarantine import Quarantine
 from sockwarden.sinks.spool import Spool
@@ -82,5 +83,9 @@ class SpooledSink:
         lost = self.spool.close()
         if waiting - lost:
             self._last.append(f"{self._name}: {waiting - lost:,} alerts wait in the spool for the next run")
+        if self.refused:
+            lost_of = f", {self._quarantine.lost:,} of them lost" if self._quarantine.lost else ""
+            kept = f"kept in {escape(str(self._quarantine.path))}"
+            self._last.append(f"{self._name}: {self.refused:,} alerts were refused, {kept}{lost_of}")
         if lost:
             self._last.append(f"{self._name}: {lost:,} alerts could not be written to the spool and are lost")

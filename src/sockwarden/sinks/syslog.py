@@ -28,8 +28,8 @@ FACILITIES = {
     **{f"local{number}": 16 + number for number in range(8)},
 }
 STRUCTURED_DATA_ID = "sockwarden@32473"
-MOST_BYTES = {"udp": 2048, "tcp": 65_536, "tls": 65_536}
-"""Bytes of one message: RFC 5424 has every receiver take 480 and asks for 2,048; what a datagram can hold is 65,507."""
+MOST_BYTES = {"udp": 2048, "tcp": 8192, "tls": 8192}
+"""Bytes of one message: RFC 5424 asks every receiver to take 2,048, over a stream rsyslog takes 8,192 unasked."""
 _PRIORITIES = {"critical": 2, "high": 3, "medium": 4, "low": 5}
 """Severity as syslog's: crit, err, warning, notice."""
 _PARAMETERS = {

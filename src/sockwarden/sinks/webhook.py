@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import httpx
@@ -24,14 +23,14 @@ import msgspec
 
 from sockwarden import __version__
 from sockwarden.document import Document, encode
-from sockwarden.errors import InputError
 from sockwarden.sinks.chat import slack, teams
 from sockwarden.sinks.escape import escape, shorten
 from sockwarden.sinks.lines import ecs
 from sockwarden.sinks.pace import Pace
+from sockwarden.sinks.secrets import masked
 from sockwarden.sinks.spool import Entry
 from sockwarden.sinks.template import Template
-from sockwarden.sinks.told import as_document, of_alert, of_many
+from sockwarden.sinks.told import as_document, of_alert, of_many, summed
 from sockwarden.sinks.worker import Outcome, Refusal
 
 Form = Literal["json", "ecs", "slack", "teams", "template"]
@@ -109,7 +108,8 @@ class Webhook:
         alerts: list[Document] = []
         for entry in entries:
             try:
-                alerts.append(_alert(entry, self._form))
+                alert = _alert(entry, self._form)
+                alerts.append(summed(alert) if self._pace and len(entries) > 1 else alert)
                 fine.append(entry)
             except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
                 refused.append(Refusal(entry, f"it is no alert: {error!r}"))
@@ -154,7 +154,8 @@ class Webhook:
             headers[SIGNATURE] = "sha256=" + hmac.new(self._secret, body, hashlib.sha256).hexdigest()
         if self._pace:
             # Also one without an answer: it may have been shown.
-            self._pace.sent(time.monotonic())
+            size = sum(len(entry.payload) for entry in entries)
+            self._pace.sent(time.monotonic(), more=len(entries) == MOST_FOLDED or size > self.most_bytes // 2)
         try:
             with self._client.stream("POST", self._url, content=body, headers=headers) as response:
                 answer = _beginning(response, time.monotonic() + self._timeout)
@@ -162,40 +163,6 @@ class Webhook:
             # RuntimeError: the client was closed by `interrupt`. The words may carry the address, but not its secret.
             return Outcome(again=_masked(f"no answer: {str(error) or type(error).__name__}", self._url))
         return _judged(response, answer, entries)
-
-
-def masked(url: str) -> str:
-    """The address without what may be a secret: only scheme, host and port."""
-    parts = httpx.URL(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.host}{port}/…"
-
-
-def trust(ca_file: str) -> ssl.SSLContext:
-    """Trusts the system's authorities, or those in a PEM file alone. InputError where it cannot be used."""
-    try:
-        context = ssl.create_default_context(cafile=ca_file or None)
-    except (OSError, ssl.SSLError) as error:
-        why = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror or str(error)
-        todo = "Name a file with the certificates of the authorities to trust."
-        raise InputError("ca_file cannot be used", where=ca_file, why=why, todo=todo) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def read_secret(path: str, what: str) -> str:
-    """The first line of a file of at most 64 KiB. InputError where there is none."""
-    todo = "Write it into that file, on one line, readable by root alone."
-    try:
-        with Path(path).open("rb") as file:
-            text = file.read(1 << 16).decode().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise InputError(f"{what} cannot be read", where=path, why=why, todo=todo) from None
-    if not text or not text.isprintable():
-        why = "it is empty" if not text else "it holds more than one line, or what does not print"
-        raise InputError(f"{what} cannot be used", where=path, why=why, todo=todo)
-    return text
 
 
 def _alert(entry: Entry, form: Form) -> Document:
@@ -207,7 +174,7 @@ def _beginning(response: httpx.Response, until: float) -> bytes:
     """Some of the body. The answer is in its code: a body that breaks off changes nothing."""
     answer = b""
     with suppress(httpx.HTTPError, OSError):
-        for part in response.iter_raw(_MOST_ANSWER):
+        for part in response.iter_raw():
             answer += part
             if len(answer) >= _MOST_ANSWER or time.monotonic() > until:
                 break
