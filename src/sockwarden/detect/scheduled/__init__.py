@@ -1,0 +1,5 @@
+"""The scheduled engine: a rule at its interval over windows of time, as Kibana runs it."""
+
+from sockwarden.detect.scheduled.windows import MOST_CATCH_UP, Plan, Window, pieces, plan, without
+
+__all__ = ["MOST_CATCH_UP", "Plan", "Window", "pieces", "plan", "without"]
