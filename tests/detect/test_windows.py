@@ -89,11 +89,12 @@ def test_it_is_the_formula_of_the_reference(length: int, interval: int, previous
 )
 def test_every_instant_is_looked_at_or_in_a_gap(length: int, lag: int, interval: int, steps: list[int]) -> None:
     told: list[Window] = []
-    start, covered, first = 10_000, None, None
-    for step in [0, *steps]:
+    start = 10_000
+    covered: int | None = None
+    first = start - lag - length
+    for step in (0, *steps):
         start += step
         own = Window(start - lag - length, start - lag)
-        first = own.start if first is None else first
         planned = plan(own, interval, covered)
         told += [*planned.windows, *planned.gaps]
         covered = own.end
