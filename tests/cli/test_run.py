@@ -132,7 +132,7 @@ def test_a_gap_is_shown_and_filled(state: Path, config: Path) -> None:
         (["rules", "runs", "TRC-1019"], 2, ["is a signature"]),
         (["rules", "runs", "nope"], 2, ["no rule has"]),
         (["rules", "preview", PUBLISHED, "--from", "store", "--since", "x"], 2, ["--since x is no time"]),
-        (["rules", "preview", PUBLISHED, "--from", "store", "--since", "now"], 2, ["not before"]),
+        (["rules", "preview", PUBLISHED, "--from", "store", "--since", "now", "--until", "now-1h"], 2, ["not before"]),
         (["rules", "preview", PUBLISHED, "--from", "store", "--since", "2020-01-01"], 2, ["10,000 are done at most"]),
     ],
 )
