@@ -21,6 +21,8 @@ Action = Literal[
     "audit-status-changed",
     "sensor-not-watching",
     "socket-out-of-sight",
+    "rule-run-failed",
+    "rule-gap-recorded",
 ]
 
 

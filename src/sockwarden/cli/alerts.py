@@ -13,7 +13,7 @@ from sockwarden.document import Document, get
 from sockwarden.settings import state_folder
 from sockwarden.sinks import Group, block, escape, one_line, put
 from sockwarden.sinks.fold import time_of
-from sockwarden.store import Store
+from sockwarden.store import Kind, Store
 
 _state = click.option("--state", metavar="DIR", help="The state folder; else SOCKWARDEN_STATE or the system's place.")
 _json = click.option("--json", "as_json", is_flag=True, help="Whole alerts as JSON, one a line.")
@@ -31,14 +31,16 @@ def alerts() -> None:
 @click.option("--severity", type=click.Choice(SEVERITIES), help="This severity and above.")
 @click.option("--rule", metavar="NAME", help="Of the rule with this name or id.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
+@click.option("--overflow", is_flag=True, help="Instead, matches beyond a rule's max_signals, which made no alerts.")
 @_state
 @_json
-def list_(severity: str | None, rule: str | None, limit: int, state: str | None, as_json: bool) -> None:
+def list_(severity: str | None, rule: str | None, limit: int, overflow: bool, state: str | None, as_json: bool) -> None:
     """Alerts, the newest first."""
+    kind: Kind = "overflow" if overflow else "alert"
     severities = SEVERITIES[SEVERITIES.index(severity) :] if severity else SEVERITIES
     out = console()
     with Store(state_folder(state), create=False) as store:
-        count = store.count(severities=severities, rule=rule)
+        count = store.count(severities=severities, rule=rule, kind=kind)
         table = Table("id", "time (UTC)", "severity", "access", "rule", box=None, header_style="dim")
         for column in table.columns[:3]:
             column.no_wrap = True
@@ -46,7 +48,7 @@ def list_(severity: str | None, rule: str | None, limit: int, state: str | None,
         wide = out.width >= _WIDE
         if not wide:
             table.columns.pop()
-        for alert in store.newest(limit, severities=severities, rule=rule):
+        for alert in store.newest(limit, severities=severities, rule=rule, kind=kind):
             if as_json:
                 write_line(msgspec.json.encode(alert))
                 continue

@@ -20,6 +20,7 @@ from sockwarden.cli.hunt import hunt
 from sockwarden.cli.kql import kql
 from sockwarden.cli.output import print_error
 from sockwarden.cli.rules import rules
+from sockwarden.cli.run import run
 from sockwarden.cli.setup import setup
 from sockwarden.cli.sinks import sinks
 from sockwarden.cli.sockets import sockets
@@ -51,7 +52,7 @@ def cli() -> None:
     """Sees every access to a container runtime's control socket, and says who it was."""
 
 
-for command in (watch, hunt, sockets, alerts, accesses, rules, kql, sinks, setup, config, doctor):
+for command in (watch, hunt, run, sockets, alerts, accesses, rules, kql, sinks, setup, config, doctor):
     cli.add_command(command)
 
 

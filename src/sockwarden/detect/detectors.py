@@ -84,7 +84,11 @@ class RuleDetection:
             index = str(document.get("_index", ""))
             if index not in ("", OWN_INDEX) and not self._names({"_index": _stream_of(index)}):
                 raise OutsideIndexError(self.detector.name, index)
-            yield build(document, self.detector, view=self._view(document))
+            yield self.alert(document)
+
+    def alert(self, document: Document) -> Document:
+        """The alert of a document that matches."""
+        return build(document, self.detector, view=self._view(document))
 
     def source_complete(self, source: str) -> None:
         """A query judges each document by itself."""

@@ -1,7 +1,7 @@
 """Retention: what is too old goes, then the oldest until the file fits.
 
 Of accesses and alerts, it is those that take more space that lose their oldest: a flood of one kind takes nothing from
-the other while that has less than half.
+the other while that has less than half. Of alerts, what was beyond max_signals goes first.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _OLDEST: dict[Kind, str] = {
     "accesses": "SELECT number, length(document) FROM accesses WHERE number < ? ORDER BY number LIMIT ?",
     "alerts": "SELECT number, length(document) FROM alerts WHERE number < ? ORDER BY number LIMIT ?",
 }
+_OLDEST_OVERFLOW = "SELECT number, length(document) FROM alerts WHERE kind = 'overflow' ORDER BY number LIMIT ?"
 _DELETE: dict[Kind, str] = {
     "accesses": "DELETE FROM accesses WHERE number <= ?",
     "alerts": "DELETE FROM alerts WHERE number <= ?",
@@ -72,7 +73,9 @@ def _make_room(database: sqlite3.Connection, share: float, removed: Removed) -> 
     """Removes about this share of all documents' bytes, the oldest of the kind that takes more."""
     accesses, alerts = database.execute("SELECT accesses, alerts FROM sizes").fetchone()
     most_bytes = max(int((accesses + alerts) * share), _LEAST)
-    if alerts > accesses:
+    if alerts > accesses and (overflow := _remove_overflow(database, most_bytes)):
+        removed.alerts += overflow
+    elif alerts > accesses:
         removed.alerts += _remove(database, "alerts", _NO_LIMIT, most_bytes)
     else:
         removed.accesses += _remove(database, "accesses", _NO_LIMIT, most_bytes)
@@ -91,6 +94,20 @@ def _remove(database: sqlite3.Connection, kind: Kind, before: int, most_bytes: i
         database.execute(_DELETE[kind], (last,))
         database.execute(_SHRINK[kind], (size,))
     return rows
+
+
+def _remove_overflow(database: sqlite3.Connection, most_bytes: int) -> int:
+    """As `_remove`, of what was one too many for an alert: a flood of it must not displace alerts."""
+    numbers: list[tuple[int]] = []
+    size = 0
+    for number, length in database.execute(_OLDEST_OVERFLOW, (_ROWS,)):
+        numbers.append((number,))
+        size += length
+        if size >= most_bytes:
+            break
+    database.executemany("DELETE FROM alerts WHERE number = ?", numbers)
+    database.execute(_SHRINK["alerts"], (size,))
+    return len(numbers)
 
 
 def _give_back(database: sqlite3.Connection, excess: int) -> bool:

@@ -12,11 +12,11 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,9 @@ _COUNTER_BITS = 20
 _LAST_TIME = (1 << (63 - _COUNTER_BITS)) - 2
 """The last time in ms that a row may have, so that there is a number after all of its: the year 2248."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
 # The number is the next free one of its millisecond: of three that share one, all are kept, in the order they came.
 _ACCESS = """
 INSERT INTO accesses
@@ -38,12 +41,17 @@ SELECT coalesce((SELECT max(number) FROM accesses WHERE number >= :first AND num
 WHERE NOT EXISTS (SELECT 1 FROM accesses WHERE id = :id)
 """
 _ALERT = """
-INSERT INTO alerts
+INSERT INTO alerts (number, uuid, time, severity, rule, document, kind)
 SELECT coalesce((SELECT max(number) FROM alerts WHERE number >= :first AND number < :next), :first - 1) + 1,
-    :uuid, :time, :severity, :rule, :document
+    :uuid, :time, :severity, :rule, :document, :kind
 WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE uuid = :uuid)
 """
+# What was one too many becomes an alert, kept now; an alert never becomes less.
+_PROMOTE = "DELETE FROM alerts WHERE uuid = ? AND kind = 'overflow' RETURNING length(document)"
 _RULE = "kibana.alert.rule"
+
+Kind = Literal["alert", "overflow"]
+"""overflow: a match beyond its rule's max_signals. Never told by the document, which others may have written."""
 
 
 class AccessRow(NamedTuple):
@@ -76,6 +84,7 @@ class AlertRow(NamedTuple):
     severity: str
     rule: RuleRow | None
     document: bytes
+    kind: Kind = "alert"
 
 
 def access_row(document: Document) -> AccessRow:
@@ -147,6 +156,11 @@ def first_number(milliseconds: int) -> int:
     return max(milliseconds, 0) << _COUNTER_BITS
 
 
+def time_in(number: int) -> int:
+    """The millisecond of a row by its number."""
+    return number >> _COUNTER_BITS
+
+
 def unpack(packed: bytes, rule: bytes | None = None) -> Document:
     """The document of a row, and of its rule's. Raises zlib.error or msgspec.DecodeError when it is damaged."""
     document = _decompress(packed)
@@ -156,18 +170,23 @@ def unpack(packed: bytes, rule: bytes | None = None) -> Document:
 def write(
     database: sqlite3.Connection, accesses: Sequence[AccessRow], alerts: Sequence[AlertRow]
 ) -> tuple[list[bool], list[bool]]:
-    """Keeps rows, inside a transaction; tells which accesses and which alerts are new."""
+    """Keeps rows, inside a transaction; tells which accesses and which alerts are new. An alert is new too that was
+    overflow before.
+    """
     new_accesses = [database.execute(_ACCESS, _values(row, row.time)).rowcount == 1 for row in accesses]
     rules: dict[RuleRow | None, int | None] = {None: None}
     for rule in {row.rule for row in alerts if row.rule}:
         database.execute("INSERT OR IGNORE INTO rules (digest, rule_id, name, document) VALUES (?, ?, ?, ?)", rule)
         rules[rule] = database.execute("SELECT number FROM rules WHERE digest = ?", (rule.digest,)).fetchone()[0]
-    new_alerts = [
-        database.execute(_ALERT, {**_values(row, row.kept), "rule": rules[row.rule]}).rowcount == 1 for row in alerts
-    ]
+    new_alerts, promoted = [], 0
+    for row in alerts:
+        if row.kind == "alert":
+            promoted += sum(length for (length,) in database.execute(_PROMOTE, (row.uuid,)).fetchall())
+        values = {**_values(row, row.kept), "rule": rules[row.rule]}
+        new_alerts.append(database.execute(_ALERT, values).rowcount == 1)
     sizes = (
         sum(len(row.document) for row in compress(accesses, new_accesses)),
-        sum(len(row.document) for row in compress(alerts, new_alerts)),
+        sum(len(row.document) for row in compress(alerts, new_alerts)) - promoted,
     )
     database.execute("UPDATE sizes SET accesses = accesses + ?, alerts = alerts + ?", sizes)
     return new_accesses, new_alerts
@@ -200,6 +219,6 @@ def _time_of(document: Document) -> int:
     try:
         moment = datetime.fromisoformat(str(document.get("@timestamp")))
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return min(max(int(moment.timestamp() * 1000), 0), _LAST_TIME)
+        return min(max((moment - _EPOCH) // _MILLISECOND, 0), _LAST_TIME)
     except (ValueError, OverflowError):
         return _now()

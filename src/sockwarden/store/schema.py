@@ -65,6 +65,63 @@ _SECOND = (
     "INSERT INTO sizes VALUES (0, 0)",
 )
 
+_THIRD = (
+    # alert, or overflow: a match beyond its rule's max_signals.
+    "ALTER TABLE alerts ADD COLUMN kind TEXT NOT NULL DEFAULT 'alert'",
+    "DROP INDEX alerts_by_time",
+    "CREATE INDEX alerts_by_time ON alerts (kind, time)",
+    # In the order of its numbers, for retention.
+    "CREATE INDEX overflow ON alerts (kind) WHERE kind = 'overflow'",
+)
+_FOURTH = (
+    # windows, warnings: JSON; times in ms since the epoch. Numbers are never given twice.
+    """
+    CREATE TABLE runs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        rule_id TEXT NOT NULL,
+        rule_name TEXT NOT NULL,
+        source TEXT NOT NULL,
+        type TEXT NOT NULL,
+        started INTEGER NOT NULL,
+        finished INTEGER NOT NULL,
+        windows TEXT NOT NULL,
+        status TEXT NOT NULL,
+        candidates INTEGER NOT NULL,
+        excepted INTEGER NOT NULL,
+        known INTEGER NOT NULL,
+        alerts INTEGER NOT NULL,
+        suppressed INTEGER NOT NULL,
+        overflow INTEGER NOT NULL,
+        warnings TEXT NOT NULL,
+        error TEXT NOT NULL,
+        took_ms INTEGER NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX runs_by_rule ON runs (rule_id, number)",
+    """
+    CREATE TABLE gaps (
+        number INTEGER PRIMARY KEY,
+        rule_id TEXT NOT NULL,
+        start INTEGER NOT NULL,
+        end INTEGER NOT NULL,
+        filled_at INTEGER
+    ) STRICT
+    """,
+    "CREATE INDEX gaps_by_rule ON gaps (rule_id, start)",
+    # Alert ids of documents that an alert took in: they make none themselves in the next window either.
+    "CREATE TABLE suppressed (uuid TEXT PRIMARY KEY, time INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    # By their own number, which is that of the commit: alerts are numbered by when they were found.
+    "CREATE TABLE outbox (number INTEGER PRIMARY KEY AUTOINCREMENT, uuid TEXT NOT NULL) STRICT",
+    # How far each sink is in the outbox, and when a run last had it.
+    """
+    CREATE TABLE deliveries (
+        sink TEXT PRIMARY KEY,
+        delivered INTEGER NOT NULL,
+        seen INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 
 def _begin(database: sqlite3.Connection) -> None:
     for statement in _FIRST:
@@ -74,6 +131,7 @@ def _begin(database: sqlite3.Connection) -> None:
 def _split_rules_off(database: sqlite3.Connection) -> None:
     for statement in _SECOND:
         database.execute(statement)
+    _tell_overflow(database)
     for uuid, moment, severity, document in database.execute(
         "SELECT uuid, time, severity, document FROM alerts_of_1 ORDER BY time"
     ):
@@ -81,7 +139,19 @@ def _split_rules_off(database: sqlite3.Connection) -> None:
     database.execute("DROP TABLE alerts_of_1")
 
 
-MIGRATIONS = (_begin, _split_rules_off)
+def _tell_overflow(database: sqlite3.Connection) -> None:
+    """Does nothing where it was done: rows of a store of schema 1 are written in today's form already."""
+    if "kind" not in {row[1] for row in database.execute("PRAGMA table_info(alerts)")}:
+        for statement in _THIRD:
+            database.execute(statement)
+
+
+def _remember_runs(database: sqlite3.Connection) -> None:
+    for statement in _FOURTH:
+        database.execute(statement)
+
+
+MIGRATIONS = (_begin, _split_rules_off, _tell_overflow, _remember_runs)
 """What makes each schema version of the one before; PRAGMA user_version says how many were applied."""
 
 _MOST_LOG = 16 << 20

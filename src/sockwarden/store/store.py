@@ -23,13 +23,16 @@ from sockwarden.document import Document
 from sockwarden.errors import InputError, UsageError
 from sockwarden.store import retention
 from sockwarden.store.failures import failure
+from sockwarden.store.outbox import Outbox
 from sockwarden.store.retention import Removed
-from sockwarden.store.rows import AccessRow, AlertRow, access_row, alert_row, id_of, unpack, write
+from sockwarden.store.rows import AccessRow, AlertRow, Kind, access_row, alert_row, id_of, unpack, write
+from sockwarden.store.runs import Runs
 from sockwarden.store.schema import LaterSchemaError, prepare
+from sockwarden.store.source import StoreSource
 
 _CHOSEN = """FROM alerts LEFT JOIN rules ON rules.number = alerts.rule
 WHERE severity IN (SELECT value FROM json_each(:severities))
-AND (:rule IS NULL OR rule_id = :rule OR name = :rule COLLATE NOCASE)"""
+AND (:rule IS NULL OR rule_id = :rule OR name = :rule COLLATE NOCASE) AND kind = :kind"""
 _CHOSEN_ACCESSES = """FROM accesses WHERE (:runtime IS NULL OR runtime = :runtime)
 AND (:origin IS NULL OR origin = :origin) AND (:socket IS NULL OR socket = :socket)"""
 _HEX = frozenset("0123456789abcdef")
@@ -38,6 +41,7 @@ _HEX = frozenset("0123456789abcdef")
 class Store:
     """The accesses and alerts of this machine. Use as a context manager.
 
+    runs: of the scheduled engine; outbox: their alerts until they are delivered; source: accesses, as that engine asks.
     wait: seconds to wait for another process that writes. Every method raises InputError when the store cannot be
     read or written; it says why and what to do.
     """
@@ -63,6 +67,9 @@ class Store:
                     todo="Upgrade sockwarden, or name another store with --state.",
                 ) from None
             raise failure(self.path, error) from error
+        self.runs = Runs(self.path, self._database, self._transaction)
+        self.outbox = Outbox(self.path, self._database, self._transaction)
+        self.source = StoreSource(self.path, self._database)
 
     def __enter__(self) -> Self:
         return self
@@ -124,12 +131,12 @@ class Store:
         return removed
 
     def newest(
-        self, most: int, *, severities: Sequence[str] = SEVERITIES, rule: str | None = None
+        self, most: int, *, severities: Sequence[str] = SEVERITIES, rule: str | None = None, kind: Kind = "alert"
     ) -> Iterator[Document]:
-        """Alerts, the newest first."""
+        """Alerts, or what was beyond max_signals, the newest first."""
         yield from self._documents(
             f"SELECT alerts.document, rules.document {_CHOSEN} ORDER BY time DESC, uuid LIMIT :most",
-            {**_choice(severities, rule), "most": most},
+            {**_choice(severities, rule), "most": most, "kind": kind},
         )
 
     def newest_accesses(
@@ -141,9 +148,9 @@ class Store:
             {"runtime": runtime, "origin": origin, "socket": socket, "most": most},
         )
 
-    def count(self, *, severities: Sequence[str] = SEVERITIES, rule: str | None = None) -> int:
+    def count(self, *, severities: Sequence[str] = SEVERITIES, rule: str | None = None, kind: Kind = "alert") -> int:
         """How many alerts there are."""
-        return int(self._row(f"SELECT count(*) {_CHOSEN}", _choice(severities, rule))[0])
+        return int(self._row(f"SELECT count(*) {_CHOSEN}", {**_choice(severities, rule), "kind": kind})[0])
 
     def count_accesses(
         self, *, runtime: str | None = None, origin: str | None = None, socket: str | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from sockwarden.cli.rules.list import list_
+from sockwarden.cli.rules.preview import preview_
+from sockwarden.cli.rules.runs import runs
 from sockwarden.cli.rules.show import show
 
 
@@ -13,5 +15,5 @@ def rules() -> None:
     """Rules and signatures."""
 
 
-for command in (list_, show):
+for command in (list_, show, preview_, runs):
     rules.add_command(command)

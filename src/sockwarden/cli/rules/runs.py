@@ -1,0 +1,106 @@
+"""`sockwarden rules runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+import msgspec
+from rich.table import Column, Table
+from rich.text import Text
+
+from sockwarden.cli.detections import find
+from sockwarden.cli.output import console, print_notes, write_line
+from sockwarden.errors import UsageError
+from sockwarden.pipeline.scheduled.runner import moment
+from sockwarden.rules import Rule
+from sockwarden.settings import state_folder
+from sockwarden.sinks import escape, put
+from sockwarden.store import Gap, Run, Store
+
+_COLUMNS = ("started (UTC)", "rule", "status", "windows", "candidates", "alerts", "overflow", "warnings")
+_MOST_GAPS = 20
+_STYLES = {"partial": "yellow", "failed": "bold red"}
+
+
+@click.command()
+@click.argument("selector", metavar="[NAME]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Runs, then gaps, as JSON objects, one a line.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option("--state", metavar="DIR", help="The state folder; else SOCKWARDEN_STATE or the system's place.")
+def runs(selector: str | None, as_json: bool, limit: int, state: str | None) -> None:
+    """What the scheduled engine did: its runs, the newest first, and what nobody has looked at."""
+    rule = rule_named(selector) if selector else None
+    rule_id = rule.rule_id if rule else None
+    with Store(state_folder(state), create=False) as store:
+        found, count = store.runs.newest(limit, rule_id), store.runs.count(rule_id)
+        gaps = store.runs.gaps(rule_id)
+    if as_json:
+        for one in found:
+            write_line(msgspec.json.encode({"kind": "run", **msgspec.to_builtins(one)}))
+        for gap in gaps:
+            write_line(msgspec.json.encode({"kind": "gap", **msgspec.to_builtins(gap)}))
+        return
+    _show(found, gaps)
+    if count > limit:
+        print_notes([f"{count - limit:,} more runs; --limit {count} shows all."])
+
+
+def rule_named(selector: str) -> Rule:
+    """The one query rule of that name. UsageError where it names none, or a signature."""
+    for one in find(selector):
+        if isinstance(one, Rule):
+            return one
+    raise UsageError(
+        f"{selector[:80]} is a signature, which judges each document when it comes",
+        todo="Name a query rule; see `sockwarden rules list`.",
+    )
+
+
+def _show(found: Sequence[Run], gaps: Sequence[Gap]) -> None:
+    out = console()
+    if not found:
+        out.print("no runs")
+    else:
+        right = _COLUMNS[3:7]
+        columns = (
+            Column(name, justify="right" if name in right else "left", no_wrap=name != "rule") for name in _COLUMNS
+        )
+        table = Table(*columns, box=None, header_style="dim")
+        for run in found:
+            table.add_row(*_cells(run))
+        out.print(table)
+    for run in found:
+        for text in (run.error, *run.warnings):
+            if text:
+                first, *rest = text.split("\n")
+                put(out, Text(f"{moment(run.started)} {escape(run.rule_name)}: ", style="dim").append(escape(first)))
+                for line in rest:
+                    put(out, Text("  " + escape(line)))
+    _show_gaps({run.rule_id: run.rule_name for run in found}, gaps)
+
+
+def _show_gaps(names: dict[str, str], gaps: Sequence[Gap]) -> None:
+    if not gaps:
+        return
+    out = console()
+    out.print(Text("\nnobody looked at:", style="bold"))
+    for gap in gaps[-_MOST_GAPS:]:
+        name = names.get(gap.rule_id, gap.rule_id)
+        put(out, Text(escape(f"  {moment(gap.start)} to {moment(gap.end)}  {name}")))
+    if len(gaps) > _MOST_GAPS:
+        out.print(f"  and {len(gaps) - _MOST_GAPS:,} older; --json lists all")
+    for rule_id in dict.fromkeys(gap.rule_id for gap in gaps):
+        put(out, Text(f"to fill: sockwarden rules preview {escape(rule_id)} --from PLACE --fill", style="dim"))
+
+
+def _cells(run: Run) -> tuple[Text, ...]:
+    windows = str(len(run.windows)) + (" by hand" if run.type == "manual" else "")
+    return (
+        Text(moment(run.started)),
+        Text(escape(run.rule_name)),
+        Text(run.status, style=_STYLES.get(run.status, "")),
+        Text(windows),
+        *(Text(f"{count:,}") for count in (run.candidates, run.alerts, run.overflow)),
+        Text(str(len(run.warnings)) if run.warnings else ""),
+    )
