@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from fuzz.properties import is_safe, satisfies
 
 from sockwarden.document import Document, put
 from sockwarden.kql import (
+    ECS,
     MATCH_ALL,
     And,
     Constant,
@@ -21,10 +23,15 @@ from sockwarden.kql import (
     Not,
     Or,
     Range,
+    UnsupportedError,
     compile_query,
+    is_normal,
     parse,
+    print_query,
     required_literals,
+    to_dsl,
     to_json,
+    to_sql,
 )
 from sockwarden.kql.values import parse_number
 
@@ -61,6 +68,7 @@ def check(data: bytes) -> None:
         _explains(query, error)
         return
     assert json.loads(json.dumps(to_json(tree))) == to_json(tree)
+    _printed(tree)
     matches = compile_query(tree, lambda: _NOW)
     clauses = required_literals(tree)
     negation = None if tree == MATCH_ALL else _negation(query)
@@ -69,6 +77,19 @@ def check(data: bytes) -> None:
         assert matched == matches(document)
         assert not matched or satisfies(document, clauses), clauses
         assert negation is None or negation(document) != matched
+
+
+def _printed(tree: Node) -> None:
+    """Its normal form is the same tree; the other back ends have an answer or refuse."""
+    for wrap in (False, True):
+        printed = print_query(tree, wrap=wrap)
+        assert is_safe(printed.replace("\n", " ")), printed
+        assert parse(printed) == tree
+        assert is_normal(printed)
+    to_dsl(tree)
+    for translate in (to_dsl, to_sql):
+        with contextlib.suppress(UnsupportedError):
+            translate(tree, ECS)
 
 
 def _explains(query: str, error: KqlSyntaxError) -> None:

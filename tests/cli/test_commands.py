@@ -264,13 +264,6 @@ def test_tracee_output(tmp_path: Path) -> None:
     assert "have no Tracee form" in result.stderr.decode()
 
 
-def test_kql_check() -> None:
-    assert run("kql", "check", "a:b and c:d").stdout == b"ok\n"
-    assert json.loads(run("kql", "check", "--ast", "a:b").stdout) == ["is", {"v": "a"}, {"v": "b"}]
-    assert run("kql", "check", "--file", "-", stdin=b"a:b").returncode == 0
-    assert run("kql", "check", "--file", "-", stdin=b"\xff").returncode == 3
-
-
 def test_a_stopped_hunt_keeps_what_it_found(tmp_path: Path) -> None:
     """SIGTERM in the midst of a pipe that never ends: a folder with a FIFO that is held open after the log."""
     fifo = tmp_path / "late.log"

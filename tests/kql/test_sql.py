@@ -16,6 +16,7 @@ NOW = 1_794_745_800_000_000_000
 TYPES = TypeTable(
     {
         "k": "keyword",
+        "k.raw": "keyword",
         "o.k": "keyword",
         "w": "wildcard",
         "n": "long",

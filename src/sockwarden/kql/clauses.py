@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from ipaddress import ip_network
 from typing import Any
 
 from sockwarden.kql.dates import parse_bound
-from sockwarden.kql.kinds import DATES, EXACT, INTEGERS, NUMBERS, WORDS
+from sockwarden.kql.kinds import DATES, EXACT, LIMITS, NUMBERS, WORDS
 from sockwarden.kql.scalars import parse_address, parse_network, parse_number
 from sockwarden.kql.tree import Constant, Is, Literal, Range, Text, Wildcard
 
@@ -16,6 +17,10 @@ TIME_ZONE = "UTC"
 
 # As Kibana escapes; it takes a range from + to = (digits, `.`, `,` and more), where an escape changes nothing.
 _QUERY_STRING = re.compile(r'[+-=&|><!(){}[\]^"~*?:\\/]')
+MOST_PATTERN = 1000
+"""Characters of a text with wildcards. It becomes an automaton, and Lucene gives up after 10,000 units of effort; a
+text that repeats itself gets there earlier.
+"""
 _WILDCARD = re.compile(r"[\\*?]")
 
 
@@ -69,6 +74,8 @@ def _check(kind: str | None, node: Is | Range) -> None:
         if isinstance(node, Is):
             raise ImpossibleError("Elasticsearch takes no null to look for; `not field:*` finds what is missing")
         return
+    if isinstance(value, Wildcard) and len(text) > MOST_PATTERN:
+        raise ImpossibleError(f"Elasticsearch compiles no pattern of more than some {MOST_PATTERN} characters")
     if kind is None or kind in EXACT or kind in WORDS:
         return
     if isinstance(value, Wildcard):
@@ -79,11 +86,7 @@ def _check(kind: str | None, node: Is | Range) -> None:
         if text not in ("true", "false"):
             raise ImpossibleError("a field of type boolean holds true or false only")
     elif kind == "ip":
-        known = parse_network(text) if isinstance(node, Is) else parse_address(text)
-        if known is None or "%" in text:
-            raise ImpossibleError(
-                "a field of type ip takes an IP address, or a network where it is compared for equality"
-            )
+        _check_address(text, network=isinstance(node, Is))
     elif kind in DATES:
         if parse_bound(text, time.time_ns, round_up=False) is None:
             raise ImpossibleError(f"a field of type {kind} takes ISO dates, milliseconds since 1970 and date math")
@@ -95,7 +98,14 @@ def _check_number(kind: str, text: str) -> None:
     number = parse_number(text)
     if number is None:
         raise ImpossibleError(f"a field of type {kind} holds numbers only")
-    if kind in INTEGERS:
-        least, most = INTEGERS[kind]
-        if not least <= number.exact <= most:
-            raise ImpossibleError(f"the number lies outside what a {kind} holds")
+    least, most = LIMITS[kind]
+    if not least <= number.exact <= most:
+        raise ImpossibleError(f"the number lies outside what a field of type {kind} holds")
+
+
+def _check_address(text: str, *, network: bool) -> None:
+    known = parse_network(text) if network else parse_address(text)
+    if known is None or "%" in text:
+        raise ImpossibleError("a field of type ip takes an IP address, or a network where it is compared for equality")
+    if "/" in text and getattr(ip_network(text, strict=False).network_address, "ipv4_mapped", None):
+        raise ImpossibleError("Elasticsearch takes no network of IPv4 addresses mapped into IPv6")

@@ -19,7 +19,7 @@ from sockwarden.kql.sqltests import CannotError, sql_test
 from sockwarden.kql.sqltext import any_of, text, values
 from sockwarden.kql.sqltext import pattern as sql_pattern
 from sockwarden.kql.tree import NO_FIELD, And, Is, Literal, Nested, Node, Not, Or, Range, Wildcard
-from sockwarden.kql.types import FieldTypes
+from sockwarden.kql.types import FieldTypes, parent_of
 
 
 def to_sql(node: Node, types: FieldTypes, document: str = "document", clock: Clock = time.time_ns) -> str:
@@ -53,7 +53,7 @@ class _Translation:
             case And(children):
                 return self.several(children, " AND ", path, document)
             case Or(children):
-                return self.several(children, " OR ", path, document)
+                return self.either(children, path, document)
             case Not(child):
                 return f"(NOT {self.condition(child, path, document)})"
             case Nested(name, child):
@@ -61,6 +61,19 @@ class _Translation:
 
     def several(self, children: tuple[Node, ...], joiner: str, path: str, document: str) -> str:
         return "(" + joiner.join(map(self.condition, children, repeat(path), repeat(document))) + ")"
+
+    def either(self, children: tuple[Node, ...], path: str, document: str) -> str:
+        """Alternatives of one field look its values up once."""
+        by_field: dict[str, list[Is | Range]] = {}
+        others: list[Node] = []
+        for child in children:
+            if isinstance(child, Is | Range) and child.field != NO_FIELD and not isinstance(child.field, Wildcard):
+                by_field.setdefault(str(under(path, child.field)), []).append(child)
+            else:
+                others.append(child)
+        tests = [self.leaves(name, leaves, path, document) for name, leaves in by_field.items()]
+        tests += map(self.condition, others, repeat(path), repeat(document))
+        return "(" + " OR ".join(tests) + ")"
 
     def nested(self, node: Node, full: str, child: Node, path: str, document: str) -> str:
         if self.types.type_of(full) != NESTED:
@@ -75,24 +88,28 @@ class _Translation:
         field = under(path, node.field)
         if isinstance(field, Wildcard):
             return self.pattern(node, field, path, document)
-        name = str(field)
-        inside = nested_path(name, self.types)
-        if inside != path:
-            raise self.refuse(
-                node, name, f"`{name}` does not lie in what is around it, but in `{inside or 'no object'}`"
-            )
-        try:
-            return self.test(node, name, path, document)
-        except CannotError as cannot:
-            if not cannot.could_match:
-                return "false"
-            raise self.refuse(node, name, str(cannot)) from None
+        return self.leaves(str(field), [node], path, document)
 
-    def test(self, node: Is | Range, name: str, path: str, document: str) -> str:
+    def leaves(self, name: str, nodes: list[Is | Range], path: str, document: str) -> str:
+        """Whether any of the leaves holds, which all ask this field."""
+        inside = nested_path(name, self.types)
         self.level += 1
         value = f"v{self.level}"
-        test = sql_test(node, self.types.type_of(name), value, self.clock)
-        return any_of(values(document, _below(name, path), self.level), value, test)
+        tests = []
+        for node in nodes:
+            if inside != path:
+                why = f"`{name}` does not lie in what is around it, but in `{inside or 'no object'}`"
+                raise self.refuse(node, name, why)
+            try:
+                tests.append(sql_test(node, self.types.type_of(name), value, self.clock))
+            except CannotError as cannot:
+                if cannot.could_match:
+                    raise self.refuse(node, name, str(cannot)) from None
+        if not tests:
+            return "false"
+        test = tests[0] if len(tests) == 1 else " OR ".join(f"({test})" for test in tests)
+        source = parent_of(name, self.types) or name  # a multi-field indexes its parent's values
+        return any_of(values(document, _below(source, path), self.level), value, test)
 
     def pattern(self, node: Is | Range, field: Wildcard, path: str, document: str) -> str:
         """Each known field that fits, and what else a document holds under such a name."""
@@ -102,11 +119,7 @@ class _Translation:
         for name in (known := matching(field, self.types)):
             if inside := nested_path(name, self.types):
                 raise self.refuse(node, name, f"the pattern reaches into the nested object `{inside}`")
-            try:
-                tests.append(self.test(node, name, path, document))
-            except CannotError as cannot:
-                if cannot.could_match:
-                    raise self.refuse(node, name, str(cannot)) from None
+            tests.append(self.leaves(name, [node], path, document))
         tests.append(self.others(node, field, known, document))
         return "(" + " OR ".join(tests) + ")"
 

@@ -1,4 +1,4 @@
-"""`sockwarden kql`: the query language."""
+"""`sockwarden kql check`."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import msgspec
 
 from sockwarden.cli.output import console, write_line
 from sockwarden.errors import InputError
-from sockwarden.kql import parse, to_json
+from sockwarden.kql import parse, print_query, to_json
 
 _MOST_BYTES = 1 << 20
 
 
-@click.group()
-def kql() -> None:
-    """The Kibana Query Language."""
-
-
-@kql.command()
+@click.command()
 @click.argument("query", required=False)
 @click.option("--file", "path", metavar="FILE", help="Read the query from a file, - for standard input.")
 @click.option("--ast", is_flag=True, help="Print the syntax tree as JSON.")
-def check(query: str | None, path: str | None, ast: bool) -> None:
+@click.option("--normal", is_flag=True, help="Print the query's normal form, wrapped as in rule files.")
+def check(query: str | None, path: str | None, ast: bool, normal: bool) -> None:
     """Say whether a query is valid, where it is not, and what would be right."""
     if (query is None) == (path is None):
         raise click.UsageError("Give a query or --file, one of them.")
+    if ast and normal:
+        raise click.UsageError("Give --ast or --normal, one of them.")
     tree = parse(query if query is not None else _read(str(path)))
     if ast:
         write_line(msgspec.json.encode(to_json(tree)))
+    elif normal:
+        write_line(print_query(tree, wrap=True).encode())
     else:
         console().print("ok")
 

@@ -1,0 +1,19 @@
+"""`sockwarden kql`: the query language."""
+
+from __future__ import annotations
+
+import click
+
+from sockwarden.cli.kql.check import check
+from sockwarden.cli.kql.dsl import dsl
+from sockwarden.cli.kql.match import match
+from sockwarden.cli.kql.sql import sql
+
+
+@click.group()
+def kql() -> None:
+    """The Kibana Query Language."""
+
+
+for command in (check, match, dsl, sql):
+    kql.add_command(command)
