@@ -1,4 +1,4 @@
-"""DSL on the real node and duckdb's SQL say the same of random queries and documents.
+"""The evaluator, DSL on the real node and duckdb's SQL say the same of random queries and documents.
 
 SOCKWARDEN_SEED=N draws others; a failure tells its seed.
 """
@@ -16,7 +16,7 @@ import duckdb
 from node import Node
 
 from sockwarden.kql import Node as Tree
-from sockwarden.kql import TypeTable, UnsupportedError, parse, print_query, to_dsl, to_sql
+from sockwarden.kql import TypeTable, UnsupportedError, compile_query, parse, print_query, to_dsl, to_sql
 
 SEED = int(os.environ.get("SOCKWARDEN_SEED", "20261115"))
 QUERIES, DOCUMENTS = 300, 60
@@ -38,11 +38,13 @@ def test_node_and_duckdb_agree(clean: Node) -> None:
     stored = index(clean, documents)
     by_node = on_the_node(clean, queries)
     by_sql = in_duckdb(queries, stored, now)
+    by_us = evaluated(queries, stored, now)
 
     wrong = [
-        f"{print_query(query)}\n  node {sorted(expected)}\n  duckdb {sorted(found)}\n  differ "
+        f"{print_query(query)}\n  node {sorted(expected)}\n  {name} {sorted(found)}\n  differ "
         + "".join(f"\n    {number}: {json.dumps(documents[number])}" for number in sorted(expected ^ found)[:2])
-        for query, expected, found in zip(queries, by_node, by_sql, strict=True)
+        for name, verdicts in (("duckdb", by_sql), ("evaluator", by_us))
+        for query, expected, found in zip(queries, by_node, verdicts, strict=True)
         if expected is not None and found is not None and found != expected
     ]
     assert not wrong, f"seed {SEED}: {len(wrong)} disagreements\n" + "\n".join(wrong[:15])
@@ -105,6 +107,12 @@ def on_the_node(node: Node, queries: list[Tree]) -> list[Verdicts | None]:
             assert found["_shards"]["failed"] == 0, found
             verdicts[number] = frozenset(int(hit["_id"]) for hit in found["hits"]["hits"])
     return verdicts
+
+
+def evaluated(queries: list[Tree], documents: list[dict[str, Any]], now: int) -> list[Verdicts | None]:
+    """What the evaluator says of each."""
+    compiled = [compile_query(query, lambda: now, drawn.TYPES) for query in queries]
+    return [frozenset(number for number, document in enumerate(documents) if matches(document)) for matches in compiled]
 
 
 def in_duckdb(queries: list[Tree], documents: list[dict[str, Any]], now: int) -> list[Verdicts | None]:

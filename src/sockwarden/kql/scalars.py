@@ -47,3 +47,8 @@ def parse_network(text: str) -> IPv4Network | IPv6Network | None:
         return ip_network(text, strict=False)
     except ValueError:
         return None
+
+
+def address_number(address: IPv4Address | IPv6Address) -> int:
+    """Its place among all addresses, as Elasticsearch orders them: IPv4 among IPv6, as mapped addresses."""
+    return int(address) | 0xFFFF << 32 if address.version == 4 else int(address)
