@@ -44,7 +44,7 @@ def exists(field: Literal, test_of: TestOf, types: FieldTypes, path: str) -> Pre
     if field == NO_FIELD or isinstance(field, Wildcard):
         return any_value(field, test_of, types, path)
     kind = kind_of(_full(path, str(field)), types)
-    if kind not in (None, "object", "flattened"):
+    if kind not in (None, "object", "flattened", "geo_point"):
         return any_value(field, test_of, types, path)
     below = _anywhere(Wildcard((f"{field}.", "")), test_of, types, path, hidden=True)
     itself = any_value(field, test_of, types, path)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import operator as comparison
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from sockwarden.kql.dates import Clock, parse_bound, parse_instant
 from sockwarden.kql.indexed import as_address, as_text, in_precision, reader_of
 from sockwarden.kql.kinds import DATES, EXACT, FLOATS, INTEGERS, WORDS
-from sockwarden.kql.scalars import parse_address, parse_number
+from sockwarden.kql.scalars import address_number, parse_address, parse_number
 from sockwarden.kql.tree import Constant, Literal, Operator
 from sockwarden.kql.values import ValueTest, has_value, never, read_bound
 from sockwarden.kql.words import words_of
@@ -80,13 +79,8 @@ def _ip_test(holds: _Holds, text: str) -> ValueTest:
     address = parse_address(text)
     if address is None:
         return never
-    bound = _order(address)
-    return lambda value: (other := as_address(value)) is not None and holds(_order(other), bound)
-
-
-def _order(address: IPv4Address | IPv6Address) -> int:
-    """Elasticsearch orders IPv4 among IPv6 as mapped addresses."""
-    return int(address) | 0xFFFF << 32 if address.version == 4 else int(address)
+    bound = address_number(address)
+    return lambda value: (other := as_address(value)) is not None and holds(address_number(other), bound)
 
 
 def _number_test(holds: _Holds, text: str, kind: str) -> ValueTest:
