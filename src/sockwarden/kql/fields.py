@@ -18,8 +18,6 @@ Predicate = Callable[[Document], bool]
 TestOf = Callable[[str | None], ValueTest]
 """The test for a field of a type."""
 
-_MADE_OF_OBJECTS = (None, "object", "flattened", "geo_point", "geo_shape")
-"""Types whose values may be written as objects."""
 _MOST_NAMES = 4096
 """Field names whose tests are kept; documents may bring any number of new ones."""
 
@@ -46,7 +44,7 @@ def exists(field: Literal, test_of: TestOf, types: FieldTypes, path: str) -> Pre
     if field == NO_FIELD or isinstance(field, Wildcard):
         return any_value(field, test_of, types, path)
     kind = kind_of(_full(path, str(field)), types)
-    if kind not in _MADE_OF_OBJECTS:
+    if kind not in (None, "object", "flattened", "geo_point"):
         return any_value(field, test_of, types, path)
     below = _anywhere(Wildcard((f"{field}.", "")), test_of, types, path, hidden=True)
     itself = any_value(field, test_of, types, path)

@@ -11,10 +11,11 @@ import struct
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
+from ipaddress import IPv4Address, IPv6Address
 
 from sockwarden.kql.dates import parse_date
 from sockwarden.kql.kinds import DATES, EXACT, FLOATS, INTEGERS, WORDS
-from sockwarden.kql.scalars import address_number, parse_address, parse_number
+from sockwarden.kql.scalars import parse_address, parse_number
 
 Reader = Callable[[object], object]
 _MILLISECOND = 1_000_000
@@ -75,10 +76,9 @@ def as_boolean(value: object) -> bool | None:
     return value if isinstance(value, bool) else _BOOLEANS.get(value) if isinstance(value, str) else None
 
 
-def as_address(value: object) -> int | None:
-    """An address by its place among all."""
-    address = parse_address(value) if isinstance(value, str) else None
-    return None if address is None else address_number(address)
+def as_address(value: object) -> IPv4Address | IPv6Address | None:
+    """An address."""
+    return parse_address(value) if isinstance(value, str) else None
 
 
 def as_instant(resolution: int, value: object) -> int | None:

@@ -80,7 +80,7 @@ def _ip_test(holds: _Holds, text: str) -> ValueTest:
     if address is None:
         return never
     bound = address_number(address)
-    return lambda value: (other := as_address(value)) is not None and holds(other, bound)
+    return lambda value: (other := as_address(value)) is not None and holds(address_number(other), bound)
 
 
 def _number_test(holds: _Holds, text: str, kind: str) -> ValueTest:

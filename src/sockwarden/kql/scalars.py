@@ -8,6 +8,8 @@ from decimal import Decimal
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]{1,9})?")
+_MAPPED = 0xFFFF << 32
+"""Where IPv6 has IPv4's addresses (RFC 4291, 2.5.5.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +52,10 @@ def parse_network(text: str) -> IPv4Network | IPv6Network | None:
 
 
 def address_number(address: IPv4Address | IPv6Address) -> int:
-    """Its place among all addresses, as Elasticsearch orders them: IPv4 among IPv6, as mapped addresses."""
-    return int(address) | 0xFFFF << 32 if address.version == 4 else int(address)
+    """The address among all of IPv6, where an index keeps an IPv4 address as mapped."""
+    return int(address) | _MAPPED if address.version == 4 else int(address)
+
+
+def network_bounds(network: IPv4Network | IPv6Network) -> tuple[int, int]:
+    """The numbers of the first and the last address; so an IPv4 address lies in `::/0`, as it does to an index."""
+    return address_number(network.network_address), address_number(network.broadcast_address)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from ipaddress import IPv4Network, IPv6Network
 
 from sockwarden.kql.dates import Clock, parse_bound
 from sockwarden.kql.kinds import DATES, EXACT, INTEGERS, WORDS
-from sockwarden.kql.scalars import parse_address, parse_network, parse_number
+from sockwarden.kql.scalars import address_number, network_bounds, parse_address, parse_network, parse_number
 from sockwarden.kql.sqltext import MOST_PATTERN, NUMBER, address, milliseconds, pattern, text
 from sockwarden.kql.tree import Constant, Is, Operator, Range, Wildcard
 
 _COMPARISONS: dict[Operator, str] = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
-_MAPPED = 0xFFFF << 32
 _HUGE = 1 << 126
 
 
@@ -120,18 +118,12 @@ def _address(node: Is | Range, shown: str) -> str:
         bound = parse_address(asked)
         if bound is None or "%" in asked:
             raise CannotError("the field holds IP addresses only", could_match=False)
-        number = int(bound) | _MAPPED if bound.version == 4 else int(bound)
-        return f"{address(shown)} {_COMPARISONS[node.operator]} '{number:032x}'"
+        return f"{address(shown)} {_COMPARISONS[node.operator]} '{address_number(bound):032x}'"
     network = parse_network(asked)
     if network is None or "%" in asked:
         raise CannotError("the field holds IP addresses only", could_match=False)
-    first, last = _bounds(network)
+    first, last = network_bounds(network)
     return f"{address(shown)} BETWEEN '{first:032x}' AND '{last:032x}'"
-
-
-def _bounds(network: IPv4Network | IPv6Network) -> tuple[int, int]:
-    first, last = int(network.network_address), int(network.broadcast_address)
-    return (first | _MAPPED, last | _MAPPED) if network.version == 4 else (first, last)
 
 
 def _date(node: Is | Range, shown: str, clock: Clock) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from sockwarden.kql.dates import Clock, parse_bound
 from sockwarden.kql.indexed import as_address, as_text, in_precision, reader_of
 from sockwarden.kql.kinds import DATES, EXACT, FLOATS, INTEGERS, WORDS
-from sockwarden.kql.scalars import address_number, parse_network, parse_number
+from sockwarden.kql.scalars import address_number, network_bounds, parse_network, parse_number
 from sockwarden.kql.tree import Constant, Literal, Text, Wildcard
 from sockwarden.kql.words import words_of
 
@@ -125,8 +125,13 @@ def _ip_test(text: str) -> ValueTest:
     network = parse_network(text)
     if network is None:
         return never
-    first, last = map(address_number, (network[0], network[-1]))
-    return lambda value: (address := as_address(value)) is not None and first <= address <= last
+    first, last = network_bounds(network)
+
+    def test(value: object) -> bool:
+        address = as_address(value)
+        return address is not None and first <= address_number(address) <= last
+
+    return test
 
 
 def _equal_test(wanted: object, kind: str) -> ValueTest:
