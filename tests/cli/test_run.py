@@ -201,7 +201,9 @@ def test_restarted_it_keeps_its_phase(service: Callable[[], subprocess.Popen[str
     with Store(state, create=False) as store:
         count = store.runs.count()
     process = service()
-    time.sleep(1.5)
+    assert process.stdout
+    process.stdout.readline()  # it has begun, however busy the machine is
+    time.sleep(1)
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
     with Store(state, create=False) as store:

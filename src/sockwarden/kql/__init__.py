@@ -6,6 +6,7 @@ Pure: no input or output; the one thing it asks of the machine is the time, for 
 from sockwarden.kql.asked import fields_of
 from sockwarden.kql.dsl import to_dsl
 from sockwarden.kql.evaluate import compile_query
+from sockwarden.kql.explain import Explanation, explain, explanation_lines
 from sockwarden.kql.printer import is_normal, print_query
 from sockwarden.kql.refusal import UnsupportedError
 from sockwarden.kql.required import required_literals
@@ -35,6 +36,7 @@ __all__ = [
     "NO_FIELD",
     "And",
     "Constant",
+    "Explanation",
     "FieldTypes",
     "Is",
     "KqlSyntaxError",
@@ -49,6 +51,8 @@ __all__ = [
     "UnsupportedError",
     "Wildcard",
     "compile_query",
+    "explain",
+    "explanation_lines",
     "fields_of",
     "irregular",
     "is_normal",

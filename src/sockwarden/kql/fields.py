@@ -31,8 +31,7 @@ def any_value(field: Literal, test_of: TestOf, types: FieldTypes, path: str) -> 
     name = _full(path, str(field))
     if nested_path(name, types) != (path if types.type_of(path) == NESTED else ""):
         return lambda _: False  # a nested object is an index's own document: only a query of its path sees into it
-    parent = parent_of(name, types)
-    parts = (name if parent is None else parent).split(".")[path.count(".") + 1 if path else 0 :]
+    parts = _parts(name, types, path)
     kind = kind_of(name, types)
     if kind == "flattened":
         return _flattened(parts, test_of(kind))
@@ -51,10 +50,25 @@ def exists(field: Literal, test_of: TestOf, types: FieldTypes, path: str) -> Pre
     return lambda document: itself(document) or below(document)
 
 
+def values_of(field: str, document: Document, types: FieldTypes, path: str) -> list[object]:
+    """The values of a named field, of an object those that it is made of."""
+    name = _full(path, field)
+    if nested_path(name, types) != (path if types.type_of(path) == NESTED else ""):
+        return []
+    found: list[object] = []
+    for value in _reach(document, _parts(name, types, path)):
+        found += (leaf for _, leaf in _walk(value, "")) if isinstance(value, dict) else (value,)
+    return found
+
+
+def objects_at(path: Literal, document: Document) -> list[Document]:
+    """The objects at a path, alone or in an array."""
+    return [value for value in _reach(document, str(path).split(".")) if isinstance(value, dict)]
+
+
 def any_object(path: Literal, predicate: Predicate) -> Predicate:
     """True of a document with an object at the path, alone or in an array, of which the predicate is true."""
-    parts = str(path).split(".")
-    return lambda document: any(isinstance(value, dict) and predicate(value) for value in _reach(document, parts))
+    return lambda document: any(map(predicate, objects_at(path, document)))
 
 
 def kind_of(name: str, types: FieldTypes) -> str | None:
@@ -66,6 +80,11 @@ def kind_of(name: str, types: FieldTypes) -> str | None:
             return "keyword"
         above = above.rpartition(".")[0]
     return kind
+
+
+def _parts(name: str, types: FieldTypes, path: str) -> list[str]:
+    """The way to a field's values, from the object at the path."""
+    return (parent_of(name, types) or name).split(".")[path.count(".") + 1 if path else 0 :]
 
 
 def _full(path: str, name: str) -> str:
