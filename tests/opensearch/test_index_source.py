@@ -9,7 +9,8 @@ import pytest
 from indices import MOMENT, PUBLISHED, at, client_of, connect, keyword_index, open_points_in_time, rule, write
 from node import Node
 
-from sockwarden.cluster import Client, ClusterError
+from sockwarden.cluster.client import Client
+from sockwarden.cluster.failures import ClusterError
 from sockwarden.document import Document, get
 from sockwarden.errors import InputError
 from sockwarden.readers.index import IndexSource

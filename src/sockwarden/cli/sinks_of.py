@@ -33,10 +33,28 @@ def sinks_of(config: Config, output: str, state: Path) -> dict[str, Sink]:
             most_bytes=config.sinks.spool_bytes,
             shown=f"{receiver.kind} {name}",
         )
+    sinks |= _into_cluster(config, state)
     if output != "text":
         sinks[STDOUT] = StreamSink(output, sys.stdout.buffer)
     elif config.sinks.terminal.enabled:
         sinks[STDOUT] = LiveSink(console(), stored=True)
+    return sinks
+
+
+def _into_cluster(config: Config, state: Path) -> dict[str, Sink]:
+    index = config.sinks.index
+    if not index.enabled:
+        return {}
+    # Only who sends pays for loading httpx.
+    from sockwarden.cli.cluster import connection_of  # noqa: PLC0415
+    from sockwarden.sinks.index import AccessIndex, AlertIndex  # noqa: PLC0415
+
+    connection, size = connection_of(config.cluster), config.sinks.spool_bytes
+    sinks: dict[str, Sink] = {}
+    if index.alerts:
+        sinks["index"] = AlertIndex(connection, state, index.namespace, size)
+    if index.accesses:
+        sinks["index-accesses"] = AccessIndex(connection, state, index.namespace, size)
     return sinks
 
 

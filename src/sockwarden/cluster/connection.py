@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
+from sockwarden.cluster.address import loopback, url_flaw
 from sockwarden.errors import InputError
-
-_MOST_URL = 2048
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -64,7 +62,7 @@ class Connection(msgspec.Struct, frozen=True):
             missing = "`password_file`" if self.username else "`username`"
             raise InputError("half an identity for the cluster", where=self.base, todo=f"Set {missing} in [cluster].")
         parts = urlsplit(self.url)
-        if parts.scheme == "http" and self.authorization() and not _loopback(parts):
+        if parts.scheme == "http" and self.authorization() and not loopback(parts):
             raise InputError(
                 "refused: the secret would cross the network unencrypted",
                 where=self.base,
@@ -87,30 +85,6 @@ class Connection(msgspec.Struct, frozen=True):
             why=why,
             todo="Set `ca_file` in [cluster] to the PEM file of the authority that signed the cluster's certificate.",
         )
-
-
-def url_flaw(url: str) -> str:
-    """What is wrong with a cluster's URL; empty where nothing is. It never quotes the URL."""
-    shape = "it must be https://HOST:PORT, without spaces"
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return shape
-    if "@" in parts.netloc:
-        return "it carries credentials: take them out, and put them into `api_key_file` or `password_file`"
-    printable = url.isascii() and url.isprintable() and not set(url) & set(' "<>\\^`{|}') and len(url) <= _MOST_URL
-    if not host or parts.scheme not in ("http", "https") or port == 0 or not printable:
-        return shape
-    return "it carries a query or a fragment: leave out what follows ? or #" if {"?", "#"} & set(url) else ""
-
-
-def _loopback(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _base64(text: str) -> str:

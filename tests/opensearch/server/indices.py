@@ -10,7 +10,8 @@ from typing import Any
 
 from node import Node
 
-from sockwarden.cluster import Client, Connection
+from sockwarden.cluster.client import Client
+from sockwarden.cluster.connection import Connection
 from sockwarden.rules import Rule, parse_rule
 
 MOMENT = 1_800_000_000_000

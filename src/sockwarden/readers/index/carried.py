@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sockwarden.cluster import Capabilities, Client, index_path
+from sockwarden.cluster.client import Client
+from sockwarden.cluster.indices import Capabilities, index_path
 from sockwarden.kql import MATCH_ALL, And, Constant, Is, Node, Or, Range, Text
 from sockwarden.readers.index.query import query_of
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from sockwarden.cluster import AnswerTooLargeError, Client, ClusterError, PointInTime
-from sockwarden.cluster.failures import error_of
+from sockwarden.cluster.client import Client
+from sockwarden.cluster.failures import AnswerTooLargeError, ClusterError, error_of
+from sockwarden.cluster.pit import PointInTime
 from sockwarden.readers.ndjson import repaired
 
 MOST_HITS = 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sockwarden.cluster import Capabilities
+from sockwarden.cluster.indices import Capabilities
 from sockwarden.kql import Node, TypeTable, UnsupportedError, fields_of, to_dsl
 from sockwarden.rules import Rule
 

@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sockwarden.cluster import Capabilities, Client, PointInTime, capabilities, names
+from sockwarden.cluster.client import Client
+from sockwarden.cluster.indices import Capabilities, capabilities, names
+from sockwarden.cluster.pit import PointInTime
 from sockwarden.document import Document
 from sockwarden.errors import InputError
 from sockwarden.readers.ecs import as_stored
