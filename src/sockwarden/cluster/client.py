@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-import httpx
 import msgspec
 
 from sockwarden import __version__
@@ -60,6 +59,9 @@ class Client:
         headers = {"user-agent": f"sockwarden/{__version__}", "accept": "application/json", "accept-encoding": "gzip"}
         if authorization := connection.authorization():
             headers["authorization"] = authorization
+        import httpx  # noqa: PLC0415 - it takes a fifth of a second, and most commands ask no cluster
+
+        self._errors = (httpx.HTTPError, httpx.InvalidURL)
         self._http = httpx.Client(
             headers=headers,
             verify=connection.tls(),
@@ -161,7 +163,7 @@ class Client:
                         raise AnswerTooLargeError("an answer that is too large", where=self.url, why=why)
                     if time.monotonic() > until:
                         raise too_slow(self.url)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except self._errors as error:
             raise of_transport(error, self.url) from None
         if response.status_code >= 300:
             retry_after = response.headers.get("retry-after", "")

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import msgspec
 
 from sockwarden.errors import InputError
@@ -76,7 +75,7 @@ class AnswerTooLargeError(ClusterError):
 
 
 def of_transport(error: Exception, where: str) -> ClusterError:
-    """The failure behind an exception of httpx: nothing, or no HTTP, came back."""
+    """The failure behind an exception of httpx, told by its name: nothing, or no HTTP, came back."""
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
@@ -95,18 +94,18 @@ def of_transport(error: Exception, where: str) -> ClusterError:
                 todo = "Is it running, and is this its address and port? Check `url` in [cluster]."
                 why = (cause.strerror or str(cause)).lower()
                 return ClusterError("cannot reach the cluster", where=where, why=why, todo=todo, transient=True)
-    match error:
-        case httpx.TimeoutException():
-            return too_slow(where)
-        case httpx.UnsupportedProtocol() | httpx.InvalidURL():
-            return ClusterError("the cluster's URL cannot be used", where=where, why=str(error))
-        case httpx.RemoteProtocolError() if "isconnect" not in str(error):
-            why = f"what came is no HTTP ({str(error)[:200]})"
-            todo = "Is it https that listens there? Check `url` in [cluster]."
-            return ClusterError("no answer of the cluster", where=where, why=why, todo=todo, transient=True)
-        case httpx.DecodingError():
-            return ClusterError("an answer that cannot be unpacked", where=where, why=str(error)[:200])
-    why = str(error)[:200] or type(error).__name__
+    name = type(error).__name__
+    if name.endswith("Timeout"):
+        return too_slow(where)
+    if name in ("UnsupportedProtocol", "InvalidURL"):
+        return ClusterError("the cluster's URL cannot be used", where=where, why=str(error))
+    if name == "RemoteProtocolError" and "isconnect" not in str(error):
+        why = f"what came is no HTTP ({str(error)[:200]})"
+        todo = "Is it https that listens there? Check `url` in [cluster]."
+        return ClusterError("no answer of the cluster", where=where, why=why, todo=todo, transient=True)
+    if name == "DecodingError":
+        return ClusterError("an answer that cannot be unpacked", where=where, why=str(error)[:200])
+    why = str(error)[:200] or name
     return ClusterError("the connection to the cluster broke", where=where, why=why, transient=True)
 
 

@@ -50,7 +50,7 @@ class AlertIndex(SpooledSink):
 
     def add(self, alerts: Sequence[Document]) -> None:
         """Takes the alerts of one access into the spool."""
-        items = [_item(self._target, str(get(one, "kibana.alert.uuid")), whole(one)) for one in alerts]
+        items = [item(self._target, str(get(one, "kibana.alert.uuid")), whole(one)) for one in alerts]
         if items:
             self.spool.add_all(items)
             self._worker.wake()
@@ -69,7 +69,7 @@ class AccessIndex(SpooledSink):
 
     def accesses(self, documents: Iterable[Document]) -> None:
         """Takes accesses into the spool."""
-        items = [_item(self._target, str(one["_id"]), one) for one in documents]
+        items = [item(self._target, str(one["_id"]), one) for one in documents]
         if items:
             self.spool.add_all(items)
             self._worker.wake()
@@ -138,8 +138,8 @@ class BulkCarrier:
         return Outcome(done, refused, again)
 
 
-def _item(target: str, identity: str, document: Document) -> tuple[str, bytes]:
-    """An entry's key, and its two lines."""
+def item(target: str, identity: str, document: Document) -> tuple[str, bytes]:
+    """An entry for BulkCarrier: its key, and its two lines."""
     action = msgspec.json.encode({"create": {"_index": target, "_id": identity}})
     stored = {key: value for key, value in document.items() if key not in METADATA}
     return f"{target} {identity}", action + b"\n" + encode(stored) + b"\n"
