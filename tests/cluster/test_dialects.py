@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import pytest
 from answering import Serve, answer
@@ -15,8 +16,9 @@ from sockwarden.cluster.connection import Connection
 from sockwarden.cluster.failures import ClusterError
 from sockwarden.cluster.indices import index_path, names, stream_of
 from sockwarden.cluster.pit import PointInTime
+from sockwarden.readers.index.pages import Pages
 
-SERVERS = {
+SERVERS: dict[str, tuple[dict[str, str], str, dict[str, str], tuple[str, dict[str, Any]]]] = {
     "elasticsearch": ({"number": "9.1.0"}, "POST /a*,b/_pit?", {"id": "x1"}, ("DELETE /_pit", {"id": "x2"})),
     "opensearch": (
         {"number": "2.19.1", "distribution": "opensearch"},
@@ -46,6 +48,30 @@ def test_a_point_in_time_is_opened_and_always_closed(serve: Serve, server: str) 
     assert asked[1][0].startswith(opens) and "keep_alive=5m" in asked[1][0] and asked[1][1] == ""
     assert (asked[2][0], json.loads(asked[2][1])) == (closes, closed)
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize(("server", "tie"), [("elasticsearch", "_shard_doc"), ("opensearch", "_seq_no")])
+def test_pages_follow_by_what_each_server_can_sort_by(serve: Serve, server: str, tie: str) -> None:
+    version, _, opened, _ = SERVERS[server]
+    bodies: list[dict[str, Any]] = []
+
+    def page(request: BaseHTTPRequestHandler, body: bytes) -> None:
+        told: dict[str, Any] = {"version": version} | opened
+        if request.path == "/_search":
+            bodies.append(json.loads(body))
+            first = 0 if len(bodies) == 1 else 999
+            hits = [{"_index": "a", "_id": str(n), "_version": 2, "_source": {}, "sort": [5, n]} for n in range(1003)]
+            told = {"pit_id": f"x{len(bodies)}", "hits": {"hits": hits[first : first + 1000]}}
+        answer(request, 200, json.dumps(told).encode())
+
+    client = Client(Connection(f"http://127.0.0.1:{serve(page)}"))
+    with PointInTime(client, ("a",)) as pit:
+        found = [hit.id for hit in Pages(client, pit, {}).hits({"match_all": {}}, "@timestamp")]
+    client.close()
+    assert found == [str(number) for number in range(1003)]
+    assert [list(by) for by in bodies[0]["sort"]] == [["@timestamp"], [tie]]
+    assert "search_after" not in bodies[0] and bodies[1]["search_after"] == [5, 998], "the last place again"
+    assert bodies[1]["pit"]["id"] == "x1" and bodies[0]["version"] and bodies[0]["seq_no_primary_term"]
 
 
 def test_a_cluster_that_is_gone_at_the_end_hides_no_error(serve: Serve) -> None:
