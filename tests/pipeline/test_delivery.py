@@ -6,7 +6,7 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -120,3 +120,34 @@ def test_what_sinks_say_at_the_end_is_told(keeper: Keeper, tmp_path: Path) -> No
     assert len((tmp_path / "alerts").read_bytes().splitlines()) == 2
     assert "siem: alerts cannot be delivered" in notes[0]
     assert notes[-1] == "siem: 2 alerts wait in the spool for the next run"
+
+
+class _Accesses:
+    """A sink that counts accesses, beside one that takes alerts alone."""
+
+    lost = 0
+
+    def __init__(self) -> None:
+        self.taken: list[Document] = []
+
+    def accesses(self, documents: Iterable[Document]) -> None:
+        self.taken.extend(documents)
+
+    def add(self, alerts: Sequence[Document]) -> None: ...
+
+    def tick(self, now: float) -> None: ...
+
+    def reopen(self) -> None: ...
+
+    def notes(self) -> list[str]:
+        return []
+
+    def close(self) -> None: ...
+
+
+def test_accesses_go_to_the_sinks_that_take_them(keeper: Keeper, tmp_path: Path) -> None:
+    into_index = _Accesses()
+    delivery = Delivery([into_index, NdjsonFileSink(tmp_path / "alerts", "ndjson")], keeper, print)
+    delivery.accesses([judged(1), judged(2)])
+    delivery.close()
+    assert [document["_id"] for document in into_index.taken] == [access(1)["_id"], access(2)["_id"]]

@@ -14,6 +14,7 @@ from rich.text import Text
 from sockwarden.cli.detections import configured
 from sockwarden.cli.output import console
 from sockwarden.cli.receivers import receivers_of
+from sockwarden.cli.sinks_of import index_receivers
 from sockwarden.content import packaged
 from sockwarden.errors import InputError, SockwardenError
 from sockwarden.settings import DEFAULT_FILE, read_config
@@ -35,7 +36,7 @@ def check(file: str | None) -> None:
         configured(loaded.config)
     except SockwardenError as error:
         raise InputError("[rules] cannot be used", where=str(loaded.path), why=str(error)) from None
-    for receiver in receivers_of(loaded.config).values():
+    for receiver in (*receivers_of(loaded.config).values(), *index_receivers(loaded.config).values()):
         receiver.carrier.close()
     told = f"{loaded.path}: fine" if loaded.path else f"no file at {DEFAULT_FILE}: the defaults hold"
     put(console(), Text(escape(told)))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import msgspec
 from rich.text import Text
 
+from sockwarden.cli.cluster import client_of
+from sockwarden.cli.detections import configured
 from sockwarden.cli.output import console, write_line
+from sockwarden.detect import RuleDetection
 from sockwarden.errors import SockwardenError
 from sockwarden.pipeline.doctor import DEFAULT, Finding, examine
+from sockwarden.pipeline.doctor.index import examine_index, templates
 from sockwarden.settings import load_config, state_folder
 from sockwarden.sinks import escape, put
 
@@ -23,15 +29,22 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 @click.option(
     "--runtime-dir", metavar="DIR", default=str(DEFAULT), show_default=True, help="The watch's runtime folder."
 )
-def doctor(as_json: bool, state: str | None, runtime_dir: str) -> int:
+@click.option("--index", "of_index", is_flag=True, help="Look into the cluster instead of at this host.")
+@click.option(
+    "--config", "file", metavar="FILE", help="Settings for --index; else /etc/sockwarden/config.toml, if there."
+)
+def doctor(as_json: bool, state: str | None, runtime_dir: str, of_index: bool, file: str | None) -> int:
     """Say what works here, what is blind, and try it.
+
+    With --index: for the index patterns of the rules, and for each host there, whether events come and carry what the
+    rules ask for.
 
     ok: in place. warn: something cannot be seen, or does not run. fail: what should work does not. Below each stands
     the mend. Exit code 0, or 1 where anything failed; 3 means that the doctor itself could not work.
     """
     out = console()
     counts = dict.fromkeys(_STYLES, 0)
-    for finding in examine(_state(state), Path(runtime_dir)):
+    for finding in _of_index(file) if of_index else examine(_state(state), Path(runtime_dir)):
         counts[finding.state] += 1
         if as_json:
             write_line(msgspec.json.encode(finding))
@@ -41,6 +54,19 @@ def doctor(as_json: bool, state: str | None, runtime_dir: str) -> int:
     if not as_json:
         put(out, Text("\n" + ", ".join(f"{count} {state}" for state, count in counts.items() if count), style="dim"))
     return 1 if counts["fail"] else 0
+
+
+def _of_index(file: str | None) -> Iterator[Finding]:
+    config = load_config(Path(file) if file else None)
+    rules = [one.rule for one in configured(config) if isinstance(one, RuleDetection)]
+    patterns = dict.fromkeys(name for rule in rules for name in rule.index if not name.startswith("-"))
+    client = client_of(config.cluster)
+    try:
+        yield from examine_index(client, patterns, int(time.time() * 1000))
+        if config.sinks.index.enabled:
+            yield from templates(client)
+    finally:
+        client.close()
 
 
 def _state(given: str | None) -> Path:

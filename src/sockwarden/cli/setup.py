@@ -1,4 +1,4 @@
-"""`sockwarden setup audit`: audit rules that stay, for auditd and Elastic's agents."""
+"""`sockwarden setup audit`: audit rules that stay, for auditd and Elastic's agents; `setup index` is beside it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 from rich.text import Text
 
 from sockwarden.cli.output import console, print_notes
+from sockwarden.cli.setup_index import index
 from sockwarden.errors import InputError
 from sockwarden.pipeline import permanent_rules, rules_file
 from sockwarden.pipeline.doctor.host import watcher
@@ -36,6 +37,9 @@ _folder = click.option(
 @click.group()
 def setup() -> None:
     """Put permanent parts into place, and take them away again."""
+
+
+setup.add_command(index)
 
 
 @setup.group()

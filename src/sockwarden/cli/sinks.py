@@ -20,11 +20,13 @@ from rich.text import Text
 from sockwarden.alerts import Detector, build
 from sockwarden.cli.output import console, write_line
 from sockwarden.cli.receivers import Receiver, receivers_of
+from sockwarden.cli.sinks_of import index_receivers
 from sockwarden.document import Document, encode, put
 from sockwarden.errors import UsageError
 from sockwarden.settings import Config, load_config, state_folder
 from sockwarden.sinks import JournaldSink, NdjsonFileSink, Sink, escape
 from sockwarden.sinks import put as put_line
+from sockwarden.sinks.index import alerts_index, item
 from sockwarden.sinks.lines import whole
 from sockwarden.sinks.spool import Entry, totals_of
 from sockwarden.sinks.spooled import spool_path
@@ -120,7 +122,7 @@ def _rows(config: Config, folder: Path) -> Iterator[Row]:
         yield Row("file", "file", config.sinks.file.path, config.sinks.file.form)
     if config.sinks.journald.enabled:
         yield Row("journald", "journald", "systemd's journal", "fields")
-    for name, receiver in receivers_of(config).items():
+    for name, receiver in (*receivers_of(config).items(), *index_receivers(config).items()):
         receiver.carrier.close()
         row = Row(name, receiver.kind, receiver.target, receiver.form, receiver.min_severity, 0, 0, 0)
         path = spool_path(folder, name)
@@ -142,6 +144,9 @@ def _tries(config: Config) -> dict[str, Callable[[], tuple[str, str]]]:
         tries["journald"] = lambda: _by_sink(JournaldSink(), "the journal took it")
     for name, receiver in receivers_of(config).items():
         tries[name] = partial(_by_receiver, receiver)
+    if into := index_receivers(config).get("index"):
+        _, lines = item(alerts_index(config.sinks.index.namespace), uuid.uuid4().hex, whole(_test_alert()))
+        tries["index"] = partial(_by_receiver, into, lines)
     return tries
 
 
@@ -151,8 +156,8 @@ def _by_sink(sink: Sink, how: str) -> tuple[str, str]:
     return "\n".join(sink.notes()), how
 
 
-def _by_receiver(receiver: Receiver) -> tuple[str, str]:
-    entry = Entry(b"", encode(whole(_test_alert())))
+def _by_receiver(receiver: Receiver, payload: bytes = b"") -> tuple[str, str]:
+    entry = Entry(b"", payload or encode(whole(_test_alert())))
     outcome = receiver.carrier.send([entry])
     receiver.carrier.close()
     why = outcome.again or "".join(refusal.why for refusal in outcome.refused)

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from sockwarden.cli.cluster import connection_of
 from sockwarden.cli.output import console
-from sockwarden.cli.receivers import receivers_of
+from sockwarden.cli.receivers import Receiver, receivers_of
 from sockwarden.settings import Config
 from sockwarden.sinks import JournaldSink, LiveSink, NdjsonFileSink, Sink, SpooledSink, StreamSink
+from sockwarden.sinks.index import AccessIndex, AlertIndex, BulkCarrier, accesses_stream, alerts_index
 
 STDOUT = "stdout"
 
@@ -33,10 +35,38 @@ def sinks_of(config: Config, output: str, state: Path) -> dict[str, Sink]:
             most_bytes=config.sinks.spool_bytes,
             shown=f"{receiver.kind} {name}",
         )
+    sinks |= _into_cluster(config, state)
     if output != "text":
         sinks[STDOUT] = StreamSink(output, sys.stdout.buffer)
     elif config.sinks.terminal.enabled:
         sinks[STDOUT] = LiveSink(console(), stored=True)
+    return sinks
+
+
+def index_receivers(config: Config) -> dict[str, Receiver]:
+    """As `receivers_of`, what goes into the cluster; its entries are of sinks.index's own form."""
+    index = config.sinks.index
+    if not index.enabled:
+        return {}
+    connection = connection_of(config.cluster)
+    wanted = {"index": (index.alerts, alerts_index), "index-accesses": (index.accesses, accesses_stream)}
+    return {
+        name: Receiver("index", f"{connection.base}/{of(index.namespace)}", "ecs", "low", BulkCarrier(connection))
+        for name, (asked, of) in wanted.items()
+        if asked
+    }
+
+
+def _into_cluster(config: Config, state: Path) -> dict[str, Sink]:
+    index = config.sinks.index
+    if not index.enabled:
+        return {}
+    connection, size = connection_of(config.cluster), config.sinks.spool_bytes
+    sinks: dict[str, Sink] = {}
+    if index.alerts:
+        sinks["index"] = AlertIndex(connection, state, index.namespace, size)
+    if index.accesses:
+        sinks["index-accesses"] = AccessIndex(connection, state, index.namespace, size)
     return sinks
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from sockwarden.cli.cluster import client_of
 from sockwarden.detect import Source
 from sockwarden.errors import UsageError
+from sockwarden.readers.index import IndexSource
 from sockwarden.settings import Config
 from sockwarden.store import Store
 
@@ -36,7 +38,11 @@ def _folder(asked: Asked) -> Source:
     )
 
 
-SOURCES: dict[str, Callable[[Asked], Source]] = {"store": _store}
+def _index(asked: Asked) -> Source:
+    return IndexSource(client_of(asked.config.cluster), asked.renamed)
+
+
+SOURCES: dict[str, Callable[[Asked], Source]] = {"store": _store, "index": _index}
 """Places with a name of their own; anything else is a folder's path."""
 
 

@@ -19,7 +19,8 @@ class Source(Protocol):
 
     def search(self, rule: Rule, start: int, end: int) -> Iterator[Document]:
         """Documents that match the rule's query and whose time lies in start..end, both inclusive, in milliseconds
-        since the epoch; the oldest first, ties by `_id`. Each carries `_index`, `_id`, `_version`.
+        since the epoch; the oldest first, ties by `_id` or, of an index, in the order of that. Each carries `_index`,
+        `_id`, `_version`.
 
         The time is `rule.timestamp_override`, or @timestamp where that is missing and the rule does not forbid it.
         Exceptions are not applied here. Raises InputError when the source cannot be asked, after nothing or in the

@@ -9,7 +9,7 @@ import msgspec
 
 from sockwarden.document import Document, get
 from sockwarden.pipeline.live import Judged
-from sockwarden.sinks import Sink, TerminalGoneError
+from sockwarden.sinks import AccessSink, Sink, TerminalGoneError
 from sockwarden.store import Keeper
 
 
@@ -41,11 +41,16 @@ class Delivery:
 
     def accesses(self, judged: Iterable[Judged]) -> None:
         """Accesses with the alerts that they make."""
+        documents = []
         for access, alerts in judged:
+            documents.append(access)
             self.counts.accesses += 1
             self.counts.own += get(access, "sockwarden.own") is not None
             self.keeper.keep(access, alerts)
             self._alert(alerts)
+        for sink in self._sinks:
+            if documents and isinstance(sink, AccessSink):
+                sink.accesses(documents)
 
     def alerts(self, alerts: Sequence[Document]) -> None:
         """Alerts that no access made."""

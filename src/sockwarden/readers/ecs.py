@@ -44,6 +44,21 @@ def to_documents(entry: Document) -> Iterator[Document]:
         raise refused
 
 
+def as_stored(source: Document, metadata: Document) -> Document:
+    """The document of a hit as its index has it: nothing added to it but its place there. Raises InputError as
+    `to_documents` does.
+    """
+    return _placed(nested(source), metadata)
+
+
+def _placed(document: Document, metadata: Document) -> Document:
+    document.update(metadata)
+    for name in _OBJECTS:
+        if name in document:
+            document[name] = _one_object(name, document[name])
+    return document
+
+
 def _document(hit: Document) -> Document:
     source = hit.get("_source")
     document = nested(source if isinstance(source, dict) else hit)
@@ -53,10 +68,7 @@ def _document(hit: Document) -> Document:
             {key: document[key] for key in sorted(document) if key not in METADATA}, order="deterministic"
         )
         metadata = {"_index": "sockwarden", "_id": hashlib.sha256(content).hexdigest(), "_version": 1}
-    document.update(metadata)
-    for name in _OBJECTS:
-        if name in document:
-            document[name] = _one_object(name, document[name])
+    _placed(document, metadata)
     put(document, _GIVEN, _address(document))
     if not isinstance(get(document, _GIVEN), str | None):
         raise InputError("an ECS document with an address that is no text", why=f"`{_GIVEN}` must be text")

@@ -53,9 +53,7 @@ def decode(line: bytes) -> dict[str, Any]:
         try:
             entry = _decoder.decode(line)
         except _UNDECODABLE:
-            lenient = json.loads(line.decode("utf-8", "surrogateescape"), parse_constant=str, parse_float=_finite)
-            text = json.dumps(lenient, ensure_ascii=False)
-            entry = _decoder.decode(text.encode("utf-8", "sockwarden.spell-out"))
+            entry = _decoder.decode(repaired(line))
     except _UNDECODABLE as error:
         raise InputError("a line that is no JSON", why=str(error)) from None
     if not isinstance(entry, dict):
@@ -63,6 +61,14 @@ def decode(line: bytes) -> dict[str, Any]:
     if line.count(b"{") + line.count(b"[") > MOST_LEVELS and _levels(entry) > MOST_LEVELS:
         raise InputError(f"a line of JSON that nests deeper than {MOST_LEVELS} levels")
     return entry
+
+
+def repaired(text: bytes) -> bytes:
+    """JSON with its invalid texts and numbers as text, spelled out. Raises ValueError or RecursionError where it is no
+    JSON at all.
+    """
+    lenient = json.loads(text.decode("utf-8", "surrogateescape"), parse_constant=str, parse_float=_finite)
+    return json.dumps(lenient, ensure_ascii=False).encode("utf-8", "sockwarden.spell-out")
 
 
 def _levels(entry: Object) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from sockwarden.settings.index import Cluster, Index
 from sockwarden.settings.receivers import OptionalPath, Syslog, Webhook
 from sockwarden.settings.sizes import Size, bytes_of
 
@@ -104,11 +105,13 @@ class Journald(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Sinks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[sinks]. spool: what a receiver that is away may leave waiting on disk, for each of webhook and syslog."""
+    """[sinks]. spool: what a receiver that is away may leave waiting on disk, for each of index, webhook and
+    syslog."""
 
     terminal: Terminal = Terminal()
     file: File = File()
     journald: Journald = Journald()
+    index: Index = Index()
     spool: Size = "64 MiB"
     webhook: tuple[Webhook, ...] = ()
     syslog: tuple[Syslog, ...] = ()
@@ -145,6 +148,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sensors: Sensors = Sensors()
     sockets: Sockets = Sockets()
     rules: Rules = Rules()
+    cluster: Cluster = Cluster()
     sinks: Sinks = Sinks()
     retention: Retention = Retention()
     metrics: Metrics = Metrics()

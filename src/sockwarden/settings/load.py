@@ -17,6 +17,7 @@ from sockwarden.errors import InputError
 from sockwarden.kql.caret import line_and_column
 from sockwarden.rules.report import MAX_FLAWS, Flaw, locate, toml_flaw
 from sockwarden.rules.schema import Array, Kind, Leaf, Problem, Table, check, wide_integers
+from sockwarden.settings import index
 from sockwarden.settings.config import Config
 from sockwarden.settings.receivers import flaws
 from sockwarden.toml_positions import KeyPath, Span, TooComplexError, positions
@@ -104,6 +105,8 @@ def _further(config: Config) -> Iterator[Problem]:
         yield Problem(("sinks", "spool"), "`spool` in [sinks]: at least 1 MiB, or next to nothing could wait")
     for place, why in flaws(config.sinks.webhook, config.sinks.syslog):
         yield Problem(("sinks", *place), why)
+    for key, why in index.flaws(config.cluster):
+        yield Problem(key, why)
     for stem in set(config.rules.enable) & set(config.rules.disable):
         yield Problem(("rules", "disable"), f"`disable` in [rules]: {stem!r} is in `enable` too")
 

@@ -55,7 +55,7 @@ Severity = Literal["low", "medium", "high", "critical"]
 LEAST_MESSAGE = 2048
 MOST_DATAGRAM = 65_507
 _MOST_URL = 4096
-TAKEN = frozenset(("file", "journald", "terminal", "stdout", "index"))
+TAKEN = frozenset(("file", "journald", "terminal", "stdout", "index", "index-accesses"))
 """Names of the sinks of which there is one."""
 
 

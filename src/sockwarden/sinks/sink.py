@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from sockwarden.document import Document
 from sockwarden.sinks.escape import escape
@@ -39,6 +39,14 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Delivers what is left and lets go."""
+
+
+@runtime_checkable
+class AccessSink(Protocol):
+    """A sink that takes every access too, not only alerts."""
+
+    def accesses(self, documents: Iterable[Document]) -> None:
+        """Delivers accesses, at once."""
 
 
 class Outage:
