@@ -87,3 +87,15 @@ def test_sql() -> None:
     assert refused.returncode == 3
     assert b"\x1b" not in refused.stderr
     assert b"SQL cannot express" in refused.stderr
+
+
+def test_explain_shows_what_holds_and_why_not(tmp_path: Path) -> None:
+    file = tmp_path / "documents.ndjson"
+    file.write_text(json.dumps({"@timestamp": "2026-11-25T00:00:00Z", "process": {"name": "cu\x1b[31mrl"}}) + "\n")
+    shown = run("explain", "process.name:curl and not process.pid:*", str(file))
+    assert shown.returncode == 0
+    assert b"no match" in shown.stdout
+    assert "✗ process.name:curl  cu\\x1b[31mrl: no value is it" in shown.stdout.decode()
+    told = json.loads(run("explain", "process.name:cu*", str(file), "--json").stdout)
+    assert (told["matched"], told["field"], told["kind"]) == (True, "process.name", "keyword")
+    assert run("explain", "a:b", "-", stdin=b"\n").returncode == 3

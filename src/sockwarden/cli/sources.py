@@ -10,6 +10,7 @@ import msgspec
 from sockwarden.cli.cluster import client_of
 from sockwarden.detect import Source
 from sockwarden.errors import UsageError
+from sockwarden.readers.folder import Folder
 from sockwarden.readers.index import IndexSource
 from sockwarden.settings import Config
 from sockwarden.store import Store
@@ -33,9 +34,8 @@ def _store(asked: Asked) -> Source:
 
 
 def _folder(asked: Asked) -> Source:
-    raise UsageError(
-        f"--from {asked.name[:80]}: folders cannot be read yet", todo="Write --from store, or hunt in the folder."
-    )
+    _no_map(asked)
+    return Folder(asked.name)
 
 
 def _index(asked: Asked) -> Source:
@@ -73,6 +73,4 @@ def renamed(given: tuple[str, ...]) -> dict[str, str]:
 
 def _no_map(asked: Asked) -> None:
     if asked.renamed:
-        raise UsageError(
-            f"--map is not for --from {asked.name}: its documents have all fields", todo="Leave --map out."
-        )
+        raise UsageError(f"--map is not for --from {asked.name[:80]}, only for --from index", todo="Leave --map out.")

@@ -6,6 +6,7 @@ import click
 
 from sockwarden.cli.kql.check import check
 from sockwarden.cli.kql.dsl import dsl
+from sockwarden.cli.kql.explain import explain_
 from sockwarden.cli.kql.match import match
 from sockwarden.cli.kql.sql import sql
 
@@ -15,5 +16,5 @@ def kql() -> None:
     """The Kibana Query Language."""
 
 
-for command in (check, match, dsl, sql):
+for command in (check, explain_, match, dsl, sql):
     kql.add_command(command)
