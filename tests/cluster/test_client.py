@@ -296,6 +296,6 @@ class TestTls:
         path = tmp_path / "ca.pem"
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(InputError, match="CA file cannot be used") as caught:
+        with pytest.raises(InputError, match="ca_file cannot be used") as caught:
             client(1, scheme="https", ca_file=path)
         assert caught.value.where == str(path) and caught.value.why

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sockwarden.credentials import trust
 from sockwarden.document import encode
-from sockwarden.sinks.secrets import trust
 from sockwarden.sinks.spool import Entry
 from sockwarden.sinks.syslog import Form, Formatter
 from sockwarden.sinks.syslog_carrier import SyslogCarrier

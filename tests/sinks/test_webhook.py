@@ -19,11 +19,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sockwarden.credentials import masked, read_secret, trust
 from sockwarden.document import encode
 from sockwarden.errors import InputError
 from sockwarden.sinks.chat import slack, teams
 from sockwarden.sinks.pace import Pace
-from sockwarden.sinks.secrets import masked, read_secret, trust
 from sockwarden.sinks.spool import Entry
 from sockwarden.sinks.template import Template
 from sockwarden.sinks.told import of_alert, of_many
@@ -286,14 +286,15 @@ def test_addresses_are_masked() -> None:
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        read_secret(str(tmp_path / "none"), "the secret")
+        read_secret(tmp_path / "none", "the secret")
     secret = tmp_path / "secret"
+    secret.touch(0o600)
     for content in (b"", b"a\nb", b"\xff"):
         secret.write_bytes(content)
         with pytest.raises(InputError, match="the secret cannot"):
-            read_secret(str(secret), "the secret")
-    secret.write_bytes(b" x \n")
-    assert read_secret(str(secret), "the secret") == "x"
+            read_secret(secret, "the secret")
+    secret.write_bytes(b"x\n")
+    assert read_secret(secret, "the secret") == "x"
     with pytest.raises(InputError, match="ca_file cannot be used"):
         trust(str(secret))
     with pytest.raises(InputError, match="ca_file cannot be used"):

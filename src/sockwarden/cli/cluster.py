@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sockwarden.cluster.client import Client
 from sockwarden.cluster.connection import Connection
-from sockwarden.cluster.secrets import read_secret
+from sockwarden.credentials import read_secret
 from sockwarden.errors import InputError
 from sockwarden.settings import Cluster
 

@@ -16,10 +16,10 @@ from sockwarden.cli.output import console
 from sockwarden.cli.receivers import receivers_of
 from sockwarden.cli.sinks_of import index_receivers
 from sockwarden.content import packaged
+from sockwarden.credentials import masked
 from sockwarden.errors import InputError, SockwardenError
 from sockwarden.settings import DEFAULT_FILE, read_config
 from sockwarden.sinks import escape, put
-from sockwarden.sinks.secrets import masked
 
 
 @click.group()

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from sockwarden.alerts import Severity
+from sockwarden.credentials import masked, read_secret, trust
 from sockwarden.errors import InputError
 from sockwarden.settings import Config, Syslog, Webhook, url_flaw
-from sockwarden.sinks.secrets import masked, read_secret, trust
 from sockwarden.sinks.syslog import MOST_BYTES, Formatter
 from sockwarden.sinks.syslog_carrier import SyslogCarrier
 from sockwarden.sinks.template import read_template
@@ -48,19 +48,20 @@ def _webhook(settings: Webhook) -> Receiver:
 
     url = settings.url
     if settings.url_file:
-        url = read_secret(settings.url_file, "the address of a webhook")
+        url = read_secret(Path(settings.url_file), "the address of a webhook")
         if why := url_flaw(url, allow_http=settings.allow_http):
             raise InputError("the address of a webhook cannot be used", where=settings.url_file, why=why)
     headers = {
-        one.name: read_secret(one.value_file, f"the header {one.name}") if one.value_file else one.value
+        one.name: read_secret(Path(one.value_file), f"the header {one.name}") if one.value_file else one.value
         for one in settings.headers
     }
+    secret = read_secret(Path(settings.secret_file), "the secret of a webhook") if settings.secret_file else ""
     carrier = Carrying(
         url,
         settings.form,
         template=read_template(Path(settings.template_file)) if settings.template_file else None,
         headers=headers,
-        secret=read_secret(settings.secret_file, "the secret of a webhook").encode() if settings.secret_file else b"",
+        secret=secret.encode(),
         timeout=settings.timeout,
         batch=settings.batch,
         per_minute=settings.per_minute,

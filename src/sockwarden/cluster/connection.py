@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sockwarden.cluster.address import loopback, url_flaw
+from sockwarden.credentials import trust
 from sockwarden.errors import InputError
 
 
@@ -71,20 +72,7 @@ class Connection(msgspec.Struct, frozen=True):
 
     def tls(self) -> ssl.SSLContext:
         """What certificates are held against. InputError where the CA file cannot be used."""
-        if self.ca_file is None:
-            return ssl.create_default_context()
-        try:
-            return ssl.create_default_context(cafile=self.ca_file)
-        except ssl.SSLError as error:
-            why = f"it holds no certificate in PEM ({error.reason or error})"
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-        raise InputError(
-            "the CA file cannot be used",
-            where=str(self.ca_file),
-            why=why,
-            todo="Set `ca_file` in [cluster] to the PEM file of the authority that signed the cluster's certificate.",
-        )
+        return trust(str(self.ca_file or ""))
 
 
 def _base64(text: str) -> str:

@@ -22,12 +22,12 @@ import httpx
 import msgspec
 
 from sockwarden import __version__
+from sockwarden.credentials import masked
 from sockwarden.document import Document, encode
 from sockwarden.sinks.chat import slack, teams
 from sockwarden.sinks.escape import escape, shorten
 from sockwarden.sinks.lines import ecs
 from sockwarden.sinks.pace import Pace
-from sockwarden.sinks.secrets import masked
 from sockwarden.sinks.spool import Entry
 from sockwarden.sinks.template import Template
 from sockwarden.sinks.told import as_document, of_alert, of_many, summed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sockwarden.cluster.secrets import read_secret
+from sockwarden.credentials import read_secret
 from sockwarden.errors import InputError
 
 KEY = "VuaCfGcBCdbkQm-e5aOx:ui2lp2axTNmsyakw9tvNnw"
