@@ -15,7 +15,7 @@ from sockwarden.content import packaged
 from sockwarden.detect import RuleDetection
 from sockwarden.errors import RuleError
 from sockwarden.rules import Rule, parse_rule
-from sockwarden.rules.load import MAX_BYTES
+from sockwarden.rules.files import MAX_BYTES
 
 LONGEST = 12288
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sockwarden.content import packaged
 from sockwarden.errors import RuleError
 from sockwarden.rules import Rule, load_rule, parse_rule
-from sockwarden.rules.load import MAX_BYTES
+from sockwarden.rules.files import MAX_BYTES
 
 VALID = (packaged("rules") / "unusual-process-runtime-socket-access.toml").read_text("utf-8")
 UNHURRIED = settings(deadline=None)  # a loaded machine is no failure

@@ -32,6 +32,8 @@ def _not_told(run: Hunt) -> Iterator[str]:
         yield f"Undecided: {accesses} by a runtime socket's name; the log does not tell the call, or the directory."
     if run.engine.repeated:
         yield f"Repeated: {_many(run.engine.repeated, 'alert')} of events that came twice, shown once."
+    for item, count in run.engine.excepted.items():
+        yield f"Excepted: {_many(count, 'match', 'matches')}. {item}."
     for message, count in run.engine.outside.items():
         yield f"Left out: {_many(count, 'match', 'matches')}. {message}."
     for message, count in run.engine.errors.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -10,9 +11,10 @@ import msgspec
 
 from sockwarden.alerts import RISK_SCORES, SEVERITIES, Detector, View, build
 from sockwarden.document import Document, get
+from sockwarden.errors import RuleError
 from sockwarden.kql import Is, Literal, Or, Text, Wildcard, compile_query
 from sockwarden.literals import Clause
-from sockwarden.rules import Rule
+from sockwarden.rules import ExceptionItem, Rule
 from sockwarden.signatures import Finding, Signature, SourceComplete, finding_to_json
 
 _BACKING = re.compile(r"\.ds-(.+)-\d{4}\.\d{2}\.\d{2}-\d{6}")
@@ -48,6 +50,13 @@ class OutsideIndexError(Exception):
         super().__init__(f"{rule} does not name the index {index}")
 
 
+class ExceptedError(Exception):
+    """A document matches a rule, and an exception item holds it back."""
+
+    def __init__(self, rule: str, item: ExceptionItem) -> None:
+        super().__init__(f"{rule}: {item.name} ({item.list_id})")
+
+
 def _stream_of(index: str) -> str:
     """The data stream of a backing index (`.ds-NAME-2026.11.21-000001`), without a remote cluster's name."""
     return _BACKING.sub(r"\1", index.rpartition(":")[2])
@@ -62,6 +71,12 @@ class RuleDetection:
     """A query rule."""
 
     def __init__(self, rule: Rule) -> None:
+        if rule.unresolved:
+            raise RuleError(
+                f"the exception lists of {rule.name} are not known: {', '.join(rule.unresolved)}",
+                why="Without them, alerts would come out that somebody excepted, so the rule does not run.",
+                todo="Put each list into exceptions/ of the rules folder, or take it out of `exceptions_list`.",
+            )
         self.rule = rule
         self._matches = rule.matches
         self._names = compile_query(Or(tuple(Is(Text("_index"), _pattern(name)) for name in rule.index)))
@@ -78,12 +93,14 @@ class RuleDetection:
 
     def judge(self, document: Document) -> Iterator[Document]:
         """One alert where the query matches. Raises OutsideIndexError where the document came from an index that the
-        rule does not name: there, Kibana would not have asked it.
+        rule does not name: there, Kibana would not have asked it; ExceptedError where an exception item applies.
         """
         if self._matches(document):
             index = str(document.get("_index", ""))
             if index not in ("", OWN_INDEX) and not self._names({"_index": _stream_of(index)}):
                 raise OutsideIndexError(self.detector.name, index)
+            if item := self.rule.excepted(document, time.time_ns() // 1_000_000):
+                raise ExceptedError(self.detector.name, item)
             yield self.alert(document)
 
     def alert(self, document: Document) -> Document:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 
-from sockwarden.detect.detectors import Detection, OutsideIndexError
+from sockwarden.detect.detectors import Detection, ExceptedError, OutsideIndexError
 from sockwarden.document import Document, get
 from sockwarden.signatures import SignatureEventError
 
@@ -20,6 +20,7 @@ class Engine:
     most_remembered  a copy of a document that comes after so many alerts makes its own again
     documents  judged
     repeated   alerts not given again, since the same document came before (a copy of a log, say)
+    excepted   matches that an exception item held back, by rule and item
     errors     documents that a signature could not judge, by its message
     outside    matches left out since the document lies in an index that the rule does not name, by message
     """
@@ -32,6 +33,7 @@ class Engine:
         self.repeated = 0
         self.errors: Counter[str] = Counter()
         self.outside: Counter[str] = Counter()
+        self.excepted: Counter[str] = Counter()
 
     def judge(self, document: Document) -> Iterator[Document]:
         """The alerts of one document that were not given before."""
@@ -43,6 +45,8 @@ class Engine:
                         yield alert
             except SignatureEventError as error:
                 self.errors[error.what] += 1
+            except ExceptedError as error:
+                self.excepted[str(error)] += 1
             except OutsideIndexError as error:
                 # The index is the input's to choose, and so may be a new one in every document.
                 known = str(error) in self.outside or len(self.outside) < _MOST_MESSAGES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sockwarden.rules.exceptions import ExceptionItem, ExceptionList
 from sockwarden.rules.load import load_packaged, load_rule, parse_rule
 from sockwarden.rules.rule import (
     RiskScoreMapping,
@@ -17,6 +18,8 @@ from sockwarden.rules.rule import (
 from sockwarden.rules.selection import select
 
 __all__ = [
+    "ExceptionItem",
+    "ExceptionList",
     "RiskScoreMapping",
     "Rule",
     "Severity",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from sockwarden.rules.exceptions.form import EXTRA
 from sockwarden.rules.schema import Array, Kind, Leaf, Refused, Table
 
 OTHER_TYPES = ("eql", "esql", "machine_learning", "new_terms", "saved_query", "threat_match", "threshold")
@@ -22,16 +23,22 @@ DEFAULTS = {"from": "now-6m", "to": "now", "interval": "5m", "max_signals": 100,
 _TEXT = Leaf(str, "a string")
 _TEXTS = Array(_TEXT, "an array of strings")
 _FLAG = Leaf(bool, "true or false")
+_AMOUNT = Leaf(Annotated[int, Meta(ge=1, le=999_999_999)], "an integer from 1 to 999999999")
 _COUNT = Leaf(Annotated[int, Meta(ge=1)], "an integer of at least 1")
 _LINE = Leaf(Annotated[str, Meta(pattern=r"\A[^\S\r\n]*+\S[^\r\n]*+\Z")], "one line of text")
 _PROSE = Leaf(Annotated[str, Meta(pattern=r"\S")], "a text that is not blank")
 _DAY = Leaf(Annotated[str, Meta(pattern=r"\A[0-9]{4}[/-][0-9]{2}[/-][0-9]{2}\Z")], 'a day as "2026/11/22"')
 _INTERVAL = Leaf(Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,8}[smhdw]\Z")], 'a time span as "5m"')
 _MOMENT = Leaf(Annotated[str, Meta(pattern=r"\Anow(-[1-9][0-9]{0,8}[smhdw])?\Z")], 'a moment as "now-9m"')
-_UUID = Leaf(
-    Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")],
-    'a UUID as "01234567-89ab-4cde-8f01-23456789abcd"',
+_RULE_ID = Leaf(
+    Annotated[str, Meta(pattern=r"\A[^\s\x00-\x1f\x7f]{1,256}\Z")],
+    'an id as "01234567-89ab-4cde-8f01-23456789abcd"',
 )
+_FIELD = Leaf(Annotated[str, Meta(pattern=r"\A[^\s]+\Z")], "a field's name")
+_FIELD_OR_NONE = Leaf(Annotated[str, Meta(pattern=r"\A[^\s]*\Z")], "a field's name")
+_SEVERITY = Leaf(Literal["low", "medium", "high", "critical"], "low, medium, high or critical")
+_RISK_SCORE = Leaf(Annotated[int, Meta(ge=0, le=100)], "an integer from 0 to 100")
+_EQUALS = Leaf(Literal["equals"], "equals")
 _ANY_TABLE = Leaf(dict[str, Any], "a table")
 _ANY_TABLES = Array(_ANY_TABLE, "an array of tables")
 
@@ -72,13 +79,41 @@ _THREATS = Array(
     "an array of tables",
 )
 
+_MAPPING: dict[str, Kind] = {"field": _FIELD, "operator": _EQUALS, "value": _TEXT}
+_MAPPING_KEYS = frozenset(_MAPPING)
+_SUPPRESSION = Table(
+    {
+        "group_by": Array(_FIELD, "an array of 1 to 3 fields", least=1, most=3),
+        "duration": Table(
+            {"value": _AMOUNT, "unit": Leaf(Literal["s", "m", "h"], "s, m or h")}, frozenset({"value", "unit"})
+        ),
+        "missing_fields_strategy": Leaf(Literal["suppress", "doNotSuppress"], "suppress or doNotSuppress"),
+    },
+    frozenset({"group_by"}),
+)
+_LIST_TYPE = Leaf(Literal["detection", "rule_default", "endpoint"], "detection, rule_default or endpoint")
+_EXCEPTION_LIST = Table(
+    {
+        "id": _LINE,
+        "list_id": _LINE,
+        "namespace_type": Leaf(Literal["single", "agnostic"], "single or agnostic"),
+        "type": _LIST_TYPE,
+    },
+    frozenset({"list_id"}),
+)
+
 _USED: dict[str, Kind] = {
+    "alert_suppression": _SUPPRESSION,
     "author": _TEXTS,
+    "building_block_type": Leaf(Literal["default"], "default"),
     "description": _PROSE,
+    "enabled": _FLAG,
+    "exceptions_list": Array(_EXCEPTION_LIST, "an array of tables"),
     "false_positives": _TEXTS,
     "from": _MOMENT,
     "index": Array(_LINE, "an array of at least one index pattern", least=1),
     "interval": _INTERVAL,
+    "investigation_fields": Table({"field_names": Array(_FIELD, "an array of at least one field", least=1)}),
     "language": Leaf(Literal["kuery"], "kuery, the only language that is run here"),
     "license": _TEXT,
     "max_signals": _COUNT,
@@ -86,20 +121,26 @@ _USED: dict[str, Kind] = {
     "note": _TEXT,
     "query": Leaf(Annotated[str, Meta(pattern=r"\S")], "a KQL query"),
     "references": _TEXTS,
-    "risk_score": Leaf(Annotated[int, Meta(ge=0, le=100)], "an integer from 0 to 100"),
-    "rule_id": _UUID,
+    "risk_score": _RISK_SCORE,
+    "risk_score_mapping": Array(Table({**_MAPPING, "risk_score": _RISK_SCORE}, _MAPPING_KEYS), "an array of tables"),
+    "rule_id": _RULE_ID,
+    "rule_name_override": _FIELD_OR_NONE,
     "setup": _TEXT,
-    "severity": Leaf(Literal["low", "medium", "high", "critical"], "low, medium, high or critical"),
+    "severity": _SEVERITY,
+    "severity_mapping": Array(
+        Table({**_MAPPING, "severity": _SEVERITY}, _MAPPING_KEYS | {"severity"}), "an array of tables"
+    ),
     "tags": _TEXTS,
     "threat": _THREATS,
+    "timestamp_override": _FIELD_OR_NONE,
+    "timestamp_override_fallback_disabled": _FLAG,
+    "to": _MOMENT,
     "type": Leaf(Literal["query"], "query"),
     "version": _COUNT,
 }
 
 _CARRIED: dict[str, Kind] = {
-    "building_block_type": Leaf(Literal["default"], "default"),
     "immutable": _FLAG,
-    "investigation_fields": Table({"field_names": _TEXTS}),
     "meta": _ANY_TABLE,
     "namespace": _TEXT,
     "output_index": _TEXT,
@@ -110,23 +151,13 @@ _CARRIED: dict[str, Kind] = {
     "throttle": _TEXT,
     "timeline_id": _TEXT,
     "timeline_title": _TEXT,
-    # Moves the window of a scheduled search, not what matches in it.
-    "timestamp_override": _TEXT,
-    "timestamp_override_fallback_disabled": _FLAG,
-    "to": _MOMENT,
 }
 
 _REFUSED: dict[str, Kind] = {
     "actions": Refused("actions are not carried out here, so an alert would notify nobody"),
-    "alert_suppression": Refused("suppression is not applied here, so more alerts would come out"),
     "data_view_id": Refused("a data view cannot be resolved here; name its patterns in `index`"),
-    "enabled": Refused("a rule that is given is run; to disable it, leave the file out", accepted=(True,)),
-    "exceptions_list": Refused("exceptions are not applied here, so alerts that Kibana holds back would come out"),
     "filters": Refused("filters are not applied here, so more documents would match; write them into `query`"),
     "response_actions": Refused("response actions are not carried out here"),
-    "risk_score_mapping": Refused("the alert's risk score is not taken from a field here"),
-    "rule_name_override": Refused("the alert's name is not taken from a field here"),
-    "severity_mapping": Refused("the alert's severity is not taken from a field here"),
 }
 
 _RULE = Table(
@@ -134,5 +165,5 @@ _RULE = Table(
     frozenset({"description", "index", "language", "name", "query", "risk_score", "rule_id", "severity", "type"}),
 )
 
-FILE = Table({"metadata": _METADATA, "rule": _RULE, "transform": _TRANSFORM}, frozenset({"rule"}))
+FILE = Table({"extra": EXTRA, "metadata": _METADATA, "rule": _RULE, "transform": _TRANSFORM}, frozenset({"rule"}))
 """The whole file."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import os
-import stat
-import tomllib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -16,17 +13,15 @@ import msgspec
 
 from sockwarden.content import packaged
 from sockwarden.document import Document
-from sockwarden.errors import RuleError
 from sockwarden.kql import KqlSyntaxError, Node, compile_query, parse, required_literals
 from sockwarden.literals import Clause
 from sockwarden.rules.elastic import DEFAULTS, FILE, OTHER_TYPES
-from sockwarden.rules.report import MAX_FLAWS, Flaw, locate, query_flaw, refusal, toml_flaw
-from sockwarden.rules.rule import Rule, Threat
+from sockwarden.rules.exceptions.load import extra_flaws
+from sockwarden.rules.files import MAX_BYTES, parse_toml, read_text, too_large
+from sockwarden.rules.moments import span_ms
+from sockwarden.rules.report import MAX_FLAWS, locate, query_flaw, refusal
+from sockwarden.rules.rule import RiskScoreMapping, Rule, SeverityMapping, Suppression, Threat
 from sockwarden.rules.schema import Problem, check, wide_integers
-from sockwarden.toml_positions import KeyPath, Span, TooComplexError, positions
-
-MAX_BYTES = 1 << 20
-"""The largest rule file that is read; published rules stay below a tenth of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +33,7 @@ class _Compiled:
 
 def load_rule(path: Path) -> Rule:
     """The rule in a file. RuleError when it cannot be read or used; it tells every error with its line."""
-    return parse_rule(_read(path), str(path))
+    return parse_rule(read_text(path), str(path))
 
 
 def load_packaged() -> tuple[Rule, ...]:
@@ -54,9 +49,9 @@ def parse_rule(text: str, origin: str) -> Rule:
     RuleError tells every error with its line. Pure, and safe on any text.
     """
     if len(text) > MAX_BYTES:
-        raise _too_large(origin)
+        raise too_large(origin)
     text = text.replace("\r\n", "\n")  # as tomllib does, so that places agree
-    spans, document = _parse_toml(text, origin)
+    spans, document = parse_toml(text, origin)
     flaws = [locate(problem, spans) for problem in islice(_problems(document), MAX_FLAWS + 1)]
     table = document.get("rule")
     compiled = None
@@ -65,45 +60,10 @@ def parse_rule(text: str, origin: str) -> Rule:
             compiled = _compile(table["query"])
         except KqlSyntaxError as error:
             flaws.append(query_flaw(text, spans["rule", "query"].value, table["query"], error))
+    flaws += extra_flaws(document.get("extra"), ("extra",), spans)
     if flaws or compiled is None:
         raise refusal(origin, text, flaws)
-    return _build(Path(origin).stem, document["rule"], compiled)
-
-
-def _read(path: Path) -> str:
-    try:
-        with io.BufferedReader(io.FileIO(path, opener=_open_without_waiting)) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise RuleError("not a regular file", where=str(path), todo="Name a rule's .toml file.")
-            content = file.read(MAX_BYTES + 1) or b""  # None: a file of /proc that has nothing to say yet
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise RuleError("cannot read the rule", where=str(path), why=why) from None
-    if len(content) > MAX_BYTES:
-        raise _too_large(str(path))
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise RuleError(
-            "not a text in UTF-8, as TOML must be", where=str(path), why=f"line {line}: {error.reason}"
-        ) from None
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    """A FIFO would hold the caller until somebody writes."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _parse_toml(text: str, origin: str) -> tuple[dict[KeyPath, Span], dict[str, Any]]:
-    try:
-        spans = positions(text)
-    except TooComplexError as error:
-        raise refusal(origin, text, [Flaw(error.offset, str(error))]) from None
-    try:
-        return spans, tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise refusal(origin, text, [toml_flaw(text, spans, error)]) from None
+    return _build(Path(origin).stem, document, compiled)
 
 
 def _problems(document: dict[str, Any]) -> Iterator[Problem]:
@@ -121,8 +81,9 @@ def _compile(query: str) -> _Compiled:
     return _Compiled(tree, compile_query(tree), required_literals(tree))
 
 
-def _build(stem: str, table: Mapping[str, Any], compiled: _Compiled) -> Rule:
-    table = {**DEFAULTS, **table}
+def _build(stem: str, document: Mapping[str, Any], compiled: _Compiled) -> Rule:
+    table = {**DEFAULTS, **document["rule"]}
+    named = tuple(dict.fromkeys(one["list_id"] for one in table.get("exceptions_list", ())))
     return Rule(
         stem=stem,
         rule_id=table["rule_id"],
@@ -148,11 +109,28 @@ def _build(stem: str, table: Mapping[str, Any], compiled: _Compiled) -> Rule:
         tree=compiled.tree,
         matches=compiled.matches,
         required_literals=compiled.required_literals,
+        severity_mapping=msgspec.convert(table.get("severity_mapping", ()), tuple[SeverityMapping, ...]),
+        risk_score_mapping=msgspec.convert(table.get("risk_score_mapping", ()), tuple[RiskScoreMapping, ...]),
+        rule_name_override=table.get("rule_name_override", ""),
         timestamp_override=table.get("timestamp_override", ""),
         timestamp_override_fallback_disabled=table.get("timestamp_override_fallback_disabled", False),
+        building_block="building_block_type" in table,
+        suppression=_suppression(table.get("alert_suppression")),
+        investigation_fields=tuple(table.get("investigation_fields", {}).get("field_names", ())),
+        enabled=table.get("enabled", True),
+        exception_lists=named,
+        unresolved=named,
         table=table,
+        extra=json.loads(document["extra"]["json"]) if "extra" in document else {},
     )
 
 
-def _too_large(origin: str) -> RuleError:
-    return RuleError("too large for a rule", where=origin, why=f"a rule file holds at most {MAX_BYTES} bytes")
+def _suppression(table: Mapping[str, Any] | None) -> Suppression | None:
+    if table is None:
+        return None
+    duration = table.get("duration")
+    return Suppression(
+        group_by=tuple(table["group_by"]),
+        duration_ms=span_ms(f"{duration['value']}{duration['unit']}") if duration else None,
+        missing_fields_strategy=table.get("missing_fields_strategy", "suppress"),
+    )

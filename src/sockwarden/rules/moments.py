@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 
 from sockwarden.document import Document, values
 from sockwarden.kql.dates import parse_bound, parse_instant
-from sockwarden.rules.rule import Rule
+
+if TYPE_CHECKING:
+    from sockwarden.rules.rule import Rule  # whose exceptions have times too
 
 _UNITS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _SPAN = re.compile(r"([0-9]{1,9})([smhdw])", re.ASCII)

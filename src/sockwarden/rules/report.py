@@ -29,7 +29,7 @@ class Flaw:
     shown: str = ""
 
 
-def refusal(origin: str, text: str, flaws: Sequence[Flaw]) -> RuleError:
+def refusal(origin: str, text: str, flaws: Sequence[Flaw], what: str = "rule") -> RuleError:
     """The error that tells the first MAX_FLAWS flaws in the order of the file."""
     lines = []
     for flaw in sorted(flaws[:MAX_FLAWS], key=lambda flaw: flaw.offset):
@@ -40,7 +40,9 @@ def refusal(origin: str, text: str, flaws: Sequence[Flaw]) -> RuleError:
     count = "1 error" if len(flaws) == 1 else f"{len(flaws)} errors"
     if len(flaws) > MAX_FLAWS:
         count = f"the first {MAX_FLAWS} errors"
-    return RuleError(f"cannot be used as a rule: {count}", where=origin, why="\n".join(lines))
+    return RuleError(
+        f"cannot be used as a{'n' * (what[0] in 'aeiou')} {what}: {count}", where=origin, why="\n".join(lines)
+    )
 
 
 def locate(problem: Problem, spans: Mapping[KeyPath, Span]) -> Flaw:

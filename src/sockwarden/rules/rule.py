@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from sockwarden.document import Document
 from sockwarden.kql import Node
 from sockwarden.literals import Clause
+from sockwarden.rules.exceptions.item import ExceptionItem
 
 _BESIDE_PARAMETERS = frozenset({"enabled", "interval", "name", "tags"})
 
@@ -88,7 +89,11 @@ class Rule:
     stem: the file's name without `.toml`; severity: low, medium, high or critical; risk_score: 0 to 100;
     from_, to, interval: `now-9m`, `now`, `5m`; note, setup: Markdown; query: KQL, as in the file, and `tree`, as
     parsed; matches: whether a document matches; required_literals: what any match must contain; table: `[rule]` as
-    in the file, with Kibana's defaults filled in.
+    in the file, with Kibana's defaults filled in; extra: what Kibana wrote beside that and nothing here uses.
+
+    exceptions: the items that hold alerts back. exception_lists: the ids of the lists that the file names;
+    unresolved: those of them that were not found yet. A rule with any must not judge: alerts would come out that
+    somebody excepted.
     """
 
     stem: str
@@ -123,7 +128,19 @@ class Rule:
     building_block: bool = False
     suppression: Suppression | None = None
     investigation_fields: tuple[str, ...] = ()
+    enabled: bool = True
+    exception_lists: tuple[str, ...] = ()
+    unresolved: tuple[str, ...] = ()
+    exceptions: tuple[ExceptionItem, ...] = ()
     table: Mapping[str, Any]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def excepted(self, document: Document, now_ms: int) -> ExceptionItem | None:
+        """The first item that holds a match back at this time (ms since the epoch), None where none does."""
+        for item in self.exceptions:
+            if item.matches(document) and not item.expired(now_ms):
+                return item
+        return None
 
     def parameters(self) -> dict[str, Any]:
         """What Kibana keeps in `kibana.alert.rule.parameters`, by our reading: `[rule]` in the names of the TOML.

@@ -42,6 +42,7 @@ class Array:
     of: Leaf | Table
     expected: str
     least: int = 0
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,9 @@ def check(value: object, kind: Kind, path: KeyPath = ()) -> Iterator[Problem]:
             if not any(type(value) is type(fine) and value == fine for fine in kind.accepted):
                 yield Problem(path, f"{_place(path)} is refused: {kind.why}")
         case Array():
-            if not isinstance(value, list) or len(value) < kind.least:
+            if not isinstance(value, list) or not kind.least <= len(value) <= (
+                len(value) if kind.most is None else kind.most
+            ):
                 yield _mismatch(value, kind.expected, path)
                 return
             for index, element in enumerate(value):

@@ -15,6 +15,7 @@ import msgspec
 
 from sockwarden.errors import InputError
 from sockwarden.kql.caret import line_and_column
+from sockwarden.ownership import refuse_foreign
 from sockwarden.rules.report import MAX_FLAWS, Flaw, locate, toml_flaw
 from sockwarden.rules.schema import Array, Kind, Leaf, Problem, Table, check, wide_integers
 from sockwarden.settings import index
@@ -137,8 +138,7 @@ def _read(path: Path) -> str:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise InputError("not a regular file", where=str(path), todo="Name a TOML file.")
-        if os.geteuid() == 0:
-            _refuse_foreign(path, status)
+        refuse_foreign(path, status)
         content = file.read(MAX_BYTES + 1) or b""
     if len(content) > MAX_BYTES:
         raise InputError("too large for a configuration", where=str(path), why=f"it holds at most {MAX_BYTES} bytes")
@@ -153,21 +153,6 @@ def _read(path: Path) -> str:
 def _open_without_waiting(path: str, flags: int) -> int:
     """A FIFO would hold the caller until somebody writes."""
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _refuse_foreign(path: Path, status: os.stat_result) -> None:
-    """Whoever can write the file, or put another in its place, would decide what root does."""
-    folder = path.resolve().parent
-    for place, found in ((path, status), (folder, folder.stat())):
-        kept = found.st_mode & stat.S_ISVTX  # in a sticky folder nobody replaces a file of root's
-        by_group = found.st_mode & stat.S_IWGRP and found.st_gid != 0
-        if found.st_uid != 0 or ((found.st_mode & stat.S_IWOTH or by_group) and not kept):
-            raise InputError(
-                "refused: others than root may change the configuration",
-                where=str(path),
-                why=f"{place} belongs to uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}",
-                todo=f"Run: chown root:root {place} && chmod go-w {place}",
-            )
 
 
 def _refusal(origin: Path, text: str, flaws: list[Flaw]) -> InputError:

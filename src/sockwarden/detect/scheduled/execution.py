@@ -95,7 +95,9 @@ class Execution:
         looked = Looked(window)
         for document in self._source.search(self._rule, window.start, window.end):
             looked.candidates += 1
-            if self._staged.known(uuid_of(document, self._rule.rule_id)):
+            if self._rule.excepted(document, self._now_ms):
+                looked.excepted += 1
+            elif self._staged.known(uuid_of(document, self._rule.rule_id)):
                 looked.known += 1
             else:
                 self._take(document, looked)
