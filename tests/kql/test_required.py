@@ -9,7 +9,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from sockwarden.document import get, put, values
-from sockwarden.kql import compile_query, parse, required_literals
+from sockwarden.kql import TypeTable, compile_query, parse, required_literals
 from sockwarden.kql.tree import NO_FIELD, And, Constant, Is, Literal, Nested, Node, Not, Or, Range, Text, Wildcard
 from sockwarden.literals import Clause
 
@@ -158,5 +158,20 @@ def test_a_match_satisfies_every_clause(drawn: tuple[Node, dict[str, Any]]) -> N
     tree, document = drawn
     clauses = required_literals(tree)
     matched = compile_query(tree)(document)
+    event(f"match {matched}, clauses {bool(clauses)}")
+    assert not matched or all(holds(clause, document) for clause in clauses)
+
+
+KINDS = ["keyword", "wildcard", "match_only_text", "long", "float", "boolean", "date", "ip", "flattened", "nested"]
+kinds = st.dictionaries(st.sampled_from([*FIELDS, "p.b"]), st.sampled_from(KINDS), max_size=4)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(trees_and_documents(), kinds)
+def test_and_so_it_does_by_types(drawn: tuple[Node, dict[str, Any]], by_name: dict[str, str]) -> None:
+    tree, document = drawn
+    types = TypeTable(by_name)
+    clauses = required_literals(tree, types)
+    matched = compile_query(tree, types=types)(document)
     event(f"match {matched}, clauses {bool(clauses)}")
     assert not matched or all(holds(clause, document) for clause in clauses)
