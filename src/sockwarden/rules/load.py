@@ -38,7 +38,7 @@ class _Compiled:
 
 def load_rule(path: Path) -> Rule:
     """The rule in a file. RuleError when it cannot be read or used; it tells every error with its line."""
-    return parse_rule(_read(path), str(path))
+    return parse_rule(read_text(path), str(path))
 
 
 def load_packaged() -> tuple[Rule, ...]:
@@ -70,7 +70,8 @@ def parse_rule(text: str, origin: str) -> Rule:
     return _build(Path(origin).stem, document["rule"], compiled)
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A rule file's text. RuleError when there is none: not a regular file, too large, not UTF-8."""
     try:
         with io.BufferedReader(io.FileIO(path, opener=_open_without_waiting)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
