@@ -97,7 +97,7 @@ class _Analysis:
         self.notes: list[tuple[str, int, str]] = []
         self.culprit = 0
         self._known: dict[Node, bool] = {}
-        self._by_field: dict[tuple[str, bool], list[Is]] = defaultdict(list)
+        self._by_field: dict[tuple[str, bool, type], list[Is]] = defaultdict(list)
 
     def decide(self, part: _Part) -> bool | None:
         """Whether the part holds wherever what is known holds; None where that depends on the document."""
@@ -139,12 +139,12 @@ class _Analysis:
     def _assume(self, leaf: Node, *, holds: bool) -> None:
         self._known[leaf] = holds
         if isinstance(leaf, Is):
-            self._by_field[str(leaf.field), holds].append(leaf)
+            self._by_field[str(leaf.field), holds, type(leaf.value)].append(leaf)
 
     def _forget(self, leaf: Node) -> None:
         holds = self._known.pop(leaf)
         if isinstance(leaf, Is):
-            self._by_field[str(leaf.field), holds].pop()
+            self._by_field[str(leaf.field), holds, type(leaf.value)].pop()
 
     def _held(self, leaf: Node) -> bool | None:
         if leaf in self._known:
@@ -162,16 +162,17 @@ class _Analysis:
     def _by_others(self, leaf: Is) -> bool | None:
         """What other leaves of the field say of it, where the field holds texts that are compared as they are."""
         name = str(leaf.field)
-        holding = self._by_field[name, True][:_MOST_COMPARED]
+        texts = self._by_field[name, True, Text][:_MOST_COMPARED]
         if leaf.value == _EVERYTHING:
-            return True if holding else None
+            return True if texts or self._by_field[name, True, Wildcard] else None
         if _is_text(name) or ECS.type_of(name) not in (None, "keyword", "wildcard", "constant_keyword"):
             return None
-        for other in holding:
+        for other in texts:
             implied = _implies(other, leaf)
             if implied or (implied is False and name in families().one_value.fields):
                 return implied
-        return False if any(_implies(leaf, other) for other in self._by_field[name, False][:_MOST_COMPARED]) else None
+        excluded = self._by_field[name, False, Wildcard][:_MOST_COMPARED]
+        return False if isinstance(leaf.value, Text) and any(_implies(leaf, other) for other in excluded) else None
 
 
 def _implies(one: Is, other: Is) -> bool | None:

@@ -82,13 +82,17 @@ def _tactics(file: RuleFile) -> Iterator[Found]:
 
 
 def _systems(node: Node) -> Iterator[str]:
-    """What any match must have in host.os.type, where the query says so."""
+    """What any match has in host.os.type: one of these, where the query says so."""
     match node:
         case Is(Text("host.os.type"), Text(value)):
             yield value
-        case And(children) | Or(children):
+        case And(children):
             for child in children:
                 yield from _systems(child)
+        case Or(children):
+            each = [list(_systems(child)) for child in children]
+            if all(each):
+                yield from (system for systems in each for system in systems)
 
 
 def _guide(file: RuleFile, place: int) -> Iterator[Found]:
