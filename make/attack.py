@@ -2,8 +2,8 @@
 
   make attack
 
-pySigma's wheel holds them as Python literals; those are read as data, nothing of the package is run. Later releases of it
-fetch the data at run time instead, so this one is pinned. An argument is the uv to use.
+pySigma's wheel holds them as Python literals; those are read as data, nothing of the package is run. Later releases
+of it fetch the data at run time instead, so this one is pinned. An argument is the uv to use.
 """
 
 from __future__ import annotations

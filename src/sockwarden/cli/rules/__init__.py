@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sockwarden.cli.rules.lint import lint
 from sockwarden.cli.rules.list import list_
 from sockwarden.cli.rules.preview import preview_
 from sockwarden.cli.rules.runs import runs
@@ -15,5 +16,5 @@ def rules() -> None:
     """Rules and signatures."""
 
 
-for command in (list_, show, preview_, runs):
+for command in (lint, list_, show, preview_, runs):
     rules.add_command(command)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from sockwarden.rules.lint.finding import Finding
-from sockwarden.rules.lint.run import CODES, lint
+from sockwarden.rules.lint.run import CODES, UNREADABLE, lint, unreadable
 
-__all__ = ["CODES", "Finding", "lint"]
+__all__ = ["CODES", "UNREADABLE", "Finding", "lint", "unreadable"]

@@ -8,7 +8,8 @@ from functools import cache
 
 from sockwarden.kql import ECS, Constant, Place, Text, Wildcard
 from sockwarden.kql.dates import parse_bound
-from sockwarden.kql.values import parse_address, parse_network, parse_number
+from sockwarden.kql.kinds import DATES, EXACT, NUMBERS, WORDS
+from sockwarden.kql.scalars import parse_address, parse_network, parse_number
 from sockwarden.rules.lint.families import families
 from sockwarden.rules.lint.finding import Found, Severity
 from sockwarden.rules.lint.rulefile import RuleFile
@@ -21,11 +22,8 @@ CODES: dict[str, tuple[Severity, str]] = {
     "field-value": ("warning", "ECS does not list the value for that field."),
 }
 
-_NUMERIC = frozenset(
-    {"long", "integer", "short", "byte", "double", "float", "half_float", "scaled_float", "unsigned_long"}
-)
 _MOST_GUESSES = 500  # fields of one rule that are held against every name of ECS
-_EXACT = _NUMERIC | {"date", "ip", "boolean"}
+_WHOLE = NUMBERS | DATES | {"ip", "boolean"}
 
 
 def check(file: RuleFile) -> Iterator[Found]:
@@ -40,12 +38,12 @@ def check(file: RuleFile) -> Iterator[Found]:
             yield from _typed(file, leaf)
     for index, entry in enumerate(file.table.get("risk_score_mapping", ())):
         kind = ECS.type_of(entry["field"])
-        if kind is not None and kind not in _NUMERIC and not entry.get("value"):
+        if kind is not None and kind not in NUMBERS and not entry.get("value"):
             message = f"`{entry['field']}` is of type {kind}, and a risk score is a number"
             place = file.at("rule", "risk_score_mapping", index, "field")
             yield Found("field-type", place, message, "Name a field that holds a number.")
     override = file.table.get("timestamp_override")
-    if override and ECS.type_of(override) not in (None, "date", "date_nanos"):
+    if override and ECS.type_of(override) not in (None, *DATES):
         message = f"`{override}` is of type {ECS.type_of(override)}, no date"
         yield Found("field-type", file.at("rule", "timestamp_override"), message, "Name a date, as event.ingested.")
 
@@ -110,21 +108,21 @@ def _why_not(kind: str, leaf: Place, *, compared: bool) -> str:
     if isinstance(value, Wildcard):
         if compared:
             return "`*` is no bound"
-        partial = not value.matches_all and kind in _EXACT
+        partial = not value.matches_all and kind in _WHOLE
         return "a wildcard within a value never matches there" if partial else ""
     if isinstance(value, Constant) and value.value is None:
         return "" if compared else "null is never in an index"
     text = str(value)
-    if compared and kind in ("boolean", "text", "match_only_text"):
+    if compared and (kind == "boolean" or kind in WORDS):
         return "such values have no order to compare by"
-    if compared and kind in ("keyword", "wildcard", "constant_keyword") and parse_number(text):
+    if compared and kind in EXACT and parse_number(text):
         return f"texts are compared by their characters, so that `{shorten(text)}` is no number there"
-    if kind in _NUMERIC:
+    if kind in NUMBERS:
         return "" if parse_number(text) else f"`{shorten(text)}` is no number"
     if kind == "ip":
         fits = parse_address(text) if compared else parse_network(text)
         return "" if fits else f"`{shorten(text)}` is no address or network"
-    if kind == "date":
+    if kind in DATES:
         return "" if parse_bound(text, lambda: 0, round_up=False) else f"`{shorten(text)}` is no date"
     if kind == "boolean":
         return "" if text in ("true", "false") else f"`{shorten(text)}` is neither true nor false"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sockwarden.kql import ECS, MATCH_ALL, NO_FIELD, And, Is, Nested, Node, Not, Or, Range, Text, Wildcard
+from sockwarden.kql.kinds import EXACT, WORDS
 from sockwarden.kql.values import glob
 from sockwarden.rules.lint.families import families
 from sockwarden.rules.lint.finding import Found, Severity
@@ -28,7 +29,6 @@ CODES: dict[str, tuple[Severity, str]] = {
 
 _EVERYTHING = Wildcard(("", ""))
 _MOST_COMPARED = 200  # wildcards or texts of one field that a leaf is held against
-_TEXTS = ("text", "match_only_text")
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ def _plain(leaf: Node) -> Node:
 
 
 def _is_text(name: object) -> bool:
-    return ECS.type_of(str(name)) in _TEXTS
+    return ECS.type_of(str(name)) in WORDS
 
 
 class _Analysis:
@@ -165,7 +165,7 @@ class _Analysis:
         texts = self._by_field[name, True, Text][:_MOST_COMPARED]
         if leaf.value == _EVERYTHING:
             return True if texts or self._by_field[name, True, Wildcard] else None
-        if _is_text(name) or ECS.type_of(name) not in (None, "keyword", "wildcard", "constant_keyword"):
+        if _is_text(name) or ECS.type_of(name) not in (None, *EXACT):
             return None
         for other in texts:
             implied = _implies(other, leaf)

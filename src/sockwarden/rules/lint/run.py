@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
+from sockwarden.errors import RuleError
 from sockwarden.kql.caret import line_and_column, point_at
 from sockwarden.rules.lint import (
     duplicates,
@@ -27,12 +28,14 @@ FAMILIES = (scoring, schedule, threat, tags, wording, form, lookalikes, fields, 
 """One module a family of checks: `check(file)` finds, CODES names what it finds."""
 
 REFUSED = "not-a-rule"
+UNREADABLE = "not-readable"
 
 SUPPRESSIBLE: Mapping[str, tuple[Severity, str]] = {
     code: kind for family in (*FAMILIES, duplicates) for code, kind in family.CODES.items()
 }
 
 CODES: Mapping[str, tuple[Severity, str]] = {
+    UNREADABLE: ("error", "The file cannot be read, so nothing is known of it."),
     REFUSED: ("error", "The file cannot be used as a rule."),
     **SUPPRESSIBLE,
     **suppressions.CODES,
@@ -64,6 +67,21 @@ def lint(texts: Iterable[tuple[str, str]]) -> Iterator[Finding]:
             yield from _told(one.origin, one.text, _check(one, together.get(id(one), [])))
         else:
             yield from _told(*one)
+
+
+def unreadable(origin: str, error: RuleError) -> Finding:
+    """That a file cannot be read, as a finding at its beginning."""
+    message = f"{error.what}: {error.why}" if error.why else error.what
+    return Finding(
+        code=UNREADABLE,
+        severity=CODES[UNREADABLE][0],
+        file=origin,
+        line=1,
+        column=1,
+        message=message,
+        todo=error.todo,
+        shown="",
+    )
 
 
 def _check(file: RuleFile, more: list[Found]) -> list[Found]:
