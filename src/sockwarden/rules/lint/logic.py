@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
 
-from sockwarden.kql import ECS, MATCH_ALL, NO_FIELD, And, Is, Nested, Node, Not, Or, Range, Text, Wildcard
+from sockwarden.kql import ECS, MATCH_ALL, NO_FIELD, Is, Node, Range, Text, Wildcard
 from sockwarden.kql.kinds import EXACT, WORDS
 from sockwarden.kql.values import glob
 from sockwarden.rules.lint.families import families
 from sockwarden.rules.lint.finding import Found, Severity
 from sockwarden.rules.lint.rulefile import RuleFile
+from sockwarden.rules.parts import Part, part_of
 from sockwarden.rules.schema import shorten
 
 CODES: dict[str, tuple[Severity, str]] = {
@@ -31,22 +30,10 @@ _EVERYTHING = Wildcard(("", ""))
 _MOST_COMPARED = 200  # wildcards or texts of one field that a leaf is held against
 
 
-@dataclass(slots=True)
-class _Part:
-    """A part of the query with `not` pushed down to the leaves. `first` is the number of its first leaf."""
-
-    kind: Literal["and", "or", "leaf"]
-    first: int
-    parts: list[_Part] = field(default_factory=list)
-    leaf: Node = MATCH_ALL
-    positive: bool = True
-
-
 def check(file: RuleFile) -> Iterator[Found]:
     """The query as a whole, and each part of it."""
     found = _Analysis()
-    root, _ = _part(file.rule.tree, 0, positive=True)
-    decided = found.decide(root)
+    decided = found.decide(part_of(file.rule.tree))
     if decided is not None:
         code = "always-matches" if decided else "never-matches"
         message = "every document matches" if decided else "no document can match: what stands here excludes the rest"
@@ -59,24 +46,6 @@ def check(file: RuleFile) -> Iterator[Found]:
 def _found(file: RuleFile, code: str, leaf: int, message: str, todo: str) -> Found:
     places = file.leaves
     return Found(code, file.in_query(places[leaf].value_offset if leaf < len(places) else 0), message, todo)
-
-
-def _part(node: Node, first: int, *, positive: bool) -> tuple[_Part, int]:
-    """The part that begins with leaf number `first`, and the number after its last."""
-    match node:
-        case Not(child):
-            return _part(child, first, positive=not positive)
-        case And(children) | Or(children):
-            kind: Literal["and", "or"] = "and" if isinstance(node, And) == positive else "or"
-            part, number = _Part(kind, first), first
-            for child in children:
-                made, number = _part(child, number, positive=positive)
-                part.parts += made.parts if made.kind == kind else [made]
-            return part, number
-        case Nested(_, child):
-            return _Part("leaf", first, leaf=node, positive=positive), _part(child, first, positive=True)[1]
-        case _:
-            return _Part("leaf", first, leaf=_plain(node), positive=positive), first + 1
 
 
 def _plain(leaf: Node) -> Node:
@@ -99,10 +68,10 @@ class _Analysis:
         self._known: dict[Node, bool] = {}
         self._by_field: dict[tuple[str, bool, type], list[Is]] = defaultdict(list)
 
-    def decide(self, part: _Part) -> bool | None:
+    def decide(self, part: Part) -> bool | None:
         """Whether the part holds wherever what is known holds; None where that depends on the document."""
         if part.kind == "leaf":
-            held = self._held(part.leaf)
+            held = self._held(_plain(part.leaf))
             return None if held is None else held == part.positive
         mark, assumed = len(self.notes), []
         neutral = part.kind == "and"  # what a part is that makes no difference among its siblings
@@ -113,8 +82,9 @@ class _Analysis:
             if result is None:
                 open_parts += 1
                 if one.kind == "leaf":
-                    self._assume(one.leaf, holds=one.positive == neutral)
-                    assumed.append(one.leaf)
+                    leaf = _plain(one.leaf)
+                    self._assume(leaf, holds=one.positive == neutral)
+                    assumed.append(leaf)
             elif result == neutral:
                 self._note(one, neutral=neutral)
             else:
@@ -128,7 +98,7 @@ class _Analysis:
             del self.notes[mark:]
         return decided
 
-    def _note(self, part: _Part, *, neutral: bool) -> None:
+    def _note(self, part: Part, *, neutral: bool) -> None:
         shown = f"`{shorten(_words(part))}`"
         if neutral:
             self.notes.append(("redundant-condition", part.first, f"{shown} always holds where the rest does"))
@@ -184,7 +154,7 @@ def _implies(one: Is, other: Is) -> bool | None:
     return None
 
 
-def _words(part: _Part) -> str:
+def _words(part: Part) -> str:
     """The part in a few words, with its first leaf."""
     while part.parts:
         part = part.parts[0]
