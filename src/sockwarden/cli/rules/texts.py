@@ -17,10 +17,10 @@ _SUFFIX = ".toml"
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A rule file: how it is called, where it is, and its text, or why there is none."""
+    """A rule file: how it is called, the folder that it is in, and its text, or why there is none."""
 
     origin: str
-    file: Traversable
+    folder: Traversable
     text: str
     error: RuleError | None = None
 
@@ -52,12 +52,12 @@ def _sorted(folder: Traversable) -> list[Traversable]:
 
 
 def _packaged(name: str) -> Named:
-    file = packaged("rules") / name
-    return Named(name, file, file.read_text("utf-8"))
+    folder = packaged("rules")
+    return Named(name, folder, (folder / name).read_text("utf-8"))
 
 
 def _read(path: Path) -> Named:
     try:
-        return Named(str(path), path, read_text(path))
+        return Named(str(path), path.parent, read_text(path))
     except RuleError as error:
-        return Named(str(path), path, "", error)
+        return Named(str(path), path.parent, "", error)

@@ -108,7 +108,7 @@ def _why_not(kind: str, leaf: Place, *, compared: bool) -> str:
     if isinstance(value, Wildcard):
         if compared:
             return "`*` is no bound"
-        partial = not value.matches_all and kind in _WHOLE
+        partial = not value.is_lone and kind in _WHOLE
         return "a wildcard within a value never matches there" if partial else ""
     if isinstance(value, Constant) and value.value is None:
         return "" if compared else "null is never in an index"

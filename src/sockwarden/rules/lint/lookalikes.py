@@ -39,7 +39,7 @@ def check(file: RuleFile) -> Iterator[Found]:
     """Every literal of the query."""
     for leaf in file.leaves:
         found = _operator(leaf) or _keyword(leaf) or _regex(leaf) or _list(leaf) or _wildcard(leaf)
-        if found is None and leaf.field == NO_FIELD and not _matches_all(leaf.value):
+        if found is None and leaf.field == NO_FIELD and not _is_lone(leaf.value):
             found = (
                 "value-without-field",
                 leaf.value_offset,
@@ -126,5 +126,5 @@ def _bare(literal: Literal) -> str:
             return ""
 
 
-def _matches_all(literal: Literal) -> bool:
-    return isinstance(literal, Wildcard) and literal.matches_all
+def _is_lone(literal: Literal) -> bool:
+    return isinstance(literal, Wildcard) and literal.is_lone

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import cast
 
 from sockwarden.kql import Constant, Is, Literal, Range, Text, Wildcard
-from sockwarden.kql.kinds import DATES, NUMBERS, WORDS
+from sockwarden.kql.kinds import DATES, EXACT, NUMBERS, WORDS
 
 Value = str | int | float | bool
 
@@ -32,7 +32,7 @@ def holding(leaf: Is | Range, kind: str | None) -> Iterator[Value]:
         yield from _in_range(leaf, kind, inside=True)
         return
     match leaf.value:
-        case Wildcard() as pattern if pattern.matches_all:
+        case Wildcard() as pattern if pattern.is_lone:
             yield from _PLAIN.get(kind or "", ("value", "another", "a third"))
         case Wildcard(pieces) if kind in WORDS or kind is None or kind not in _PLAIN:
             yield from (filler.join(pieces) for filler in _FILLERS)
@@ -53,14 +53,15 @@ def _equal(text: str, kind: str | None) -> Iterator[Value]:
     elif kind == "ip" and "/" in text:
         network = _network(text)
         if network is not None:
-            yield str(network.network_address)
             yield str(network.broadcast_address)
+            yield str(network.network_address)
     elif kind not in DATES or re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z?\Z", text):
         yield text
 
 
 def missing_by_little(leaf: Is | Range, kind: str | None) -> Iterator[tuple[str, Value]]:
-    """Values for which the leaf does not hold, each with what was changed. The caller asks `fits` of them."""
+    """Values for which the leaf does not hold, each with what was changed. The caller
+    asks `fits` of them."""
     if isinstance(leaf, Range):
         yield from (("just outside", value) for value in _in_range(leaf, kind, inside=False))
     elif kind in NUMBERS or kind == "boolean":
@@ -81,23 +82,37 @@ def missing_by_little(leaf: Is | Range, kind: str | None) -> Iterator[tuple[str,
             yield "empty", ""
 
 
-def fits(leaf: Is | Range, kind: str | None, value: Value) -> bool:
-    """Whether the leaf holds for the value; for what cannot be told simply, true."""
+def fits(leaf: Is | Range, kind: str | None, value: Value) -> bool | None:
+    """Whether the leaf holds for the value; None where that cannot be told simply."""
     if isinstance(leaf, Range):
-        return value in set(_in_range(leaf, kind, inside=True)) or value not in set(_in_range(leaf, kind, inside=False))
+        return _is_in_range(leaf, kind, value)
     match leaf.value:
-        case Wildcard() as pattern if pattern.matches_all:
+        case Wildcard() as pattern if pattern.is_lone:
             return True
         case Wildcard(pieces):
-            text = str(value)
-            return kind in WORDS or re.fullmatch(".*".join(map(re.escape, pieces)), text, re.DOTALL) is not None
+            if kind in WORDS or not isinstance(value, str):
+                return None
+            return _consists_of(value, pieces)
         case Constant(None):
             return False
         case literal:
             return _is_equal(literal, kind, value)
 
 
-def _is_equal(literal: Literal, kind: str | None, value: Value) -> bool:
+def _consists_of(text: str, pieces: tuple[str, ...]) -> bool:
+    """Whether the text is the pieces in their order with anything between them. Not the evaluator's, on purpose."""
+    first, *rest = pieces
+    if not text.startswith(first):
+        return False
+    text = text[len(first) :]
+    for piece in rest[:-1]:
+        _, found, text = text.partition(piece) if piece else ("", "*", text)
+        if not found:
+            return False
+    return text.endswith(rest[-1])
+
+
+def _is_equal(literal: Literal, kind: str | None, value: Value) -> bool | None:
     text = str(literal)
     if isinstance(value, bool):
         return text == str(value).lower()
@@ -105,12 +120,17 @@ def _is_equal(literal: Literal, kind: str | None, value: Value) -> bool:
         number = _number(text)
         return number is not None and number == Decimal(str(value))
     if kind == "ip":
-        network = _network(text)
-        return network is not None and _inside(value, text)
+        return _is_inside(value, text)
     if kind in WORDS:
         asked = set(re.findall(r"\w+", text.casefold()))
-        return not asked.isdisjoint(re.findall(r"\w+", value.casefold()))
-    return value == text
+        return True if value == text else False if asked.isdisjoint(re.findall(r"\w+", value.casefold())) else None
+    return value == text or (None if kind in DATES else False)
+
+
+def _is_in_range(leaf: Range, kind: str | None, value: Value) -> bool | None:
+    if value in set(_in_range(leaf, kind, inside=True)):
+        return True
+    return False if value in set(_in_range(leaf, kind, inside=False)) else None
 
 
 def _in_range(leaf: Range, kind: str | None, *, inside: bool) -> Iterator[Value]:
@@ -129,12 +149,10 @@ def _in_range(leaf: Range, kind: str | None, *, inside: bool) -> Iterator[Value]
         beside = number + (step if upward == inside else -step)
         for one in (number, beside) if inclusive == inside else (beside,):
             yield int(one) if one == one.to_integral_value() else float(one)
-    elif inclusive == inside:
-        yield text
-    elif upward and inside:
-        yield f"{text}0"
-    elif inside != upward:
-        yield text[:-1]
+    elif kind is None or kind in EXACT:
+        if inclusive == inside:
+            yield text
+        yield f"{text}0" if upward == inside else text[:-1]
 
 
 def _number(text: str) -> Decimal | None:
@@ -145,16 +163,18 @@ def _number(text: str) -> Decimal | None:
     return number if number.is_finite() and abs(number) < Decimal(10) ** 15 else None
 
 
-def _network(text: str):  # type: ignore[no-untyped-def] # noqa: ANN202
+def _network(text: str) -> IPv4Network | IPv6Network | None:
     try:
         return ip_network(text, strict=False)
     except ValueError:
         return None
 
 
-def _inside(value: str, text: str) -> bool:
-    try:
-        address, network = ip_address(value), ip_network(text, strict=False)
-    except ValueError:
+def _is_inside(value: str, text: str) -> bool | None:
+    """None for an address of the other version, which an index may take for a mapped one."""
+    address, network = _network(value), _network(text)
+    if address is None or network is None:
         return False
-    return address.version == network.version and address in network
+    if address.version != network.version:
+        return None
+    return network.network_address <= address.network_address <= network.broadcast_address  # type: ignore[operator]
