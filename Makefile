@@ -6,7 +6,7 @@ PYTHON ?=
 RUN := $(VENV)/bin/
 export UV_PYTHON_PREFERENCE ?= only-system
 
-.PHONY: watch demo test check bench fuzz install uninstall requirements ecs-fields clean
+.PHONY: watch demo test check bench fuzz install uninstall requirements ecs-fields attack clean
 
 watch: $(VENV)/ready
 	@$(RUN)sockwarden watch $(WATCH)
@@ -60,6 +60,9 @@ $(VENV)/fuzz-ready: requirements/fuzz.txt $(VENV)/ready
 # Data of others that is packaged: each from its publisher's package.
 ecs-fields: $(VENV)/ready
 	$(RUN)python make/ecs_fields.py
+
+attack: $(VENV)/ready
+	$(RUN)python make/attack.py $(UV)
 
 # The jars of the node that tests/opensearch starts.
 .opensearch/ready: tests/opensearch/server/pom.xml

@@ -40,10 +40,13 @@ _NUMERIC = "+-0123456789"
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Offsets, in characters, at which a key and its value begin; the same for an array's element or a table."""
+    """Offsets, in characters, at which a key and its value begin; the same for an array's element or a table. `end` is
+    where the value ends, of a table or an unfinished value its beginning.
+    """
 
     key: int
     value: int
+    end: int
 
 
 class TooComplexError(ValueError):
@@ -95,15 +98,15 @@ class _Scan:
         path: KeyPath = ()
         for part in parents:
             path += (part,)
-            self.spans.setdefault(path, Span(start, start))
+            self.spans.setdefault(path, Span(start, start, start))
             if path in self.arrays:
                 path += (self.arrays[path],)
         path += (last,)
         if brackets == 2:
-            self.spans.setdefault(path, Span(start, start))
+            self.spans.setdefault(path, Span(start, start, start))
             self.arrays[path] = self.arrays.get(path, -1) + 1
             path += (self.arrays[path],)
-        self.place(path, Span(start, start))
+        self.place(path, Span(start, start, start))
         return path
 
     def pair(self, table: KeyPath) -> None:
@@ -113,7 +116,7 @@ class _Scan:
         self.skip(_SPACE)
         for part in parents:
             table += (part,)
-            self.spans.setdefault(table, Span(start, start))
+            self.spans.setdefault(table, Span(start, start, start))
         self.value((*table, last), start)
 
     def key(self) -> list[str]:
@@ -140,7 +143,8 @@ class _Scan:
         return part
 
     def value(self, path: KeyPath, key_start: int) -> None:
-        self.place(path, Span(key_start, self.at))
+        begin = self.at
+        self.place(path, Span(key_start, begin, begin))
         match self.text[self.at : self.at + 1]:
             case "[":
                 index = count()
@@ -150,10 +154,10 @@ class _Scan:
             case '"' | "'":
                 self.take(_STRING)
             case _:
-                start = self.at
                 self.take(_SCALAR)
-                if self.at - start > MAX_SCALAR and self.text[start] in _NUMERIC:
-                    raise TooComplexError(f"a number or date of more than {MAX_SCALAR} characters", start)
+                if self.at - begin > MAX_SCALAR and self.text[begin] in _NUMERIC:
+                    raise TooComplexError(f"a number or date of more than {MAX_SCALAR} characters", begin)
+        self.spans[path] = Span(key_start, begin, self.at)
 
     def items(self, closing: str, item: Callable[[], None]) -> None:
         self.at += 1

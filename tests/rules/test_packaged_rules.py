@@ -12,6 +12,7 @@ from sockwarden.content import packaged
 from sockwarden.document import Document, put
 from sockwarden.kql import parse
 from sockwarden.rules import Rule, load_packaged, select
+from sockwarden.rules.trial import SUFFIX
 
 RULES = load_packaged()
 (PUBLISHED,) = select(RULES, "unusual-process-connection-runtime-socket")
@@ -274,9 +275,11 @@ def test_rules_are_unique_and_in_order() -> None:
     assert [rule.stem for rule in RULES] == sorted(rule.stem for rule in RULES)
 
 
-def test_every_packaged_file_is_a_rule() -> None:
+def test_every_packaged_file_is_a_rule_or_its_cases() -> None:
     files = {file.name for file in packaged("rules").iterdir()}
-    assert files == {f"{rule.stem}.toml" for rule in RULES}
+    cases = {f"{rule.stem}{SUFFIX}" for rule in RULES}
+    assert files - cases == {f"{rule.stem}.toml" for rule in RULES} and cases <= files
+    files -= cases
     for name in files:
         text = (packaged("rules") / name).read_text("utf-8")
         assert tomllib.loads(text)["metadata"].keys() >= {"creation_date", "updated_date", "maturity"}

@@ -7,6 +7,7 @@ from sockwarden.kql.asked import fields_of
 from sockwarden.kql.dsl import to_dsl
 from sockwarden.kql.evaluate import compile_query
 from sockwarden.kql.explain import Explanation, explain, explanation_lines
+from sockwarden.kql.places import Place, places
 from sockwarden.kql.printer import is_normal, print_query
 from sockwarden.kql.refusal import UnsupportedError
 from sockwarden.kql.required import required_literals
@@ -45,6 +46,7 @@ __all__ = [
     "Node",
     "Not",
     "Or",
+    "Place",
     "Range",
     "Text",
     "TypeTable",
@@ -57,6 +59,7 @@ __all__ = [
     "irregular",
     "is_normal",
     "parse",
+    "places",
     "print_query",
     "required_literals",
     "to_dsl",

@@ -29,10 +29,17 @@ class Flaw:
     shown: str = ""
 
 
-def refusal(origin: str, text: str, flaws: Sequence[Flaw], what: str = "rule") -> RuleError:
+class RefusedRuleError(RuleError):
+    """A text that cannot be used as a rule; `flaws` has every reason that is told, in the order of the file."""
+
+    flaws: Sequence[Flaw] = ()
+
+
+def refusal(origin: str, text: str, flaws: Sequence[Flaw], what: str = "rule") -> RefusedRuleError:
     """The error that tells the first MAX_FLAWS flaws in the order of the file."""
+    told = sorted(flaws[:MAX_FLAWS], key=lambda flaw: flaw.offset)
     lines = []
-    for flaw in sorted(flaws[:MAX_FLAWS], key=lambda flaw: flaw.offset):
+    for flaw in told:
         line, column = line_and_column(text, flaw.offset)
         place = f"line {line}, column {column}" if flaw.shown else f"line {line}"
         lines.append(f"{place}: {flaw.message}")
@@ -40,9 +47,11 @@ def refusal(origin: str, text: str, flaws: Sequence[Flaw], what: str = "rule") -
     count = "1 error" if len(flaws) == 1 else f"{len(flaws)} errors"
     if len(flaws) > MAX_FLAWS:
         count = f"the first {MAX_FLAWS} errors"
-    return RuleError(
+    error = RefusedRuleError(
         f"cannot be used as a{'n' * (what[0] in 'aeiou')} {what}: {count}", where=origin, why="\n".join(lines)
     )
+    error.flaws = told
+    return error
 
 
 def locate(problem: Problem, spans: Mapping[KeyPath, Span]) -> Flaw:
@@ -68,8 +77,7 @@ def query_flaw(text: str, value: int, query: str, error: KqlSyntaxError) -> Flaw
     """KQL's complaint about the query whose string begins at offset `value` of the file's text."""
     reason, *_ = error.why.rsplit("\n", 2)  # its last two lines point into the query; ours, into the file
     message = f"query: {reason}"
-    opening = _OPENING.match(text, value)
-    start = opening.end() if opening else value
+    start = string_start(text, value)
     if text.startswith(query, start):
         offset, shown = start + error.offset, point_at(text, start + error.offset)
     else:
@@ -78,3 +86,9 @@ def query_flaw(text: str, value: int, query: str, error: KqlSyntaxError) -> Flaw
         message = f"in line {line}, column {column} of the {message}"
         offset, shown = value, point_at(query, error.offset)
     return Flaw(offset, message, f"{shown}\n{error.todo}")
+
+
+def string_start(text: str, value: int) -> int:
+    """Where the characters of the string begin whose value begins at an offset."""
+    opening = _OPENING.match(text, value)
+    return opening.end() if opening else value

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from sockwarden.cli.rules.lint import lint
 from sockwarden.cli.rules.list import list_
 from sockwarden.cli.rules.preview import preview_
 from sockwarden.cli.rules.runs import runs
 from sockwarden.cli.rules.show import show
+from sockwarden.cli.rules.test import test
 
 
 @click.group()
@@ -15,5 +17,5 @@ def rules() -> None:
     """Rules and signatures."""
 
 
-for command in (list_, show, preview_, runs):
+for command in (lint, list_, show, preview_, runs, test):
     rules.add_command(command)
