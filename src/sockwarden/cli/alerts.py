@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sockwarden.alerts import SEVERITIES
+from sockwarden.cli.alerts_except import except_
 from sockwarden.cli.output import console, print_notes, write_line
 from sockwarden.document import Document, get
 from sockwarden.settings import state_folder
@@ -25,6 +26,9 @@ _WIDE = 130
 @click.group()
 def alerts() -> None:
     """Alerts that `watch` and `hunt --store` kept."""
+
+
+alerts.add_command(except_)
 
 
 @alerts.command("list")

@@ -2,50 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from sockwarden.cli.output import print_notes
 from sockwarden.detect import Detection, RuleDetection, SignatureDetection
 from sockwarden.errors import UsageError
-from sockwarden.rules import Rule, load_packaged, load_rule, select
+from sockwarden.rules import DEFAULT_FOLDER, Content, Folder, Rule, load_packaged, load_rule, select
 from sockwarden.settings import Config
 from sockwarden.signatures import SIGNATURES, Signature
+from sockwarden.sinks import escape
 
 
-def chosen(selectors: Sequence[str]) -> list[Detection]:
-    """The detections that `--rule` names: a rule's file stem, rule_id or name, a signature's id, event name or name,
-    or a rule file. All that sockwarden has where nothing is named.
+def _note(text: str) -> None:
+    print_notes(map(escape, text.split("\n")))
+
+
+class Known:
+    """The rules that there are: the packaged ones and those of a folder, None for no folder.
+
+    tell: takes what is wrong with the folder; the same thing is told once, until it was well between
     """
+
+    def __init__(self, folder: Path | None = DEFAULT_FOLDER, tell: Callable[[str], None] = _note) -> None:
+        self.path = folder
+        self._folder = Folder(folder) if folder else None
+        self._tell = tell
+        self._told: set[str] = set()
+        self._now: set[str] = set()
+        self._content = Content()
+        self.rules: list[Rule] = []
+        self.load()
+
+    def changed(self) -> bool:
+        """Whether the folder holds something else than when it was loaded."""
+        return self._folder is not None and self._folder.changed()
+
+    def load(self) -> None:
+        """Reads the folder. Raises a SockwardenError where it is not to be trusted, and stays as it was."""
+        content = self._folder.load() if self._folder else Content()
+        self._content = content
+        self._told, self._now = self._now, set()
+        for error in content.errors:
+            self.tell(str(error))
+        self.rules, notes = content.over(load_packaged())
+        for note in notes:
+            self.tell(note)
+
+    def tell(self, text: str) -> None:
+        """Tells a person, once."""
+        if text not in self._told and text not in self._now:
+            self._tell(text)
+        self._now.add(text)
+
+    def ready(self, found: Iterable[Rule | Signature], *, named: bool) -> list[Detection]:
+        """What can run of these: no disabled rule, and none whose exceptions cannot be had; it tells which. named: by a
+        person, who then gets an error.
+        """
+        detections: dict[str, Detection] = {}
+        for one in found:
+            if isinstance(one, Signature):
+                detection: Detection = SignatureDetection(one)
+                detections.setdefault(detection.detector.rule_id, detection)
+            elif not one.enabled:
+                self.tell(f"the rule {one.name!r} is not run: `enabled` is false in {one.stem}.toml")
+            else:
+                rules, errors = self._content.with_exceptions([one])
+                for error in errors:
+                    if named:
+                        raise error
+                    self.tell(str(error))
+                for rule in rules:
+                    detections.setdefault(rule.rule_id, RuleDetection(rule))
+        return list(detections.values())
+
+
+def chosen(selectors: Sequence[str], known: Known | None = None) -> list[Detection]:
+    """The detections that `--rule` names: a rule's file stem, rule_id or name, a signature's id, event name or name,
+    or a rule file. All that there are where nothing is named.
+    """
+    known = known or Known()
     if not selectors:
-        return [*map(RuleDetection, load_packaged()), *(SignatureDetection(signature()) for signature in SIGNATURES)]
-    found: dict[str, Detection] = {}
-    for selector in selectors:
-        for one in find(selector):
-            detection: Detection = RuleDetection(one) if isinstance(one, Rule) else SignatureDetection(one)
-            found.setdefault(detection.detector.rule_id, detection)
-    return list(found.values())
+        return known.ready([*known.rules, *(signature() for signature in SIGNATURES)], named=False)
+    found = known.ready((one for selector in selectors for one in find(selector, known)), named=True)
+    if not found:
+        raise UsageError("there is nothing to run", why="Every rule that was named is disabled in its file.")
+    return found
 
 
-def configured(config: Config) -> list[Detection]:
+def known_of(config: Config, tell: Callable[[str], None] = _note) -> Known:
+    """The rules that there are by the settings."""
+    return Known(Path(config.rules.folder) if config.rules.folder else None, tell)
+
+
+def configured(config: Config, known: Known | None = None) -> list[Detection]:
     """The detections that a configuration file asks for: what it enables, or all, without what it disables, and its own
     files.
     """
-    disabled = {one.detector.rule_id for selector in config.rules.disable for one in chosen([selector])}
-    found = [one for one in chosen(config.rules.enable) if one.detector.rule_id not in disabled]
-    return [*found, *(RuleDetection(load_rule(Path(file))) for file in config.rules.files)]
+    known = known or known_of(config)
+    disabled = {_id_of(one) for selector in config.rules.disable for one in find(selector, known)}
+    asked: list[Rule | Signature] = [one for selector in config.rules.enable for one in find(selector, known)]
+    if not config.rules.enable:
+        asked = [*known.rules, *(signature() for signature in SIGNATURES)]
+    asked = [one for one in asked if _id_of(one) not in disabled]
+    return known.ready([*asked, *(load_rule(Path(file)) for file in config.rules.files)], named=False)
 
 
-def find(selector: str) -> Sequence[Rule | Signature]:
+def find(selector: str, known: Known | None = None) -> Sequence[Rule | Signature]:
     """The rules and signatures of that name."""
     if selector.endswith(".toml"):
         return [load_rule(Path(selector))]
     if signatures := [signature for signature in (kind() for kind in SIGNATURES) if _is(signature, selector)]:
         return signatures
     try:
-        return select(load_packaged(), selector)
+        return select((known or Known()).rules, selector)
     except UsageError as error:
         error.todo = "See `sockwarden rules list`; a rule file of yours is named by its path, ending in .toml."
         raise
+
+
+def _id_of(one: Rule | Signature) -> str:
+    return one.rule_id if isinstance(one, Rule) else one.get_metadata().id
 
 
 def _is(signature: Signature, selector: str) -> bool:

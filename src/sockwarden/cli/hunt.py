@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from sockwarden.alerts import SEVERITIES
-from sockwarden.cli.detections import chosen
+from sockwarden.cli.detections import Known, chosen
 from sockwarden.cli.output import console, print_error, print_notes
 from sockwarden.cli.report import notes
 from sockwarden.cli.times import utc
 from sockwarden.document import Document, get
 from sockwarden.pipeline import Hunt, Window
 from sockwarden.readers import Quarantine, Stream, plan
+from sockwarden.rules import DEFAULT_FOLDER
 from sockwarden.settings import state_folder
 from sockwarden.sinks import FORMS, LineSink, TerminalSink, escape
 from sockwarden.store import Store
@@ -33,6 +34,14 @@ _BATCH = 500
 @click.option("--rule", "selectors", multiple=True, metavar="NAME", help="Only this rule or signature; again for more.")
 @click.option(
     "--literal", is_flag=True, help="Judge the address as given, as the published detections do: for comparison."
+)
+@click.option(
+    "--rules",
+    "folder",
+    metavar="DIR",
+    default=str(DEFAULT_FOLDER),
+    show_default=True,
+    help="Rules, exceptions and value lists of yours, where there are any.",
 )
 @click.option("--since", metavar="TIME", help="Accesses from this time on (2026-11-21, now-2h; UTC).")
 @click.option("--until", metavar="TIME", help="Accesses up to this time.")
@@ -50,6 +59,7 @@ _BATCH = 500
 def hunt(
     paths: tuple[str, ...],
     selectors: tuple[str, ...],
+    folder: str,
     literal: bool,
     since: str | None,
     until: str | None,
@@ -65,7 +75,7 @@ def hunt(
     auditd_manager or Elasticsearch, Tracee JSON, a folder of such, or - for standard input. The format is detected.
     """
     window = Window(utc(since, option="--since"), utc(until, option="--until"))
-    run = Hunt(chosen(selectors), literal=literal, window=window)
+    run = Hunt(chosen(selectors, Known(Path(folder))), literal=literal, window=window)
     streams = plan(list(paths))
     if quarantine:
         run.tally.quarantine = Quarantine(

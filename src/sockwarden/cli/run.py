@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from sockwarden.cli.detections import chosen, configured
+from sockwarden.cli.detections import Known, chosen, configured, known_of
 from sockwarden.cli.output import print_notes
 from sockwarden.cli.sinks_of import sinks_of, terminal_of
 from sockwarden.cli.sources import Asked, renamed, source_of
@@ -26,6 +26,7 @@ from sockwarden.store import Store
 
 _NAP = 0.2
 _RETRY_SECONDS = 10.0
+_RULES_SECONDS = 3.0
 
 
 @click.command()
@@ -83,6 +84,8 @@ class _Running:
         self._selectors = selectors
         self._output = output
         self._reload = False
+        self._known: Known | None = None
+        self._look_at = 0.0
         self._terminal: LiveSink | None = None
 
     @contextmanager
@@ -131,9 +134,15 @@ class _Running:
 
     def detections(self, config: Config) -> list[Detection]:
         """The rules to run, and those that judge how the engine itself is."""
+        folder = Path(config.rules.folder) if config.rules.folder else None
+        if self._known is None or self._known.path != folder:
+            self._known = known_of(config, self.tell)
+        else:
+            self._known.load()
+        everything = configured(config, self._known)
         if not self._selectors:
-            return configured(config)
-        found = chosen(self._selectors)
+            return everything
+        found = chosen(self._selectors, self._known)
         for one in found:
             if not isinstance(one, RuleDetection) or not is_scheduled(one.rule):
                 raise UsageError(
@@ -141,7 +150,7 @@ class _Running:
                     why="Signatures, and rules over sockwarden's own health, judge each document when it comes.",
                     todo="Name a query rule; see `sockwarden rules list`.",
                 )
-        judges = [one for one in configured(config) if isinstance(one, RuleDetection) and not is_scheduled(one.rule)]
+        judges = [one for one in everything if isinstance(one, RuleDetection) and not is_scheduled(one.rule)]
         return [*found, *judges]
 
     def _turn(self, service: Service, notifier: Notifier) -> None:
@@ -163,6 +172,21 @@ class _Running:
             notifier.reloading()
             self._reread(service)
             notifier.ready(service.status())
+        self._follow(service)
+
+    def _follow(self, service: Service) -> None:
+        """Takes over what changed in the rules folder; one that cannot be used changes nothing."""
+        now = time.monotonic()
+        if now < self._look_at or self._known is None:
+            return
+        self._look_at = now + _RULES_SECONDS
+        if self._known.changed():
+            try:
+                service.change(self.detections(service.config))
+            except SockwardenError as error:
+                self.tell(f"the rules were not taken over\n{error}")
+                return
+            self.tell(f"the rules folder changed: {service.status()}")
 
     def _reread(self, service: Service) -> None:
         """Takes over what can change while it runs; a broken file changes nothing."""

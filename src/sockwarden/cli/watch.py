@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from sockwarden.cli.detections import chosen, configured
+from sockwarden.cli.detections import Known, chosen, configured, known_of
 from sockwarden.cli.output import print_notes
 from sockwarden.cli.sinks_of import sinks_of, terminal_of
 from sockwarden.detect import Detection
@@ -25,6 +25,9 @@ from sockwarden.settings import Config, load_config, state_folder
 from sockwarden.sinks import FORMS, LiveSink, TerminalGoneError, escape
 from sockwarden.sockets import Catalogue, RuntimeSocket, packaged
 from sockwarden.store import Keeper
+
+RULES_SECONDS = 3.0
+"""How often the rules folder is looked at."""
 
 
 @click.command()
@@ -83,6 +86,10 @@ class _Run:
         self._selectors = selectors
         self._output = output
         self._reload = False
+        self._known: Known | None = None
+        self._look_at = 0.0
+        self._config = Config()
+        self._catalogue: Catalogue | None = None
         self._terminal: LiveSink | None = None
         self._had_terminal = _has_terminal()
 
@@ -115,9 +122,10 @@ class _Run:
         sinks = sinks_of(config, self._output, folder)
         self._terminal = terminal_of(sinks)
         delivery = Delivery(list(sinks.values()), keeper, self.tell)
+        self._config, self._catalogue = config, _catalogue_of(config)
         watching = Watch(
             self._detections(config),
-            catalogue=_catalogue_of(config),
+            catalogue=self._catalogue,
             sensor=AuditSensor(runtime, unicast=unicast, backlog=config.sensors.audit.backlog),
             delivery=delivery,
             state=folder,
@@ -142,6 +150,7 @@ class _Run:
                     notifier.reloading()
                     self._reread(watching)
                     notifier.ready(watching.status().line().plain)
+                self._follow(watching, now)
             notifier.stopping()
             exporter.close()
         finally:
@@ -157,7 +166,26 @@ class _Run:
                 print_notes(escape(line) for line in text.split("\n"))
 
     def _detections(self, config: Config) -> list[Detection]:
-        return chosen(self._selectors) if self._selectors else configured(config)
+        folder = Path(config.rules.folder) if config.rules.folder else None
+        if self._known is None or self._known.path != folder:
+            self._known = known_of(config, self.tell)
+        else:
+            self._known.load()
+        return chosen(self._selectors, self._known) if self._selectors else configured(config, self._known)
+
+    def _follow(self, watching: Watch, now: float) -> None:
+        """Takes over what changed in the rules folder; one that cannot be used changes nothing."""
+        if now < self._look_at or self._known is None or self._catalogue is None:
+            return
+        self._look_at = now + RULES_SECONDS
+        if self._known.changed():
+            try:
+                detections = self._detections(self._config)
+            except SockwardenError as error:
+                self.tell(f"the rules were not taken over\n{error}")
+                return
+            watching.change(detections, self._catalogue)
+            self.tell(f"the rules folder changed: {len(detections)} rules and signatures now")
 
     def _greet(self, watching: Watch) -> None:
         """What is watched, and what is not."""
@@ -180,6 +208,7 @@ class _Run:
             self.tell(f"the settings were not taken over\n{error}")
             return
         watching.change(detections, catalogue)
+        self._config, self._catalogue = config, catalogue
         keeper = watching.delivery.keeper
         keeper.max_age_days, keeper.max_bytes = config.retention.days, config.retention.max_bytes
         self.tell("settings read again: rules, sockets and retention; other changes need a restart")

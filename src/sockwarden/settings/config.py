@@ -41,6 +41,11 @@ Days = Annotated[int, msgspec.Meta(ge=1, le=36_500, description="a whole number 
 Backlog = Annotated[int, msgspec.Meta(ge=1024, le=1 << 20, description="a whole number from 1024 to 1048576")]
 
 
+AbsoluteFolder = Annotated[
+    str, msgspec.Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?\Z", description='a folder\'s absolute path, or "" for none')
+]
+
+
 class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[watch]. state: the folder of the store; "" for the usual one."""
 
@@ -78,11 +83,14 @@ class Sockets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[rules]. enable: only these, all when empty; disable: not these; files: rule files besides the packaged ones."""
+    """[rules]. enable: only these, all when empty; disable: not these; files: rule files besides the packaged ones;
+    folder: of rules, exceptions and value lists; "" for none, and it may be missing.
+    """
 
     enable: tuple[Selector, ...] = ()
     disable: tuple[Selector, ...] = ()
     files: tuple[RuleFile, ...] = ()
+    folder: AbsoluteFolder = "/etc/sockwarden/rules"
 
 
 class Terminal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

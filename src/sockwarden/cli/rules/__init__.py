@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from sockwarden.cli.rules.exporting import export_
+from sockwarden.cli.rules.importing import import_
 from sockwarden.cli.rules.lint import lint
 from sockwarden.cli.rules.list import list_
 from sockwarden.cli.rules.preview import preview_
@@ -17,5 +19,5 @@ def rules() -> None:
     """Rules and signatures."""
 
 
-for command in (lint, list_, show, preview_, runs, test):
+for command in (lint, list_, show, preview_, runs, test, export_, import_):
     rules.add_command(command)

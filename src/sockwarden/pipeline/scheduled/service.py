@@ -38,8 +38,9 @@ class Service:
 
     def change(self, detections: Sequence[Detection]) -> None:
         """Makes these the rules; signatures do not run at intervals. A rule that ran before, here or in an earlier
-        process, keeps its phase.
+        process, keeps its phase. A rule that its file disables does not run.
         """
+        detections = [one for one in detections if not isinstance(one, RuleDetection) or one.rule.enabled]
         self._runner.judges = [
             one for one in detections if isinstance(one, RuleDetection) and not is_scheduled(one.rule)
         ]
