@@ -65,7 +65,7 @@ def test_its_like_is_not_told_again(tmp_path: Path) -> None:
     assert [get(alert, "kibana.alert.uuid") for alert in after] == [
         get(alert, "kibana.alert.uuid") for alert in expected
     ]
-    assert f"Excepted: {len(alike)} matches by" in notes
+    assert f"Excepted: {len(alike)} matches. " in notes
     again = run([*asked, "--yes"])
     assert again.returncode == 2
     assert "this exception is there already" in again.stderr

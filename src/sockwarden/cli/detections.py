@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sockwarden.cli.output import print_notes
@@ -54,6 +55,11 @@ class Known:
         if text not in self._told and text not in self._now:
             self._tell(text)
         self._now.add(text)
+
+    def resolved(self, rule: Rule) -> Rule:
+        """The rule with its exceptions; where they cannot be had, marked so, which keeps it from judging."""
+        rules, _ = self._content.with_exceptions([rule])
+        return rules[0] if rules else replace(rule, unresolved=rule.exception_lists or ("one that is for it",))
 
     def ready(self, found: Iterable[Rule | Signature], *, named: bool) -> list[Detection]:
         """What can run of these: no disabled rule, and none whose exceptions cannot be had; it tells which. named: by a
@@ -111,11 +117,12 @@ def configured(config: Config, known: Known | None = None) -> list[Detection]:
 def find(selector: str, known: Known | None = None) -> Sequence[Rule | Signature]:
     """The rules and signatures of that name."""
     if selector.endswith(".toml"):
-        return [load_rule(Path(selector))]
+        return [(known or Known()).resolved(load_rule(Path(selector)))]
     if signatures := [signature for signature in (kind() for kind in SIGNATURES) if _is(signature, selector)]:
         return signatures
     try:
-        return select((known or Known()).rules, selector)
+        known = known or Known()
+        return [known.resolved(rule) for rule in select(known.rules, selector)]
     except UsageError as error:
         error.todo = "See `sockwarden rules list`; a rule file of yours is named by its path, ending in .toml."
         raise
