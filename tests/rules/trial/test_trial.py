@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -60,6 +61,54 @@ def test_what_is_made_of_a_query_is_judged_as_it_was_made(query: str) -> None:
         (one.name, one.match, one.document) for one in generate(tree).documents if matches(one.document) != one.match
     ]
     assert wrong == []
+
+
+FIELDS = ["process.name", "process.pid", "source.ip", "@timestamp", "message", "process.executable.text", "ours"]
+FIELDS += ["dll.code_signature.exists", "destination.port"]
+VALUES = [
+    "a",
+    "b*",
+    "*",
+    "4",
+    "true",
+    '"x y"',
+    "10.0.0.0/8",
+    "now-1d",
+    "2026-01-01",
+    "*c*d",
+    "\\*",
+    "null",
+    "1.5",
+    '""',
+]
+
+
+def drawn(draw: random.Random, depth: int) -> str:
+    """A query at random, whose values often fit no field's type."""
+    kind, field = draw.random(), draw.choice(FIELDS)
+    joiner = draw.choice([" or ", " and "])
+    if depth == 0 or kind < 0.3:
+        operator = draw.choice([":", ":", ":", ":", " < ", " >= "])
+        return f"{field}{operator}{draw.choice(VALUES)}"
+    if kind < 0.5:
+        return f"not ({drawn(draw, depth - 1)})"
+    if kind < 0.6:
+        return f"{field}:({joiner.join(draw.choice(['', 'not ']) + draw.choice(VALUES) for _ in range(3))})"
+    return f"({joiner.join(drawn(draw, depth - 1) for _ in range(draw.randint(2, 3)))})"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_made_of_random_queries_is_judged_as_it_was_made(seed: int) -> None:
+    draw = random.Random(seed)  # noqa: S311 - queries, no secrets
+    documents = 0
+    for _ in range(100):
+        query = drawn(draw, 3)
+        tree = parse(query)
+        matches = compile_query(tree)
+        for one in generate(tree).documents:
+            documents += 1
+            assert matches(one.document) == one.match, (query, one)
+    assert documents > 200
 
 
 @pytest.mark.parametrize("query", QUERIES)

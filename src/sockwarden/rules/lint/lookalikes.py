@@ -24,7 +24,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "value-without-field": ("warning", "A value without a field is looked for in every field."),
 }
 
-_OPERATORS = re.compile(r"(?:^|[\s\w])(&&|\|\|)|(?:^|\s)(&|\||==|=|!=)(?=\s)|^(!=|==|=|!)|^\S+?(==|!=|=)\S*$")
+_OPERATORS = re.compile(r"(?:^|[\s\w])(&&|\|\|)|(?:^|\s)(&|\||==|=|!=)(?=\s)|^(!=|==|=|!)|^[^\s=!]+(==|!=|=)\S*$")
 _META = re.compile(r"[+?^$|\[\]]|\.\*|\\")
 _PATH_FIELDS = frozenset({"address", "directory", "executable", "path", "working_directory", "args"})
 _TYPOS = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sockwarden.document import Document, put
-from sockwarden.kql import ECS, NO_FIELD, Is, Nested, Range, Wildcard
+from sockwarden.kql import ECS, NO_FIELD, Is, Nested, Range, Text, Wildcard
 from sockwarden.kql.types import parent_of
 from sockwarden.rules.parts import Part, part_of
 from sockwarden.rules.trial.values import Value, fits, holding
@@ -196,6 +196,8 @@ def _parents(name: str) -> Iterator[str]:
 
 
 def _is_one_text(leaf: Is | Range, kind: str | None) -> bool:
-    return (
-        isinstance(leaf, Is) and not isinstance(leaf.value, Wildcard) and kind in (None, "keyword", "constant_keyword")
-    )
+    """Whether the leaf holds for one text, and for no number or boolean that is spelled so."""
+    if not isinstance(leaf, Is) or not isinstance(leaf.value, Text) or kind not in (None, "keyword"):
+        return False
+    text = leaf.value.value
+    return text not in ("true", "false") and not text[:1].isdigit() and text[:1] not in ("+", "-", ".")

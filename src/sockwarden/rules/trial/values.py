@@ -6,17 +6,18 @@ What is right is decided here from what the leaf says, not by the evaluator, whi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import cast
 
 from sockwarden.kql import Constant, Is, Literal, Range, Text, Wildcard
-from sockwarden.kql.kinds import DATES, EXACT, NUMBERS, WORDS
+from sockwarden.kql.kinds import DATES, EXACT, INTEGERS, NUMBERS, WORDS
 
 Value = str | int | float | bool
 
 _PAST, _FUTURE = "1970-01-02T00:00:00.000Z", "2190-01-01T00:00:00.000Z"
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z", re.ASCII)
+_BOUND = re.compile(r"now(?:[+-]\d{1,3}[smhdwMy])?|\d{4}-\d\d-\d\d(?:T[\d:.]+Z)?", re.ASCII)
 _FILLERS = ("x", "a/b c", "é\n.", "")
 _PLAIN: dict[str, tuple[Value, ...]] = {
     "boolean": (True, False),
@@ -37,26 +38,43 @@ def holding(leaf: Is | Range, kind: str | None) -> Iterator[Value]:
         case Wildcard(pieces) if kind in WORDS or kind is None or kind not in _PLAIN:
             yield from (filler.join(pieces) for filler in _FILLERS)
         case Constant(bool(value)):
-            yield value if kind == "boolean" or kind is None else str(value).lower()
+            if kind in (None, "boolean"):
+                yield value
+            elif kind in EXACT:
+                yield str(value).lower()
         case Text(text):
             yield from _equal(text, kind)
 
 
 def _equal(text: str, kind: str | None) -> Iterator[Value]:
     if kind in NUMBERS:
-        number = _number(text)
-        if number is not None:
-            yield int(number) if number == number.to_integral_value() else float(number)
+        yield from _numbers([_number(text)], kind)
     elif kind == "boolean":
         if text in ("true", "false"):
             yield text == "true"
-    elif kind == "ip" and "/" in text:
+    elif kind == "ip":
         network = _network(text)
         if network is not None:
             yield str(network.broadcast_address)
             yield str(network.network_address)
-    elif kind not in DATES or re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z?\Z", text):
+    elif kind in DATES:
+        if _INSTANT.fullmatch(text):
+            yield text
+    elif kind not in WORDS or re.search(r"\w", text):
         yield text
+
+
+def _numbers(numbers: Iterable[Decimal | None], kind: str | None) -> Iterator[Value]:
+    """Those that a field of the type can hold."""
+    for number in numbers:
+        if number is None:
+            continue
+        if number == number.to_integral_value():
+            least, most = INTEGERS.get(kind or "", (number, number))
+            if least <= number <= most:
+                yield int(number)
+        elif kind not in INTEGERS:
+            yield float(number)
 
 
 def missing_by_little(leaf: Is | Range, kind: str | None) -> Iterator[tuple[str, Value]]:
@@ -66,7 +84,10 @@ def missing_by_little(leaf: Is | Range, kind: str | None) -> Iterator[tuple[str,
         yield from (("just outside", value) for value in _in_range(leaf, kind, inside=False))
     elif kind in NUMBERS or kind == "boolean":
         for value in holding(leaf, kind):
-            yield "another value", (not value) if isinstance(value, bool) else cast("float", value) + 1
+            if isinstance(value, bool):
+                yield "the other value", not value
+            elif not isinstance(value, str):
+                yield "another number", value + 1
     elif kind == "ip":
         yield "another address", "198.51.100.7"
     elif kind in WORDS:
@@ -136,23 +157,28 @@ def _is_in_range(leaf: Range, kind: str | None, value: Value) -> bool | None:
 def _in_range(leaf: Range, kind: str | None, *, inside: bool) -> Iterator[Value]:
     """Values at the bound and beside it, on the wanted side."""
     text, operator = str(leaf.value), leaf.operator
+    if leaf.value == Constant(None):
+        return  # a null is no bound, so any value will do
     upward, inclusive = operator.startswith("g"), operator.endswith("e")
     number = _number(text)
-    if kind in DATES or (kind is None and number is None and re.match(r"now|\d{4}-", text)):
-        yield _FUTURE if upward == inside else _PAST
+    if kind in DATES or (kind is None and _BOUND.fullmatch(text)):
+        if _BOUND.fullmatch(text):
+            yield _FUTURE if upward == inside else _PAST
     elif kind == "ip":
         address = _network(text)
-        if address is not None and inclusive == inside:
+        if address is not None and "/" not in text and inclusive == inside:
             yield text
     elif number is not None and (kind in NUMBERS or kind is None):
         step = Decimal(1) if number == number.to_integral_value() else Decimal("0.5")
         beside = number + (step if upward == inside else -step)
-        for one in (number, beside) if inclusive == inside else (beside,):
-            yield int(one) if one == one.to_integral_value() else float(one)
+        yield from _numbers((number, beside) if inclusive == inside else (beside,), kind)
     elif kind is None or kind in EXACT:
         if inclusive == inside:
             yield text
-        yield f"{text}0" if upward == inside else text[:-1]
+        if upward == inside:
+            yield f"{text}0"
+        elif text:
+            yield text[:-1]
 
 
 def _number(text: str) -> Decimal | None:
