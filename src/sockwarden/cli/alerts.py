@@ -32,11 +32,20 @@ def alerts() -> None:
 @click.option("--rule", metavar="NAME", help="Of the rule with this name or id.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
 @click.option("--overflow", is_flag=True, help="Instead, matches beyond a rule's max_signals, which made no alerts.")
+@click.option("--building-blocks", is_flag=True, help="Instead, alerts that are only for other rules to look at.")
 @_state
 @_json
-def list_(severity: str | None, rule: str | None, limit: int, overflow: bool, state: str | None, as_json: bool) -> None:
+def list_(
+    severity: str | None,
+    rule: str | None,
+    limit: int,
+    overflow: bool,
+    building_blocks: bool,
+    state: str | None,
+    as_json: bool,
+) -> None:
     """Alerts, the newest first."""
-    kind: Kind = "overflow" if overflow else "alert"
+    kind: Kind = "overflow" if overflow else "building_block" if building_blocks else "alert"
     severities = SEVERITIES[SEVERITIES.index(severity) :] if severity else SEVERITIES
     out = console()
     with Store(state_folder(state), create=False) as store:

@@ -97,7 +97,7 @@ def _access_of(alert: Document) -> object:
 def time_of(alert: Document) -> float | None:
     """The event's time in seconds since the epoch; one without a zone is UTC, as to Elasticsearch."""
     try:
-        moment = datetime.fromisoformat(str(get(alert, "@timestamp")))
+        moment = datetime.fromisoformat(str(get(alert, "kibana.alert.original_time") or get(alert, "@timestamp")))
         # Into UTC first: a time whose zone puts it outside the years 1 to 9999 has seconds, but no date to show.
         return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):

@@ -21,7 +21,8 @@ _TABLES = (
     """
     CREATE TEMP TABLE staged (
         number INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, overflow INTEGER NOT NULL, kept INTEGER NOT NULL,
-        time TEXT NOT NULL, severity TEXT NOT NULL, rule BLOB, document BLOB NOT NULL, executable TEXT, socket TEXT
+        time TEXT NOT NULL, severity TEXT NOT NULL, rule BLOB, document BLOB NOT NULL, kind TEXT NOT NULL,
+        executable TEXT, socket TEXT
     ) STRICT
     """,
     """
@@ -31,19 +32,19 @@ _TABLES = (
     """,
 )
 _KNOWN = """
-SELECT EXISTS (SELECT 1 FROM main.alerts WHERE uuid = :uuid AND kind = 'alert')
+SELECT EXISTS (SELECT 1 FROM main.alerts WHERE uuid = :uuid AND kind <> 'overflow')
 OR EXISTS (SELECT 1 FROM temp.staged WHERE uuid = :uuid AND NOT overflow)
 OR EXISTS (SELECT 1 FROM main.suppressed WHERE uuid = :uuid)
 """
 # An alert replaces the overflow that an earlier window of the same run made of the same document; nothing else does.
 _ADD = """
-INSERT INTO temp.staged (uuid, overflow, kept, time, severity, rule, document, executable, socket)
-VALUES (:uuid, :overflow, :kept, :time, :severity, :rule, :document, :executable, :socket)
-ON CONFLICT (uuid) DO UPDATE SET overflow = excluded.overflow, document = excluded.document
+INSERT INTO temp.staged (uuid, overflow, kept, time, severity, rule, document, kind, executable, socket)
+VALUES (:uuid, :overflow, :kept, :time, :severity, :rule, :document, :kind, :executable, :socket)
+ON CONFLICT (uuid) DO UPDATE SET overflow = excluded.overflow, document = excluded.document, kind = excluded.kind
 WHERE overflow AND NOT excluded.overflow
 """
 _STAGED = """
-SELECT uuid, overflow, kept, time, severity, rule, staged.document, rule_id, name, staged_rules.document
+SELECT uuid, overflow, kept, time, severity, rule, staged.document, kind, rule_id, name, staged_rules.document
 FROM temp.staged LEFT JOIN temp.staged_rules ON digest = rule ORDER BY number
 """
 _BUSIEST = {
@@ -72,6 +73,7 @@ class Staging:
         texts = {"executable": "process.executable", "socket": "sockwarden.socket.canonical"}
         values = {**row._asdict(), **{name: _text(get(alert, field)) for name, field in texts.items()}}
         values |= {"overflow": overflow, "rule": row.rule.digest if row.rule else None}
+        values |= {"kind": "overflow" if overflow else row.kind}
         if row.rule:
             self._execute("INSERT OR IGNORE INTO temp.staged_rules VALUES (?, ?, ?, ?)", row.rule)
         self._execute(_ADD, values)
@@ -93,9 +95,9 @@ class Staging:
             outbox.put(self._database, fresh)
 
     def _rows(self) -> Iterator[tuple[AlertRow, bool]]:
-        for uuid, overflow, kept, time, severity, digest, document, *rule in self._database.execute(_STAGED):
-            row = AlertRow(kept, uuid, time, severity, RuleRow(digest, *rule) if digest else None, document)
-            yield row._replace(kind="overflow" if overflow else "alert"), bool(overflow)
+        for uuid, overflow, kept, time, severity, digest, document, kind, *rule in self._database.execute(_STAGED):
+            row = AlertRow(kept, uuid, time, severity, RuleRow(digest, *rule) if digest else None, document, kind)
+            yield row, bool(overflow)
 
     def _execute(self, statement: str, values: object = ()) -> sqlite3.Cursor:
         try:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from sockwarden.alerts import build, uuid_of
+from sockwarden.alerts import RuleExecution, build, uuid_of
 from sockwarden.detect.detectors import RuleDetection
 from sockwarden.detect.scheduled.summary import MOST_NAMED, Busiest, summary_of, warning_of
 from sockwarden.detect.scheduled.windows import Window
@@ -65,9 +65,20 @@ class Found(msgspec.Struct):
 
 
 class Execution:
-    """Runs one rule. Raises InputError as the source does; then nothing that was staged is to be used."""
+    """Runs one rule. Raises InputError as the source does; then nothing that was staged is to be used.
 
-    def __init__(self, detection: RuleDetection, source: Source, staged: Staged, now_ms: int) -> None:
+    execution: what alerts say of the run; None: they carry the time of their document
+    """
+
+    def __init__(
+        self,
+        detection: RuleDetection,
+        source: Source,
+        staged: Staged,
+        now_ms: int,
+        execution: RuleExecution | None = None,
+    ) -> None:
+        self._execution = execution
         self._detection = detection
         self._rule = detection.rule
         self._source = source
@@ -105,7 +116,7 @@ class Execution:
 
     def _take(self, document: Document, looked: Looked) -> None:
         overflow = looked.alerts >= self._rule.max_signals
-        alert = self._detection.alert(document)
+        alert = self._detection.alert(document, self._execution)
         self._staged.add(_beyond(alert) if overflow else alert, overflow=overflow)
         if overflow:
             looked.overflow += 1
@@ -118,7 +129,7 @@ class Execution:
         detector = msgspec.structs.replace(
             self._detection.detector, name=f"Alerts beyond max_signals: {self._rule.name}"
         )
-        self._staged.add(build(document, detector, view=None))
+        self._staged.add(build(document, detector, view=None, execution=self._execution))
 
 
 def _beyond(alert: Document) -> Document:
