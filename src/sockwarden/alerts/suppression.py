@@ -56,7 +56,9 @@ def group_of(document: Document, rule_id: str, grouping: Grouping) -> Belonging 
     terms: list[dict[str, Any]] = []
     whole: list[list[Any]] = []
     for field in grouping.fields:
-        held = sorted({_plain(value) for value in values(document, field)}, key=lambda value: (str(type(value)), value))
+        # By type too: to Python, 1 and True are the same.
+        by_type = {(type(plain).__name__, plain) for plain in map(_plain, values(document, field))}
+        held = [plain for _, plain in sorted(by_type)]
         if not held and not grouping.with_missing:
             return None
         whole.append([field, held])

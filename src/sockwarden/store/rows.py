@@ -11,7 +11,7 @@ import hashlib
 import sqlite3
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
@@ -209,6 +209,35 @@ def write(
     )
     database.execute("UPDATE sizes SET accesses = accesses + ?, alerts = alerts + ?", sizes)
     return new_accesses, new_alerts
+
+
+def amend(database: sqlite3.Connection, uuid: str, changed: Mapping[str, Any]) -> bool:
+    """Changes fields of an alert's `kibana.alert`, each an object's part or a value; inside a transaction. False where
+    there is no such alert, or its row is damaged.
+    """
+    found = database.execute("SELECT document FROM alerts WHERE uuid = ?", (uuid,)).fetchone()
+    if found is None:
+        return False
+    try:
+        alert = _decompress(found[0])
+    except (zlib.error, msgspec.DecodeError):
+        return False
+    signal = get(alert, "kibana.alert")
+    if not isinstance(signal, dict):
+        return False
+    for key, value in changed.items():
+        part = signal.get(key)
+        signal[key] = {**part, **value} if isinstance(part, dict) and isinstance(value, dict) else value
+    document = _compress(encode(alert))
+    database.execute("UPDATE alerts SET document = ? WHERE uuid = ?", (document, uuid))
+    database.execute("UPDATE sizes SET alerts = alerts + ?", (len(document) - len(found[0]),))
+    return True
+
+
+def forget_overflow(database: sqlite3.Connection, uuid: str) -> None:
+    """Removes what was one too many and is none any more, inside a transaction."""
+    freed = sum(length for (length,) in database.execute(_PROMOTE, (uuid,)).fetchall())
+    database.execute("UPDATE sizes SET alerts = alerts - ?", (freed,))
 
 
 def _values(row: AccessRow | AlertRow, moment: int) -> dict[str, Any]:

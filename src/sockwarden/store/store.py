@@ -11,21 +11,21 @@ import os
 import sqlite3
 import stat
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
-from sockwarden.alerts import SEVERITIES
+from sockwarden.alerts import SEVERITIES, GroupState, counted
 from sockwarden.document import Document
 from sockwarden.errors import InputError, UsageError
 from sockwarden.store import retention
 from sockwarden.store.failures import failure
 from sockwarden.store.outbox import Outbox
 from sockwarden.store.retention import Removed
-from sockwarden.store.rows import AccessRow, AlertRow, Kind, access_row, alert_row, id_of, unpack, write
+from sockwarden.store.rows import AccessRow, AlertRow, Kind, access_row, alert_row, amend, id_of, unpack, write
 from sockwarden.store.runs import Runs
 from sockwarden.store.schema import LaterSchemaError, prepare
 from sockwarden.store.source import StoreSource
@@ -106,6 +106,12 @@ class Store:
         """Keeps rows in one transaction; tells which accesses and which alerts are new."""
         with self._transaction():
             return write(self._database, accesses, alerts)
+
+    def grow(self, groups: Mapping[str, GroupState]) -> None:
+        """Lets alerts tell what they took in since; by their uuid."""
+        with self._transaction():
+            for uuid, state in groups.items():
+                amend(self._database, uuid, {"suppression": counted(state)})
 
     def has_access(self, ids: Iterable[str]) -> set[str]:
         """Those of these `_id`s under which an access is kept."""

@@ -9,19 +9,23 @@ import msgspec
 
 from sockwarden.alerts import RuleExecution, build, uuid_of
 from sockwarden.detect.detectors import RuleDetection
+from sockwarden.detect.scheduled.groups import RunGroups, StagedGroups
 from sockwarden.detect.scheduled.summary import MOST_NAMED, Busiest, summary_of, warning_of
 from sockwarden.detect.scheduled.windows import Window
 from sockwarden.detect.source import Source
 from sockwarden.document import Document, get
+from sockwarden.rules.moments import time_of
 
 MOST_WARNINGS = 20
 
 
-class Staged(Protocol):
+class Staged(StagedGroups, Protocol):
     """Where a run puts what it finds; nothing of it lasts before the run is committed."""
 
     def known(self, uuid: str) -> bool:
-        """Whether there is an alert with this uuid already, of an earlier run, of this one, or of a watch."""
+        """Whether there is an alert with this uuid already, of an earlier run, of this one, or of a watch, or one that
+        took it in.
+        """
         ...
 
     def add(self, alert: Document, *, overflow: bool = False) -> None:
@@ -84,6 +88,7 @@ class Execution:
         self._source = source
         self._staged = staged
         self._now_ms = now_ms
+        self._groups = RunGroups(detection.detector, staged)
 
     def run(self, windows: Sequence[Window]) -> Found:
         """Looks at the windows in their order, each with its own max_signals, and sums up what was too much."""
@@ -106,17 +111,26 @@ class Execution:
         looked = Looked(window)
         for document in self._source.search(self._rule, window.start, window.end):
             looked.candidates += 1
+            uuid = uuid_of(document, self._rule.rule_id)
             if self._rule.excepted(document, self._now_ms):
                 looked.excepted += 1
-            elif self._staged.known(uuid_of(document, self._rule.rule_id)):
+            elif self._staged.known(uuid):
                 looked.known += 1
             else:
-                self._take(document, looked)
+                self._take(document, uuid, looked)
         return looked
 
-    def _take(self, document: Document, looked: Looked) -> None:
+    def _take(self, document: Document, uuid: str, looked: Looked) -> None:
+        belonging = self._groups.of(document)
+        moment = time_of(document, self._rule)
+        moment = self._now_ms if moment is None else moment
+        if belonging and self._groups.takes_in(belonging, uuid, moment):
+            looked.suppressed += 1
+            return
         overflow = looked.alerts >= self._rule.max_signals
         alert = self._detection.alert(document, self._execution)
+        if belonging and not overflow:
+            alert = self._groups.opened(alert, belonging, uuid, moment)
         self._staged.add(_beyond(alert) if overflow else alert, overflow=overflow)
         if overflow:
             looked.overflow += 1
