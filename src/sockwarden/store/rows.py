@@ -56,6 +56,11 @@ building_block: an alert for other rules to look at, not for a person.
 """
 
 
+Workflow = Literal["open", "acknowledged", "closed"]
+"""How far a person is with an alert, `kibana.alert.workflow_status`."""
+WORKFLOW: tuple[Workflow, ...] = ("open", "acknowledged", "closed")
+
+
 class AccessRow(NamedTuple):
     """A row of `accesses`, with the time in ms that its number begins with."""
 

@@ -101,3 +101,13 @@ def test_a_run_that_is_not_committed_leaves_no_group(
     run = Runner(store, store.source, clock=clock).run(detection)
     assert (run.alerts, run.suppressed, run.known) == (1, 2, 0)
     assert list(told(store)) == [("a", 2)]
+
+
+def test_a_closed_alert_takes_nothing_in(store: Store, accesses: Accesses, published: Published, clock: Clock) -> None:
+    detection = published(suppression=LONG)
+    for _ in range(2):
+        store.add_accesses(accesses(2, clock.now - MINUTE, **of("a")))
+        Runner(store, store.source, clock=clock).run(detection)
+        store.answer([get(alert, "kibana.alert.uuid") for alert in store.newest(5)], "closed", user="x", at="y")
+        clock.now += 5 * MINUTE
+    assert list(told(store)) == [("a", 1), ("a", 1)]
