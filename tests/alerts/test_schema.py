@@ -17,7 +17,7 @@ import pytest
 
 from sockwarden.alerts import build
 from sockwarden.content import packaged
-from sockwarden.detect import Detection, Engine, RuleDetection, SignatureDetection
+from sockwarden.detect import Engine, RuleDetection, SignatureDetection
 from sockwarden.detect.scheduled import Window
 from sockwarden.document import encode, get
 from sockwarden.health import Trouble, document_of
@@ -25,6 +25,7 @@ from sockwarden.kql.types import ECS
 from sockwarden.pipeline import Hunt
 from sockwarden.pipeline.scheduled import Runner
 from sockwarden.readers import plan
+from sockwarden.readers.tracee import to_document
 from sockwarden.rules import Rule, load_packaged, select
 from sockwarden.rules.rule import RiskScoreMapping, SeverityMapping, Suppression
 from sockwarden.signatures import SIGNATURES
@@ -63,14 +64,21 @@ def test_the_schema_is_one() -> None:
 
 @pytest.mark.parametrize("changed", [{}, WHOLE], ids=["as published", "with everything"])
 def test_alerts_of_captures(changed: dict[str, Any]) -> None:
-    detections: list[Detection] = [RuleDetection(published(**changed))]
-    detections += [SignatureDetection(kind()) for kind in SIGNATURES]
-    alerts = list(Hunt(detections).alerts(plan(LOGS)))
-    assert len({get(alert, "kibana.alert.rule.rule_id") for alert in alerts}) == len(detections)
+    alerts = list(Hunt([RuleDetection(published(**changed))]).alerts(plan(LOGS)))
+    assert alerts
     assert [flaw for alert in alerts for flaw in flaws(alert)] == []
-    if changed:
-        of_rule = [alert for alert in alerts if get(alert, "kibana.alert.suppression")]
-        assert of_rule and all(get(alert, "kibana.alert.building_block_type") for alert in of_rule)
+    for field in ("suppression", "building_block_type", "rule.investigation_fields"):
+        assert {get(alert, f"kibana.alert.{field}") is not None for alert in alerts} == {bool(changed)}
+
+
+def test_alerts_of_signatures() -> None:
+    engine = Engine([SignatureDetection(kind()) for kind in SIGNATURES])
+    cases = (ROOT / "tests" / "signatures" / "cases.jsonl").read_text("utf-8").splitlines()
+    events = [msgspec.json.decode(case).get("event") for case in cases]
+    documents = [to_document(event) for event in events if event]
+    alerts = [alert for document in documents if document for alert in engine.judge(document)]
+    assert alerts
+    assert [flaw for alert in alerts for flaw in flaws(alert)] == []
 
 
 def test_alerts_of_health() -> None:
@@ -150,9 +158,9 @@ def page() -> str:
         [
             "# Fields of an alert",
             "",
-            "An alert is the document that matched, with all its fields, `event.kind: signal`, and these fields. The schema is",
-            "`src/sockwarden/content/alert.schema.json`; this page is written from it (`REWRITE_GOLDEN=1 pytest tests/alerts`).",
-            "What is unknown is left out.",
+            "An alert is the document that matched, with all its fields, `event.kind: signal`, and these fields. The",
+            "schema is `src/sockwarden/content/alert.schema.json`; this page is written from it",
+            "(`REWRITE_GOLDEN=1 pytest tests/alerts`). What is unknown is left out.",
             "",
             "| field | type | |",
             "|---|---|---|",

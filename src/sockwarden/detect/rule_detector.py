@@ -49,7 +49,7 @@ def _more(rule: Rule) -> dict[str, Any]:
         "producer": "siem",
         "rule_type_id": "siem.queryRule",
         "type": "query",
-        "enabled": True,
+        "enabled": rule.enabled,
         "immutable": rule.table.get("immutable") is True,
         "false_positives": list(rule.false_positives),
         "from": rule.from_,
