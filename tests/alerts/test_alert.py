@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from sockwarden.alerts import Detector, build, uuid_of
+from sockwarden.alerts import Detector, RuleExecution, build, uuid_of
 
 DETECTOR = Detector("rule-1", "A Rule", "medium", 47, "1", [], {"query": "a:b"})
 
@@ -53,3 +53,53 @@ def test_the_reason_says_what_is_unknown() -> None:
     empty = document(process={}, user={}, sockwarden={}, event={"action": "connected-to", "outcome": "failure"})
     reason = build(empty, DETECTOR, view=None)["kibana"]["alert"]["reason"]
     assert reason == "an unknown program tried and failed: connected to an unknown address: medium alert A Rule"
+
+
+def test_without_a_run_the_same_document_makes_the_same_alert() -> None:
+    alert = build(document(), DETECTOR, view=None)
+    assert alert == build(document(), DETECTOR, view=None)
+    signal = alert["kibana"]["alert"]
+    assert alert["@timestamp"] == signal["start"] == signal["last_detected"] == "2026-11-21T20:14:03.000Z"
+    assert "execution" not in signal["rule"] and "intended_timestamp" not in signal
+
+
+def test_a_runs_alert_is_of_the_runs_time() -> None:
+    run = RuleExecution("u", "2026-11-22T00:00:00.000Z", "manual", "2026-11-21T21:00:00.000Z")
+    alert = build(document(), DETECTOR, view=None, execution=run)
+    signal = alert["kibana"]["alert"]
+    assert alert["@timestamp"] == signal["start"] == signal["last_detected"] == run.timestamp
+    assert signal["original_time"] == "2026-11-21T20:14:03.000Z" and signal["intended_timestamp"] == run.intended
+    assert signal["rule"]["execution"] == {"uuid": "u", "timestamp": run.timestamp, "type": "manual"}
+
+
+def test_the_event_as_it_was() -> None:
+    event = {"kind": "event", "action": "connected-to", "original": "type=SYSCALL", "unheard-of": 1}
+    alert = build(document(event=event), DETECTOR, view=None)
+    assert alert["event"] == {**event, "kind": "signal"}
+    assert alert["kibana"]["alert"]["original_event"] == {"kind": "event", "action": "connected-to"}
+
+
+def test_an_alert_on_an_alert_on_an_alert() -> None:
+    first = build(document(), DETECTOR, view="both")
+    second = build({**first, "_id": "s", "_index": ".alerts", "_version": 1}, DETECTOR, view=None)
+    third = build({**second, "_id": "t", "_index": ".alerts", "_version": 1}, DETECTOR, view=None)
+    signal = third["kibana"]["alert"]
+    assert signal["depth"] == 3
+    assert [(one["id"], one["type"], one["depth"]) for one in signal["ancestors"]] == [
+        ("abc", "event", 0),
+        ("s", "signal", 1),
+        ("t", "signal", 2),
+    ]
+    assert "alert" not in second["sockwarden"] and second["kibana"]["alert"]["original_event"]["kind"] == "signal"
+
+
+def test_a_forged_ancestry_keeps_its_form() -> None:
+    forged = {"uuid": "x", "depth": 1 << 80, "ancestors": [7, {"id": []}, {"id": "a", "depth": "9", "more": 1}] * 99}
+    signal = build(document(kibana={"alert": forged}), DETECTOR, view=None)["kibana"]["alert"]
+    assert signal["depth"] == 1001
+    assert signal["ancestors"][0] == {"id": "a"} and len(signal["ancestors"]) == 100
+
+
+def test_an_alert_without_a_time_invents_none() -> None:
+    signal = build(document(**{"@timestamp": None}), DETECTOR, view=None)["kibana"]["alert"]
+    assert not {"original_time", "start", "last_detected"} & set(signal)

@@ -6,6 +6,7 @@ import io
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from sockwarden.alerts import Detector, build
@@ -71,3 +72,16 @@ def test_the_alert_stays_as_it_was(form: str) -> None:
     before = json.dumps(alert)
     written(form, alert)
     assert json.dumps(alert) == before
+
+
+def test_what_the_document_decided_counts_in_plain_ecs_too() -> None:
+    mapped = msgspec.structs.replace(
+        DETECTOR,
+        severity_mapping=(("event.action", "connected-to", "critical"),),
+        risk_score_mapping=(("event.sequence", "", None),),
+        rule_name_override="event.action",
+    )
+    ((document,),) = (written("ecs", build(DOCUMENT, mapped, view=None))[1],)
+    assert (document["event"]["severity"], document["event"]["risk_score"]) == (99, 7)
+    assert document["rule"]["name"] == "connected-to"
+    assert document["event"]["reason"].endswith("critical alert connected-to")

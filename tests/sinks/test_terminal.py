@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from sockwarden.alerts import Detector, build
+from sockwarden.alerts import Detector, Grouping, GroupState, build, group_of, grouped
 from sockwarden.sinks import TerminalSink, escape
 from sockwarden.sinks.actor import actor
+from sockwarden.sinks.told import of_alert
 
 THREAT = [{"tactic": {"id": "TA0004", "name": "x"}, "technique": [{"id": "T1611", "name": "Escape to Host"}]}]
 PUBLISHED = Detector("p", "The Published Rule", "medium", 47, "1", THREAT, {})
@@ -246,3 +247,12 @@ def test_nothing_of_an_attacker_reaches_the_terminal(hostile: str) -> None:
     text = printed(build(document, PUBLISHED, view=None))
     assert escape(text.replace("\n", "")) == text.replace("\n", "")
     assert len(text.splitlines()) == text.count("\n")
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, False), (1, True), (4100, True)])
+def test_what_an_alert_took_in(count: int, said: bool) -> None:
+    belonging = group_of(access(1), "p", Grouping(("process.executable",)))
+    assert belonging
+    alert = grouped(build(access(1), PUBLISHED, view=None), belonging, GroupState("u", 0, 0, 0, count))
+    assert (f"  and {count:,} more like it\n" in printed(alert)) is said
+    assert (("Repeats", f"and {count:,} more like it") in of_alert(alert).facts) is said

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockwarden.alerts import Detector, build
+from sockwarden.alerts import Detector, RuleExecution, build
 from sockwarden.detect import RuleDetection, SignatureDetection
 from sockwarden.document import encode
 from sockwarden.errors import InputError
@@ -174,3 +174,25 @@ def test_a_damaged_alert_of_schema_1_is_in_nobodys_way(tmp_path: Path) -> None:
         assert store.find(uuid) == alert
         with pytest.raises(InputError, match="cannot be used"):
             list(store.newest(9))
+
+
+def test_runs_and_overridden_names_share_their_rules_row(tmp_path: Path) -> None:
+    detector = msgspec.structs.replace(DETECTORS[0], rule_name_override="process.title")
+    alerts = []
+    for number in range(5):
+        source = document(number) | {"process": {"title": f"name {number}"}}
+        run = RuleExecution(str(number), TIME)
+        alerts.append(msgspec.json.decode(encode(build(source, detector, view=None, execution=run))))
+    with Store(tmp_path, create=True) as store:
+        assert all(store.add(alerts))
+        found = {alert["kibana"]["alert"]["uuid"]: alert for alert in store.newest(10, rule=detector.name)}
+    assert found == {alert["kibana"]["alert"]["uuid"]: alert for alert in alerts}
+    with closing(sqlite3.connect(tmp_path / "sockwarden.db")) as database:
+        assert database.execute("SELECT name FROM rules").fetchall() == [(detector.name,)]
+
+
+def test_building_blocks_are_listed_apart(tmp_path: Path) -> None:
+    block = msgspec.structs.replace(DETECTORS[0], building_block=True)
+    with Store(tmp_path, create=True) as store:
+        store.add([build(document(1), block, view=None), build(document(2), DETECTORS[0], view=None)])
+        assert store.count() == store.count(kind="building_block") == 1

@@ -1,6 +1,25 @@
 """Alerts: what a person or a SIEM gets, and how one is told from another."""
 
-from sockwarden.alerts.alert import RISK_SCORES, SEVERITIES, Detector, Severity, View, build
+from sockwarden.alerts.alert import View, build, counted, grouped, iso
+from sockwarden.alerts.detector import RISK_SCORES, SEVERITIES, Detector, RuleExecution, Severity
 from sockwarden.alerts.identity import uuid_of
+from sockwarden.alerts.suppression import Belonging, Grouping, GroupState, group_of, take
 
-__all__ = ["RISK_SCORES", "SEVERITIES", "Detector", "Severity", "View", "build", "uuid_of"]
+__all__ = [
+    "RISK_SCORES",
+    "SEVERITIES",
+    "Belonging",
+    "Detector",
+    "GroupState",
+    "Grouping",
+    "RuleExecution",
+    "Severity",
+    "View",
+    "build",
+    "counted",
+    "group_of",
+    "grouped",
+    "iso",
+    "take",
+    "uuid_of",
+]

@@ -2,51 +2,44 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Literal
 
-import msgspec
-
-from sockwarden.alerts.identity import uuid_of
-from sockwarden.document import METADATA, Document, get, put
+from sockwarden.alerts.ancestry import ancestry_of, original_event_of
+from sockwarden.alerts.detector import Detector, RuleExecution
+from sockwarden.alerts.identity import SPACE, uuid_of
+from sockwarden.alerts.mapping import name_of, risk_score_of, severity_of
+from sockwarden.alerts.suppression import Belonging, GroupState
+from sockwarden.document import METADATA, Document, get
 from sockwarden.health import HEALTH
-
-Severity = Literal["low", "medium", "high", "critical"]
-SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
-RISK_SCORES: dict[Severity, int] = {"low": 21, "medium": 47, "high": 73, "critical": 99}
-"""The risk score that Elastic's rules use with a severity."""
 
 View = Literal["given", "canonical", "both"]
 """By which address a rule matched: the one the caller gave, the one it reached, or either."""
 
 
-class Detector(msgspec.Struct, frozen=True):
-    """What an alert says of the rule or signature that made it.
-
-    risk_score  0 to 100
-    threat      ATT&CK entries in the form of Elastic's [[rule.threat]]
-    parameters  the rule as written
-    """
-
-    rule_id: str
-    name: str
-    severity: Severity
-    risk_score: int
-    version: str
-    threat: list[dict[str, Any]]
-    parameters: dict[str, Any]
-
-
 def build(
-    document: Document, detector: Detector, *, view: View | None, finding: dict[str, Any] | None = None
+    document: Document,
+    detector: Detector,
+    *,
+    view: View | None,
+    finding: dict[str, Any] | None = None,
+    execution: RuleExecution | None = None,
 ) -> Document:
     """The alert: a copy of the document with `kibana.alert.*` added, its place in an index moved to `ancestors`.
 
     finding: what a signature returned, in Tracee's form; kept so that `--output tracee` can print it.
+    execution: the run that makes it, whose time is then the alert's; else that is the document's, so that the same
+    document always makes the same alert.
     """
     alert = {key: value for key, value in document.items() if key not in METADATA}
-    alert["event"] = {**(get(document, "event") or {}), "kind": "signal"}
+    event = document.get("event")
+    alert["event"] = {**event, "kind": "signal"} if isinstance(event, dict) else {"kind": "signal"}
+    original_time = document.get("@timestamp")
+    name, severity = name_of(document, detector), severity_of(document, detector)
+    depth, ancestors = ancestry_of(document)
     rule = {
-        "name": detector.name,
+        **detector.more,
+        "name": name,
         "rule_id": detector.rule_id,
         "version": detector.version,
         "severity": detector.severity,
@@ -54,34 +47,91 @@ def build(
         "threat": detector.threat,
         "parameters": detector.parameters,
     }
-    ancestor = {"id": document.get("_id"), "index": document.get("_index"), "type": "event", "depth": 0}
-    alert["kibana"] = {
-        "alert": {
-            "uuid": uuid_of(document, detector.rule_id),
-            "rule": {key: value for key, value in rule.items() if value is not None},
-            "severity": detector.severity,
-            "risk_score": detector.risk_score,
-            "reason": reason_of(document, detector),
-            "original_time": document.get("@timestamp"),
-            "status": "active",
-            "workflow_status": "open",
-            "depth": 1,
-            "ancestors": [ancestor],
-        }
+    created = original_time
+    if execution:
+        created = alert["@timestamp"] = execution.timestamp
+        rule["execution"] = {"uuid": execution.uuid, "timestamp": execution.timestamp, "type": execution.type}
+    signal = {
+        "uuid": uuid_of(document, detector.rule_id),
+        "rule": rule,
+        "severity": severity,
+        "risk_score": risk_score_of(document, detector),
+        "reason": reason_of(document, name, severity),
+        "original_time": original_time,
+        "original_event": original_event_of(document),
+        "start": created,
+        "last_detected": created,
+        "status": "active",
+        "workflow_status": "open",
+        "workflow_tags": [],
+        "workflow_assignee_ids": [],
+        "depth": depth,
+        "ancestors": ancestors,
     }
-    if view or finding:
-        alert["sockwarden"] = {**(get(document, "sockwarden") or {})}
-        put(alert, "sockwarden.alert.view", view)
-        put(alert, "sockwarden.alert.finding", finding)
+    if original_time is None:
+        for key in ("original_time", "start", "last_detected")[: 1 if execution else 3]:
+            del signal[key]
+    if execution:
+        signal["intended_timestamp"] = execution.intended or execution.timestamp
+    if detector.building_block:
+        signal["building_block_type"] = "default"
+    alert["kibana"] = {"alert": signal, "space_ids": [SPACE]}
+    _add_own(alert, document, detector, name, view, finding)
     return alert
 
 
-def reason_of(document: Document, detector: Detector) -> str:
+def _add_own(
+    alert: Document,
+    document: Document,
+    detector: Detector,
+    name: str,
+    view: View | None,
+    finding: dict[str, Any] | None,
+) -> None:
+    """`sockwarden.alert`, of this alert alone: one that the document had is another's."""
+    own = {
+        "view": view,
+        "finding": finding or None,
+        "rule_name": detector.name if detector.rule_name_override and name != detector.name else None,
+    }
+    own = {key: value for key, value in own.items() if value is not None}
+    ours = document.get("sockwarden")
+    ours = ours if isinstance(ours, dict) else {}
+    if own:
+        alert["sockwarden"] = {**ours, "alert": own}
+    elif "alert" in ours:
+        alert["sockwarden"] = {key: value for key, value in ours.items() if key != "alert"}
+
+
+def grouped(alert: Document, belonging: Belonging, state: GroupState) -> Document:
+    """The alert that stands for a group, with what the group took in so far."""
+    signal = {
+        **alert["kibana"]["alert"],
+        "instance": {"id": belonging.key},
+        "suppression": {"terms": belonging.terms, **counted(state)},
+    }
+    return {**alert, "kibana": {**alert["kibana"], "alert": signal}}
+
+
+def counted(state: GroupState) -> dict[str, Any]:
+    """The part of `kibana.alert.suppression` that changes with each match."""
+    return {"start": iso(state.start), "end": iso(state.end), "docs_count": state.count}
+
+
+def iso(milliseconds: int) -> str:
+    """A time as documents carry it: ISO 8601, UTC, milliseconds. Beyond the years 1 to 9999: their end."""
+    try:
+        return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3].rjust(23, "0") + "Z"
+    except (ValueError, OverflowError, OSError):
+        return "0001-01-01T00:00:00.000Z" if milliseconds < 0 else "9999-12-31T23:59:59.999Z"
+
+
+def reason_of(document: Document, name: str, severity: str) -> str:
     """One sentence: who did what to which socket, and which rule of what severity says so. A health document has its
     own sentence.
     """
     if get(document, "event.dataset") == HEALTH:
-        return f"{get(document, 'message')}: {detector.severity} alert {detector.name}"
+        return f"{get(document, 'message')}: {severity} alert {name}"
     program = get(document, "process.name") or get(document, "process.executable") or "an unknown program"
     user = get(document, "user.name") or get(document, "user.id")
     canonical, given = get(document, "sockwarden.socket.canonical"), get(document, "sockwarden.socket.address_as_given")
@@ -91,4 +141,4 @@ def reason_of(document: Document, detector: Detector) -> str:
     if get(document, "event.outcome") == "failure":
         verb = f"tried and failed: {verb}"
     who = f" by user {user}" if user is not None else ""
-    return f"{program}{who} {verb} {target}{as_given}: {detector.severity} alert {detector.name}"
+    return f"{program}{who} {verb} {target}{as_given}: {severity} alert {name}"

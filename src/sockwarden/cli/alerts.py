@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+from datetime import UTC, datetime
+from typing import Literal
+
 import click
 import msgspec
 from rich.table import Table
@@ -14,11 +19,13 @@ from sockwarden.document import Document, get
 from sockwarden.settings import state_folder
 from sockwarden.sinks import Group, block, escape, one_line, put
 from sockwarden.sinks.fold import time_of
-from sockwarden.store import Kind, Store
+from sockwarden.store import WORKFLOW, Kind, Store, Workflow
 
 _state = click.option("--state", metavar="DIR", help="The state folder; else SOCKWARDEN_STATE or the system's place.")
 _json = click.option("--json", "as_json", is_flag=True, help="Whole alerts as JSON, one a line.")
 
+_identities = click.argument("identities", metavar="ID...", nargs=-1, required=True)
+_NOT_CLOSED: tuple[Workflow, ...] = ("open", "acknowledged")
 _WIDE = 130
 """Columns from which a list has room for the rule's name."""
 
@@ -36,15 +43,29 @@ alerts.add_command(except_)
 @click.option("--rule", metavar="NAME", help="Of the rule with this name or id.")
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True)
 @click.option("--overflow", is_flag=True, help="Instead, matches beyond a rule's max_signals, which made no alerts.")
+@click.option(
+    "--status", type=click.Choice([*WORKFLOW, "all"]), help="How far a person is with them.  [default: not closed]"
+)
+@click.option("--building-blocks", is_flag=True, help="Instead, alerts that are only for other rules to look at.")
 @_state
 @_json
-def list_(severity: str | None, rule: str | None, limit: int, overflow: bool, state: str | None, as_json: bool) -> None:
+def list_(
+    severity: str | None,
+    rule: str | None,
+    limit: int,
+    overflow: bool,
+    building_blocks: bool,
+    status: Workflow | Literal["all"] | None,
+    state: str | None,
+    as_json: bool,
+) -> None:
     """Alerts, the newest first."""
-    kind: Kind = "overflow" if overflow else "alert"
+    kind: Kind = "overflow" if overflow else "building_block" if building_blocks else "alert"
+    statuses = _NOT_CLOSED if status is None else WORKFLOW if status == "all" else (status,)
     severities = SEVERITIES[SEVERITIES.index(severity) :] if severity else SEVERITIES
     out = console()
     with Store(state_folder(state), create=False) as store:
-        count = store.count(severities=severities, rule=rule, kind=kind)
+        count = store.count(severities=severities, rule=rule, kind=kind, statuses=statuses)
         table = Table("id", "time (UTC)", "severity", "access", "rule", box=None, header_style="dim")
         for column in table.columns[:3]:
             column.no_wrap = True
@@ -52,7 +73,7 @@ def list_(severity: str | None, rule: str | None, limit: int, overflow: bool, st
         wide = out.width >= _WIDE
         if not wide:
             table.columns.pop()
-        for alert in store.newest(limit, severities=severities, rule=rule, kind=kind):
+        for alert in store.newest(limit, severities=severities, rule=rule, kind=kind, statuses=statuses):
             if as_json:
                 write_line(msgspec.json.encode(alert))
                 continue
@@ -90,6 +111,45 @@ def show(identity: str, state: str | None, as_json: bool) -> None:
     put(out, Text(f"\n  what to do: sockwarden rules show {get(alert, 'kibana.alert.rule.rule_id')}", style="dim"))
 
 
+@alerts.command()
+@_identities
+@_state
+def acknowledge(identities: tuple[str, ...], state: str | None) -> None:
+    """Note that somebody looks at alerts."""
+    _answer(identities, "acknowledged", state)
+
+
+@alerts.command()
+@_identities
+@_state
+def close(identities: tuple[str, ...], state: str | None) -> None:
+    """Note that nothing is left to do; a closed alert takes no further matches in."""
+    _answer(identities, "closed", state)
+
+
+@alerts.command("open")
+@_identities
+@_state
+def open_(identities: tuple[str, ...], state: str | None) -> None:
+    """Note that alerts wait for somebody, again."""
+    _answer(identities, "open", state)
+
+
+def _answer(identities: tuple[str, ...], status: Workflow, state: str | None) -> None:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    with Store(state_folder(state), create=False) as store:
+        done = store.answer(identities, status, user=_user(), at=now)
+    console().print(f"{len(done):,} alert{'' if len(done) == 1 else 's'} {status}")
+
+
+def _user() -> str:
+    """Who asks, by the user id and not by the environment."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
 def _facts(alert: Document) -> list[tuple[str, object]]:
     views = {"given": "the address as given", "canonical": "the canonical address", "both": "either address"}
     inode, device = get(alert, "sockwarden.socket.inode"), get(alert, "sockwarden.socket.device")
@@ -97,9 +157,22 @@ def _facts(alert: Document) -> list[tuple[str, object]]:
         ("time", get(alert, "@timestamp")),
         ("id", get(alert, "kibana.alert.uuid")),
         ("reason", get(alert, "kibana.alert.reason")),
+        ("status", _status(alert)),
+        ("took in", _took_in(alert)),
         ("matched by", views.get(str(get(alert, "sockwarden.alert.view")))),
         ("directory", get(alert, "process.working_directory")),
         ("inode", None if inode is None else f"{inode} on device {device}"),
         ("sensor", get(alert, "sockwarden.sensor.name")),
         ("serial", get(alert, "event.sequence")),
     ]
+
+
+def _status(alert: Document) -> str:
+    status, user = get(alert, "kibana.alert.workflow_status"), get(alert, "kibana.alert.workflow_user")
+    by = f" by {user}, {get(alert, 'kibana.alert.workflow_status_updated_at')}" if user else ""
+    return f"{status or 'open'}{by}"
+
+
+def _took_in(alert: Document) -> str | None:
+    count = get(alert, "kibana.alert.suppression.docs_count")
+    return f"{count:,} more until {get(alert, 'kibana.alert.suppression.end')}" if count else None

@@ -18,6 +18,7 @@ from sockwarden.cli.detections import Known, chosen
 from sockwarden.cli.output import console, print_error, print_notes
 from sockwarden.cli.report import notes
 from sockwarden.cli.times import utc
+from sockwarden.detect import StreamGroups
 from sockwarden.document import Document, get
 from sockwarden.pipeline import Hunt, Window
 from sockwarden.readers import Quarantine, Stream, plan
@@ -88,7 +89,7 @@ def hunt(
     found = _Found()
     began = time.monotonic()
     with Store(state_folder(state), create=True) if keep else nullcontext() as store, _progress(bar) as progress:
-        found.take(run.alerts(streams, progress), sink, store)
+        found.take(run.alerts(streams, progress), sink, store, run.engine.groups)
     run.engine.close()
     for failure in run.failures:
         print_error(str(failure))
@@ -117,7 +118,9 @@ class _Found(msgspec.Struct):
     worst: int = -1
     interrupted: bool = False
 
-    def take(self, alerts: Iterator[Document], sink: TerminalSink | LineSink, store: Store | None) -> None:
+    def take(
+        self, alerts: Iterator[Document], sink: TerminalSink | LineSink, store: Store | None, groups: StreamGroups
+    ) -> None:
         """Passes alerts to the sink and the store, batch by batch. When the hunt is stopped, what was found is kept."""
         batch: list[Document] = []
         try:
@@ -126,6 +129,7 @@ class _Found(msgspec.Struct):
                     batch.append(alert)
                     if len(batch) >= _BATCH:
                         store.add(batch)
+                        store.grow(groups.grown())
                         batch = []
                 sink.add(alert)
                 name = str(get(alert, "kibana.alert.rule.name"))
@@ -135,6 +139,7 @@ class _Found(msgspec.Struct):
             self.interrupted = True
         if store:
             store.add(batch)
+            store.grow(groups.grown())
         sink.close()
 
 

@@ -34,6 +34,8 @@ def _not_told(run: Hunt) -> Iterator[str]:
         yield f"Repeated: {_many(run.engine.repeated, 'alert')} of events that came twice, shown once."
     for item, count in run.engine.excepted.items():
         yield f"Excepted: {_many(count, 'match', 'matches')}. {item}."
+    for name, count in run.engine.groups.suppressed.items():
+        yield f"Suppressed: {_many(count, 'match', 'matches')} of {name}, counted by alerts before them."
     for message, count in run.engine.outside.items():
         yield f"Left out: {_many(count, 'match', 'matches')}. {message}."
     for message, count in run.engine.errors.items():

@@ -3,5 +3,6 @@
 from sockwarden.detect.detectors import Detection, RuleDetection, SignatureDetection
 from sockwarden.detect.engine import Engine
 from sockwarden.detect.source import Source
+from sockwarden.detect.suppression import StreamGroups
 
-__all__ = ["Detection", "Engine", "RuleDetection", "SignatureDetection", "Source"]
+__all__ = ["Detection", "Engine", "RuleDetection", "SignatureDetection", "Source", "StreamGroups"]

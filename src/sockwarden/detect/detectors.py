@@ -7,9 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-import msgspec
-
-from sockwarden.alerts import RISK_SCORES, SEVERITIES, Detector, View, build
+from sockwarden.alerts import RISK_SCORES, SEVERITIES, Detector, RuleExecution, View, build
+from sockwarden.detect.rule_detector import detector_of
 from sockwarden.document import Document, get
 from sockwarden.errors import RuleError
 from sockwarden.kql import Is, Literal, Or, Text, Wildcard, compile_query
@@ -81,15 +80,7 @@ class RuleDetection:
         self._matches = rule.matches
         self._names = compile_query(Or(tuple(Is(Text("_index"), _pattern(name)) for name in rule.index)))
         self.required_literals = rule.required_literals
-        self.detector = Detector(
-            rule_id=rule.rule_id,
-            name=rule.name,
-            severity=rule.severity,
-            risk_score=rule.risk_score,
-            version=str(rule.version),
-            threat=msgspec.to_builtins(rule.threat),
-            parameters=rule.parameters(),
-        )
+        self.detector = detector_of(rule)
 
     def judge(self, document: Document) -> Iterator[Document]:
         """One alert where the query matches. Raises OutsideIndexError where the document came from an index that the
@@ -103,9 +94,9 @@ class RuleDetection:
                 raise ExceptedError(self.detector.name, item)
             yield self.alert(document)
 
-    def alert(self, document: Document) -> Document:
-        """The alert of a document that matches."""
-        return build(document, self.detector, view=self._view(document))
+    def alert(self, document: Document, execution: RuleExecution | None = None) -> Document:
+        """The alert of a document that matches; execution: the run that found it."""
+        return build(document, self.detector, view=self._view(document), execution=execution)
 
     def source_complete(self, source: str) -> None:
         """A query judges each document by itself."""
@@ -158,6 +149,7 @@ class SignatureDetection:
             version=metadata.version,
             threat=[_threat(dict(properties))],
             parameters={"description": metadata.description, **properties},
+            more={"uuid": metadata.id, "description": metadata.description, "enabled": True},
         )
         signature.init(self._findings.append)
 

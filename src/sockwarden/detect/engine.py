@@ -6,6 +6,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 
 from sockwarden.detect.detectors import Detection, ExceptedError, OutsideIndexError
+from sockwarden.detect.suppression import StreamGroups
 from sockwarden.document import Document, get
 from sockwarden.signatures import SignatureEventError
 
@@ -22,12 +23,14 @@ class Engine:
     repeated   alerts not given again, since the same document came before (a copy of a log, say)
     excepted   matches that an exception item held back, by rule and item
     errors     documents that a signature could not judge, by its message
+    groups     suppression: matches that an earlier alert took in
     outside    matches left out since the document lies in an index that the rule does not name, by message
     """
 
     def __init__(self, detections: Sequence[Detection], *, most_remembered: int = MOST_REMEMBERED) -> None:
         self._detections = detections
         self._most_remembered = most_remembered
+        self.groups = StreamGroups()
         self._given: OrderedDict[bytes, None] = OrderedDict()
         self.documents = 0
         self.repeated = 0
@@ -41,8 +44,10 @@ class Engine:
         for detection in self._detections:
             try:
                 for alert in detection.judge(document):
-                    if self._is_new(alert):
-                        yield alert
+                    if not self._is_new(alert):
+                        continue
+                    if (kept := self.groups.judge(alert, document, detection.detector)) is not None:
+                        yield kept
             except SignatureEventError as error:
                 self.errors[error.what] += 1
             except ExceptedError as error:

@@ -185,6 +185,7 @@ class Watch:
         self._look_around(now)
         for timer in self._timers:
             timer.turn(now)
+        self.delivery.keeper.grow(self._engine.groups.grown())
         self.delivery.tick(now)
 
     def _look_around(self, now: float) -> None:
@@ -199,6 +200,7 @@ class Watch:
 
     def change(self, detections: Sequence[Detection], catalogue: Catalogue) -> None:
         """Takes over other rules and sockets."""
+        self.delivery.keeper.grow(self._engine.groups.grown())
         self._engine.close()
         self._engine = Engine(detections, most_remembered=MOST_REMEMBERED)
         if catalogue is not self._catalogue:
@@ -235,6 +237,7 @@ class Watch:
         self._changes.close()
         self._containers.close()
         self._selector.close()
+        self.delivery.keeper.grow(self._engine.groups.grown())
         self._engine.close()
         self.delivery.close()
 

@@ -94,10 +94,16 @@ def _access_of(alert: Document) -> object:
     return ancestors[0].get("id"), ancestors[0].get("index")
 
 
+def more_like_it(alert: Document) -> str:
+    """What a suppressing alert took in beside its first match, for a person; empty where that is nothing."""
+    count = get(alert, "kibana.alert.suppression.docs_count")
+    return f"and {count:,} more like it" if isinstance(count, int) and count > 0 else ""
+
+
 def time_of(alert: Document) -> float | None:
     """The event's time in seconds since the epoch; one without a zone is UTC, as to Elasticsearch."""
     try:
-        moment = datetime.fromisoformat(str(get(alert, "@timestamp")))
+        moment = datetime.fromisoformat(str(get(alert, "kibana.alert.original_time") or get(alert, "@timestamp")))
         # Into UTC first: a time whose zone puts it outside the years 1 to 9999 has seconds, but no date to show.
         return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):

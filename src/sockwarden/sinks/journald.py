@@ -24,6 +24,7 @@ _FIELDS = {
     "SOCKWARDEN_RULE": "kibana.alert.rule.name",
     "SOCKWARDEN_SEVERITY": "kibana.alert.severity",
     "SOCKWARDEN_RISK_SCORE": "kibana.alert.risk_score",
+    "SOCKWARDEN_SUPPRESSED": "kibana.alert.suppression.docs_count",
     "SOCKWARDEN_SOCKET": "sockwarden.socket.canonical",
     "SOCKWARDEN_RUNTIME": "sockwarden.socket.runtime",
     "SOCKWARDEN_ORIGIN": "sockwarden.actor.origin",

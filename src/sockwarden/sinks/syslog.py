@@ -38,6 +38,7 @@ _PARAMETERS = {
     "rule_id": "kibana.alert.rule.rule_id",
     "severity": "kibana.alert.severity",
     "risk_score": "kibana.alert.risk_score",
+    "suppressed": "kibana.alert.suppression.docs_count",
     "socket": "sockwarden.socket.canonical",
     "runtime": "sockwarden.socket.runtime",
     "origin": "sockwarden.actor.origin",

@@ -12,7 +12,7 @@ from rich.text import Text
 from sockwarden.document import Document, get
 from sockwarden.sinks.actor import actor
 from sockwarden.sinks.escape import escape, shorten
-from sockwarden.sinks.fold import Folder, Group, time_of
+from sockwarden.sinks.fold import Folder, Group, more_like_it, time_of
 
 _COLOURS = {"low": "cyan", "medium": "yellow", "high": "red", "critical": "bold white on red"}
 _ALIASES = {
@@ -94,12 +94,14 @@ def block(group: Group, width: int, *, more: str = "") -> list[Text]:
     first = group.alerts[0]
     lines = [_headline(first, group.first, width)]
     lines += [_also(alert) for alert in group.alerts[1:]]
+    took_in = max(group.alerts, key=lambda alert: get(alert, "kibana.alert.suppression.docs_count") or 0)
+    like_it = [Text(f"  {told}", style="bold")] if (told := more_like_it(took_in)) else []
     if get(first, "sockwarden.health") is not None:
-        return [*lines, *_health(first), _foot(group, width, f"     {more}" if more else "")]
+        return [*lines, *_health(first), *like_it, _foot(group, width, f"     {more}" if more else "")]
     lines.append(Text("  ").append(_access(first)))
     if title := get(first, "process.command_line") or get(first, "process.title"):
         lines.append(Text("  " + shorten(escape(str(title)), _MOST_TITLE)))
-    return [*lines, *actor(first, width), _foot(group, width, f"     {more}" if more else "")]
+    return [*lines, *actor(first, width), *like_it, _foot(group, width, f"     {more}" if more else "")]
 
 
 def repeats(group: Group) -> Text:

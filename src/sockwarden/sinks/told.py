@@ -10,6 +10,7 @@ import msgspec
 from sockwarden.alerts import RISK_SCORES, SEVERITIES
 from sockwarden.document import Document, get, put
 from sockwarden.sinks.escape import escape, shorten
+from sockwarden.sinks.fold import more_like_it
 
 MOST_VALUE = 300
 """Characters of one value."""
@@ -42,13 +43,14 @@ def of_alert(alert: Document) -> Told:
     severity = _text(alert, "kibana.alert.severity") or "unknown"
     facts = [
         ("Host", _text(alert, "host.name")),
-        ("Time", _text(alert, "@timestamp")),
+        ("Time", _text(alert, "kibana.alert.original_time") or _text(alert, "@timestamp")),
         ("Process", _joined(alert, "process.executable", "process.pid")),
         ("Command line", _text(alert, "process.command_line") or _text(alert, "process.title")),
         ("User", _text(alert, "user.name") or _text(alert, "user.id")),
         ("Container", _joined(alert, "container.name", "container.image.name") or _text(alert, "container.id")),
         ("Socket", _joined(alert, "sockwarden.socket.runtime", "sockwarden.socket.canonical")),
         ("Address as given", _text(alert, "sockwarden.socket.address_as_given")),
+        ("Repeats", more_like_it(alert)),
         ("Detail", _text(alert, "sockwarden.health.detail")),
     ]
     return Told(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
+from sockwarden.alerts import GroupState
 from sockwarden.document import Document
 from sockwarden.errors import InputError
 from sockwarden.store.retention import Removed
@@ -66,6 +67,7 @@ class Keeper:
         self._rows = 0
         self._bytes = 0
         self._recent: OrderedDict[bytes, None] = OrderedDict()
+        self._grown: dict[str, GroupState] = {}
         self._notes: list[str] = []
         self._failing = ""
         self._dropped_before = 0
@@ -103,6 +105,12 @@ class Keeper:
         """Takes alerts that no access caused."""
         self._take([], alerts)
 
+    def grow(self, groups: Mapping[str, GroupState]) -> None:
+        """Takes what alerts took in since; by their uuid."""
+        self._grown |= groups
+        while len(self._grown) > MOST_ROWS:
+            del self._grown[next(iter(self._grown))]
+
     def _take(self, accesses: list[AccessRow], alerts: Sequence[Document]) -> None:
         entry = _Entry(accesses, [alert_row(alert) for alert in alerts])
         if self._rows >= MOST_ROWS or self._bytes + entry.size > MOST_BYTES:
@@ -130,6 +138,9 @@ class Keeper:
                 if self._unpruned >= self.max_bytes * PRUNE_SHARE:
                     self._prune(store, now)
             self._recovered()
+            if self._grown and not self._waiting:  # their alerts are written by now
+                store.grow(self._grown)
+                self._grown = {}
             if now >= self._prune_at:
                 self._prune(store, now)
         except InputError as error:
@@ -159,7 +170,7 @@ class Keeper:
         """A last try to write what waits; counts what could not be written as dropped."""
         self._retry_at = self._commit_at = float("-inf")
         self._prune_at = float("inf")
-        while self._rows and self._retry_at < 0:
+        while (self._rows or self._grown) and self._retry_at < 0:
             self.flush(time.monotonic())
             self._commit_at = float("-inf")
         if self._rows:

@@ -11,7 +11,7 @@ import hashlib
 import sqlite3
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
@@ -50,8 +50,15 @@ WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE uuid = :uuid)
 _PROMOTE = "DELETE FROM alerts WHERE uuid = ? AND kind = 'overflow' RETURNING length(document)"
 _RULE = "kibana.alert.rule"
 
-Kind = Literal["alert", "overflow"]
-"""overflow: a match beyond its rule's max_signals. Never told by the document, which others may have written."""
+Kind = Literal["alert", "overflow", "building_block"]
+"""overflow: a match beyond its rule's max_signals; never told by the document, which others may have written.
+building_block: an alert for other rules to look at, not for a person.
+"""
+
+
+Workflow = Literal["open", "acknowledged", "closed"]
+"""How far a person is with an alert, `kibana.alert.workflow_status`."""
+WORKFLOW: tuple[Workflow, ...] = ("open", "acknowledged", "closed")
 
 
 class AccessRow(NamedTuple):
@@ -107,7 +114,8 @@ def access_row(document: Document) -> AccessRow:
 
 def alert_row(alert: Document) -> AlertRow:
     """An alert; it comes into the store now."""
-    uuid, moment = (_text(str(get(alert, field) or "")) for field in ("kibana.alert.uuid", "@timestamp"))
+    uuid = _text(str(get(alert, "kibana.alert.uuid") or ""))
+    moment = _text(str(get(alert, "kibana.alert.original_time") or get(alert, "@timestamp") or ""))
     return _alert_row(uuid, moment, _text(str(get(alert, "kibana.alert.severity"))), alert)
 
 
@@ -124,8 +132,22 @@ def _alert_row(uuid: str, moment: str, severity: str, alert: Document) -> AlertR
     rule = get(alert, _RULE)
     if not isinstance(rule, dict):
         return AlertRow(_now(), uuid, moment, severity, None, _compress(encode(alert)))
-    rest = _with_rule(alert, None)
-    return AlertRow(_now(), uuid, moment, severity, _rule_row(encode(rule)), _compress(encode(rest)))
+    own, shared = _parted(alert, rule)
+    rest = _with_rule(alert, own)
+    return AlertRow(_now(), uuid, moment, severity, _rule_row(encode(shared)), _compress(encode(rest)), _kind(alert))
+
+
+def _parted(alert: Document, rule: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """What of the rule is this alert's own, the run and a name that the document gave; and what its others share."""
+    own = {"execution": rule["execution"]} if "execution" in rule else {}
+    shared = {key: value for key, value in rule.items() if key != "execution"}
+    if isinstance(name := get(alert, "sockwarden.alert.rule_name"), str):
+        own["name"], shared["name"] = rule.get("name"), name
+    return own or None, shared
+
+
+def _kind(alert: Document) -> Kind:
+    return "alert" if get(alert, "kibana.alert.building_block_type") is None else "building_block"
 
 
 @lru_cache(maxsize=256)
@@ -137,7 +159,7 @@ def _rule_row(content: bytes) -> RuleRow:
 
 
 def _with_rule(alert: Document, rule: dict[str, Any] | None) -> Document:
-    """The alert with another rule in the same place: None keeps the place while the rule is stored elsewhere."""
+    """The alert with another rule in the same place: None keeps the place while all of it is stored elsewhere."""
     kibana = alert["kibana"]
     return {**alert, "kibana": {**kibana, "alert": {**kibana["alert"], "rule": rule}}}
 
@@ -164,7 +186,9 @@ def time_in(number: int) -> int:
 def unpack(packed: bytes, rule: bytes | None = None) -> Document:
     """The document of a row, and of its rule's. Raises zlib.error or msgspec.DecodeError when it is damaged."""
     document = _decompress(packed)
-    return document if rule is None else _with_rule(document, _decompress(rule))
+    if rule is None:
+        return document
+    return _with_rule(document, {**_decompress(rule), **(get(document, _RULE) or {})})
 
 
 def write(
@@ -180,7 +204,7 @@ def write(
         rules[rule] = database.execute("SELECT number FROM rules WHERE digest = ?", (rule.digest,)).fetchone()[0]
     new_alerts, promoted = [], 0
     for row in alerts:
-        if row.kind == "alert":
+        if row.kind != "overflow":
             promoted += sum(length for (length,) in database.execute(_PROMOTE, (row.uuid,)).fetchall())
         values = {**_values(row, row.kept), "rule": rules[row.rule]}
         new_alerts.append(database.execute(_ALERT, values).rowcount == 1)
@@ -190,6 +214,35 @@ def write(
     )
     database.execute("UPDATE sizes SET accesses = accesses + ?, alerts = alerts + ?", sizes)
     return new_accesses, new_alerts
+
+
+def amend(database: sqlite3.Connection, uuid: str, changed: Mapping[str, Any]) -> bool:
+    """Changes fields of an alert's `kibana.alert`, each an object's part or a value; inside a transaction. False where
+    there is no such alert, or its row is damaged.
+    """
+    found = database.execute("SELECT document FROM alerts WHERE uuid = ?", (uuid,)).fetchone()
+    if found is None:
+        return False
+    try:
+        alert = _decompress(found[0])
+    except (zlib.error, msgspec.DecodeError):
+        return False
+    signal = get(alert, "kibana.alert")
+    if not isinstance(signal, dict):
+        return False
+    for key, value in changed.items():
+        part = signal.get(key)
+        signal[key] = {**part, **value} if isinstance(part, dict) and isinstance(value, dict) else value
+    document = _compress(encode(alert))
+    database.execute("UPDATE alerts SET document = ? WHERE uuid = ?", (document, uuid))
+    database.execute("UPDATE sizes SET alerts = alerts + ?", (len(document) - len(found[0]),))
+    return True
+
+
+def forget_overflow(database: sqlite3.Connection, uuid: str) -> None:
+    """Removes what was one too many and is none any more, inside a transaction."""
+    freed = sum(length for (length,) in database.execute(_PROMOTE, (uuid,)).fetchall())
+    database.execute("UPDATE sizes SET alerts = alerts - ?", (freed,))
 
 
 def _values(row: AccessRow | AlertRow, moment: int) -> dict[str, Any]:

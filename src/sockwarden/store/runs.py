@@ -152,6 +152,7 @@ class Runs:
             )
             self._database.execute("DELETE FROM gaps WHERE end < ?", (oldest,))
             self._database.execute("DELETE FROM suppressed WHERE time < ?", (oldest,))
+            self._database.execute("DELETE FROM suppression_groups WHERE end < ?", (oldest,))
 
     def _last_number(self, rule_id: str) -> int | None:
         query = "SELECT max(number) FROM runs WHERE rule_id = ? AND type = 'scheduled' AND status <> 'failed'"

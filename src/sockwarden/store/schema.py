@@ -121,6 +121,21 @@ _FOURTH = (
     ) STRICT, WITHOUT ROWID
     """,
 )
+_FIFTH = (
+    # kibana.alert.workflow_status: open, acknowledged or closed.
+    "ALTER TABLE alerts ADD COLUMN status TEXT NOT NULL DEFAULT 'open'",
+    # Suppression windows that outlast a run; uuid: of the alert that takes matches in. Times in ms since the epoch.
+    """
+    CREATE TABLE suppression_groups (
+        key TEXT PRIMARY KEY,
+        uuid TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        end INTEGER NOT NULL,
+        count INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
 
 
 def _begin(database: sqlite3.Connection) -> None:
@@ -151,7 +166,12 @@ def _remember_runs(database: sqlite3.Connection) -> None:
         database.execute(statement)
 
 
-MIGRATIONS = (_begin, _split_rules_off, _tell_overflow, _remember_runs)
+def _let_people_answer(database: sqlite3.Connection) -> None:
+    for statement in _FIFTH:
+        database.execute(statement)
+
+
+MIGRATIONS = (_begin, _split_rules_off, _tell_overflow, _remember_runs, _let_people_answer)
 """What makes each schema version of the one before; PRAGMA user_version says how many were applied."""
 
 _MOST_LOG = 16 << 20

@@ -11,28 +11,41 @@ import os
 import sqlite3
 import stat
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
-from sockwarden.alerts import SEVERITIES
-from sockwarden.document import Document
+from sockwarden.alerts import SEVERITIES, GroupState, counted
+from sockwarden.document import Document, get
 from sockwarden.errors import InputError, UsageError
 from sockwarden.store import retention
 from sockwarden.store.failures import failure
 from sockwarden.store.outbox import Outbox
 from sockwarden.store.retention import Removed
-from sockwarden.store.rows import AccessRow, AlertRow, Kind, access_row, alert_row, id_of, unpack, write
+from sockwarden.store.rows import (
+    WORKFLOW,
+    AccessRow,
+    AlertRow,
+    Kind,
+    Workflow,
+    access_row,
+    alert_row,
+    amend,
+    id_of,
+    unpack,
+    write,
+)
 from sockwarden.store.runs import Runs
 from sockwarden.store.schema import LaterSchemaError, prepare
 from sockwarden.store.source import StoreSource
 
 _CHOSEN = """FROM alerts LEFT JOIN rules ON rules.number = alerts.rule
 WHERE severity IN (SELECT value FROM json_each(:severities))
-AND (:rule IS NULL OR rule_id = :rule OR name = :rule COLLATE NOCASE) AND kind = :kind"""
+AND (:rule IS NULL OR rule_id = :rule OR name = :rule COLLATE NOCASE) AND kind = :kind
+AND status IN (SELECT value FROM json_each(:statuses))"""
 _CHOSEN_ACCESSES = """FROM accesses WHERE (:runtime IS NULL OR runtime = :runtime)
 AND (:origin IS NULL OR origin = :origin) AND (:socket IS NULL OR socket = :socket)"""
 _HEX = frozenset("0123456789abcdef")
@@ -107,6 +120,12 @@ class Store:
         with self._transaction():
             return write(self._database, accesses, alerts)
 
+    def grow(self, groups: Mapping[str, GroupState]) -> None:
+        """Lets alerts tell what they took in since; by their uuid."""
+        with self._transaction():
+            for uuid, state in groups.items():
+                amend(self._database, uuid, {"suppression": counted(state)})
+
     def has_access(self, ids: Iterable[str]) -> set[str]:
         """Those of these `_id`s under which an access is kept."""
         query = "SELECT 1 FROM accesses WHERE id = ?"
@@ -130,13 +149,32 @@ class Store:
                 break
         return removed
 
+    def answer(self, prefixes: Sequence[str], status: Workflow, *, user: str, at: str) -> list[str]:
+        """Notes on alerts how far a person is with them: on all, or where an id names none, on none. Their uuids.
+
+        prefixes: of uuids. at: when, ISO 8601.
+        """
+        uuids = list(dict.fromkeys(str(get(self.find(prefix), "kibana.alert.uuid")) for prefix in prefixes))
+        changed = {"workflow_status": status, "workflow_status_updated_at": at, "workflow_user": user}
+        with self._transaction():
+            for uuid in uuids:
+                amend(self._database, uuid, changed)
+                self._database.execute("UPDATE alerts SET status = ? WHERE uuid = ?", (status, uuid))
+        return uuids
+
     def newest(
-        self, most: int, *, severities: Sequence[str] = SEVERITIES, rule: str | None = None, kind: Kind = "alert"
+        self,
+        most: int,
+        *,
+        severities: Sequence[str] = SEVERITIES,
+        rule: str | None = None,
+        kind: Kind = "alert",
+        statuses: Sequence[Workflow] = WORKFLOW,
     ) -> Iterator[Document]:
         """Alerts, or what was beyond max_signals, the newest first."""
         yield from self._documents(
             f"SELECT alerts.document, rules.document {_CHOSEN} ORDER BY time DESC, uuid LIMIT :most",
-            {**_choice(severities, rule), "most": most, "kind": kind},
+            {**_choice(severities, rule, statuses), "most": most, "kind": kind},
         )
 
     def newest_accesses(
@@ -148,9 +186,16 @@ class Store:
             {"runtime": runtime, "origin": origin, "socket": socket, "most": most},
         )
 
-    def count(self, *, severities: Sequence[str] = SEVERITIES, rule: str | None = None, kind: Kind = "alert") -> int:
+    def count(
+        self,
+        *,
+        severities: Sequence[str] = SEVERITIES,
+        rule: str | None = None,
+        kind: Kind = "alert",
+        statuses: Sequence[Workflow] = WORKFLOW,
+    ) -> int:
         """How many alerts there are."""
-        return int(self._row(f"SELECT count(*) {_CHOSEN}", {**_choice(severities, rule), "kind": kind})[0])
+        return int(self._row(f"SELECT count(*) {_CHOSEN}", {**_choice(severities, rule, statuses), "kind": kind})[0])
 
     def count_accesses(
         self, *, runtime: str | None = None, origin: str | None = None, socket: str | None = None
@@ -227,8 +272,9 @@ def _made(path: Path) -> os.stat_result:
     return found
 
 
-def _choice(severities: Sequence[str], rule: str | None) -> dict[str, Any]:
-    return {"severities": msgspec.json.encode(severities).decode(), "rule": rule}
+def _choice(severities: Sequence[str], rule: str | None, statuses: Sequence[Workflow]) -> dict[str, Any]:
+    lists = {"severities": severities, "statuses": statuses}
+    return {"rule": rule, **{name: msgspec.json.encode(chosen).decode() for name, chosen in lists.items()}}
 
 
 def _hexadecimal(prefix: str, kind: str) -> str:

@@ -7,21 +7,25 @@ from typing import Protocol
 
 import msgspec
 
-from sockwarden.alerts import build, uuid_of
+from sockwarden.alerts import RuleExecution, build, uuid_of
 from sockwarden.detect.detectors import RuleDetection
+from sockwarden.detect.scheduled.groups import RunGroups, StagedGroups
 from sockwarden.detect.scheduled.summary import MOST_NAMED, Busiest, summary_of, warning_of
 from sockwarden.detect.scheduled.windows import Window
 from sockwarden.detect.source import Source
 from sockwarden.document import Document, get
+from sockwarden.rules.moments import time_of
 
 MOST_WARNINGS = 20
 
 
-class Staged(Protocol):
+class Staged(StagedGroups, Protocol):
     """Where a run puts what it finds; nothing of it lasts before the run is committed."""
 
     def known(self, uuid: str) -> bool:
-        """Whether there is an alert with this uuid already, of an earlier run, of this one, or of a watch."""
+        """Whether there is an alert with this uuid already, of an earlier run, of this one, or of a watch, or one that
+        took it in.
+        """
         ...
 
     def add(self, alert: Document, *, overflow: bool = False) -> None:
@@ -65,14 +69,26 @@ class Found(msgspec.Struct):
 
 
 class Execution:
-    """Runs one rule. Raises InputError as the source does; then nothing that was staged is to be used."""
+    """Runs one rule. Raises InputError as the source does; then nothing that was staged is to be used.
 
-    def __init__(self, detection: RuleDetection, source: Source, staged: Staged, now_ms: int) -> None:
+    execution: what alerts say of the run; None: they carry the time of their document
+    """
+
+    def __init__(
+        self,
+        detection: RuleDetection,
+        source: Source,
+        staged: Staged,
+        now_ms: int,
+        execution: RuleExecution | None = None,
+    ) -> None:
+        self._execution = execution
         self._detection = detection
         self._rule = detection.rule
         self._source = source
         self._staged = staged
         self._now_ms = now_ms
+        self._groups = RunGroups(detection.detector, staged)
 
     def run(self, windows: Sequence[Window]) -> Found:
         """Looks at the windows in their order, each with its own max_signals, and sums up what was too much."""
@@ -95,17 +111,26 @@ class Execution:
         looked = Looked(window)
         for document in self._source.search(self._rule, window.start, window.end):
             looked.candidates += 1
+            uuid = uuid_of(document, self._rule.rule_id)
             if self._rule.excepted(document, self._now_ms):
                 looked.excepted += 1
-            elif self._staged.known(uuid_of(document, self._rule.rule_id)):
+            elif self._staged.known(uuid):
                 looked.known += 1
             else:
-                self._take(document, looked)
+                self._take(document, uuid, looked)
         return looked
 
-    def _take(self, document: Document, looked: Looked) -> None:
+    def _take(self, document: Document, uuid: str, looked: Looked) -> None:
+        belonging = self._groups.of(document)
+        moment = time_of(document, self._rule)
+        moment = self._now_ms if moment is None else moment
+        if belonging and self._groups.takes_in(belonging, uuid, moment):
+            looked.suppressed += 1
+            return
         overflow = looked.alerts >= self._rule.max_signals
-        alert = self._detection.alert(document)
+        alert = self._detection.alert(document, self._execution)
+        if belonging and not overflow:
+            alert = self._groups.opened(alert, belonging, uuid, moment)
         self._staged.add(_beyond(alert) if overflow else alert, overflow=overflow)
         if overflow:
             looked.overflow += 1
@@ -118,7 +143,7 @@ class Execution:
         detector = msgspec.structs.replace(
             self._detection.detector, name=f"Alerts beyond max_signals: {self._rule.name}"
         )
-        self._staged.add(build(document, detector, view=None))
+        self._staged.add(build(document, detector, view=None, execution=self._execution))
 
 
 def _beyond(alert: Document) -> Document:

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
+from uuid import uuid4
 
+from sockwarden.alerts import RuleExecution, iso
 from sockwarden.detect import Detection, RuleDetection, Source
 from sockwarden.detect.scheduled import Execution, Found, Plan, Window, plan
 from sockwarden.document import Document, get
@@ -58,7 +60,8 @@ class Runner:
         planned = plan(own, span_ms(rule.interval), last.windows[-1][1] if last else None)
         try:
             staged = self._store.runs.staging()
-            found = Execution(detection, self.source, staged, started).run(planned.windows)
+            execution = RuleExecution(str(uuid4()), iso(started))
+            found = Execution(detection, self.source, staged, started, execution).run(planned.windows)
             found.warnings += _warnings(planned, last, started)
             if planned.gaps:
                 self._tell(staged, Trouble("rule-gap-recorded", _gap_message(rule, planned), rule.rule_id))
@@ -72,7 +75,8 @@ class Runner:
         """A run over one window that a person asked for, committed; gaps: those it fills, with what is left of each."""
         started, begun = self._clock(), time.monotonic()
         staged = self._store.runs.staging()
-        found = Execution(detection, self.source, staged, started).run([stretch])
+        execution = RuleExecution(str(uuid4()), iso(started), "manual", iso(stretch.end))
+        found = Execution(detection, self.source, staged, started, execution).run([stretch])
         run = self._record(detection.rule, started, begun, found, kind="manual")
         self._store.runs.commit(run, staged, filled=gaps)
         return run

@@ -1,0 +1,52 @@
+"""Suppression as documents come: groups are open for a stretch of their time, and no more than so many."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from sockwarden.alerts import iso
+from sockwarden.detect import Engine, RuleDetection, StreamGroups
+from sockwarden.document import get
+from sockwarden.rules import load_packaged, select
+from sockwarden.rules.rule import Suppression
+
+MINUTE = 60_000
+
+
+def detection(suppression: Suppression) -> RuleDetection:
+    (rule,) = select(load_packaged(), "unusual-process-connection-runtime-socket")
+    return RuleDetection(dataclasses.replace(rule, suppression=suppression, matches=lambda _: True, interval="5m"))
+
+
+def document(number: int, moment: int, user: str = "a") -> dict[str, Any]:
+    return {"_id": str(number), "@timestamp": iso(moment), "user": {"name": user}}
+
+
+def test_an_interval_is_a_run() -> None:
+    engine = Engine([detection(Suppression(("user.name",)))])
+    given = [list(engine.judge(document(number, number * MINUTE))) for number in range(12)]
+    assert [len(alerts) for alerts in given] == [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]
+    assert sum(engine.groups.suppressed.values()) == 9
+    grown = engine.groups.grown()
+    assert {uuid: state.count for uuid, state in grown.items()} == {
+        get(alert, "kibana.alert.uuid"): count
+        for alerts, count in zip(given[::5], (4, 4, 1), strict=True)
+        for alert in alerts
+    }
+    assert not engine.groups.grown()
+
+
+def test_a_copy_is_not_taken_in() -> None:
+    engine = Engine([detection(Suppression(("user.name",), duration_ms=MINUTE))])
+    for _ in range(2):
+        for number in range(3):
+            list(engine.judge(document(number, number)))
+    assert engine.repeated == 3 and [state.count for state in engine.groups.grown().values()] == [2]
+
+
+def test_there_are_no_more_groups_than_so_many() -> None:
+    engine = Engine([detection(Suppression(("user.name",)))])
+    engine.groups = StreamGroups(most=2)
+    given = [len(list(engine.judge(document(number, 0, user)))) for number, user in enumerate("abacabb")]
+    assert given == [1, 1, 0, 1, 0, 1, 0]
