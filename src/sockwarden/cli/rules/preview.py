@@ -119,7 +119,7 @@ def _bounded(rule: Rule, stretch: Window) -> None:
 
 def _show_previews(previews: Iterator[Preview], rule: Rule, *, as_json: bool) -> None:
     table = _table(
-        "run at (UTC)", "looks from", "to", "candidates", "excepted", "known", "alerts", "beyond max_signals"
+        "run at (UTC)", "looks from", "to", "candidates", "excepted", "known", "suppressed", "alerts", "overflow"
     )
     warnings: dict[str, None] = {}
     alerts = 0
@@ -131,7 +131,14 @@ def _show_previews(previews: Iterator[Preview], rule: Rule, *, as_json: bool) ->
             row = {"started": one.started, **msgspec.to_builtins(looked), "warnings": one.warnings}
             write_line(msgspec.json.encode(row))
         elif looked.candidates:
-            counts = (looked.candidates, looked.excepted, looked.known, looked.alerts, looked.overflow)
+            counts = (
+                looked.candidates,
+                looked.excepted,
+                looked.known,
+                looked.suppressed,
+                looked.alerts,
+                looked.overflow,
+            )
             times = (one.started, looked.window.start, looked.window.end)
             table.add_row(*map(moment, times), *(f"{count:,}" for count in counts))
     if not as_json:
@@ -141,7 +148,7 @@ def _show_previews(previews: Iterator[Preview], rule: Rule, *, as_json: bool) ->
 
 
 def _show_runs(runs: Iterator[Run], *, as_json: bool) -> None:
-    table = _table("from (UTC)", "to", "candidates", "excepted", "known", "alerts", "overflow")
+    table = _table("from (UTC)", "to", "candidates", "excepted", "known", "suppressed", "alerts", "overflow")
     warnings: dict[str, None] = {}
     count = alerts = 0
     try:
@@ -152,7 +159,7 @@ def _show_runs(runs: Iterator[Run], *, as_json: bool) -> None:
             if as_json:
                 write_line(msgspec.json.encode(run))
             elif run.candidates:
-                counts = (run.candidates, run.excepted, run.known, run.alerts, run.overflow)
+                counts = (run.candidates, run.excepted, run.known, run.suppressed, run.alerts, run.overflow)
                 table.add_row(*map(moment, run.windows[0]), *(f"{number:,}" for number in counts))
     finally:
         if not as_json:

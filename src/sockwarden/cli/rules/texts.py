@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sockwarden.content import packaged
 from sockwarden.errors import RuleError, UsageError
-from sockwarden.rules import load_packaged, select
+from sockwarden.rules import DEFAULT_FOLDER, Folder, load_packaged, select
 from sockwarden.rules.files import read_text
 
 _SUFFIX = ".toml"
@@ -26,9 +26,14 @@ class Named:
 
 
 def named(selectors: Sequence[str]) -> Iterator[Named]:
-    """The files that paths, folders and names of packaged rules mean; all that is packaged where nothing is named."""
+    """The files that paths, folders and names of rules mean; all that is packaged or in the user's folder where nothing
+    is named.
+    """
+    has_folder = DEFAULT_FOLDER.is_dir()
     if not selectors:
         yield from (_packaged(file.name) for file in _sorted(packaged("rules")))
+        yield from (_read(Path(str(file))) for file in (_sorted(DEFAULT_FOLDER) if has_folder else ()))
+    own = Folder(DEFAULT_FOLDER).load().rules if has_folder and selectors else []
     for selector in selectors:
         path = Path(selector)
         if selector.endswith(_SUFFIX):
@@ -41,7 +46,9 @@ def named(selectors: Sequence[str]) -> Iterator[Named]:
                 )
             yield from map(_read, found)
         else:
-            yield from (_packaged(f"{rule.stem}{_SUFFIX}") for rule in select(load_packaged(), selector))
+            for rule in select((*own, *load_packaged()), selector):
+                file = f"{rule.stem}{_SUFFIX}"
+                yield _read(DEFAULT_FOLDER / file) if rule in own else _packaged(file)
 
 
 def _sorted(folder: Traversable) -> list[Traversable]:
