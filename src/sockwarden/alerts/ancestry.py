@@ -44,7 +44,7 @@ _EVENT = frozenset(
 def ancestry_of(document: Document) -> tuple[int, list[dict[str, Any]]]:
     """The alert's depth and ancestors: 1 above an event; one more than that of an alert, whose ancestors go before."""
     parent: dict[str, Any] = {"id": document.get("_id"), "index": document.get("_index")}
-    above = get(document, "kibana.alert")
+    above = get(document, "kibana.alert") if "kibana" in document else None
     if not isinstance(above, dict) or not above.get("uuid"):
         return 1, [{**parent, "type": "event", "depth": 0}]
     given = above.get("depth")
@@ -61,7 +61,7 @@ def ancestry_of(document: Document) -> tuple[int, list[dict[str, Any]]]:
 def original_event_of(document: Document) -> dict[str, Any]:
     """The document's `event`, as it was before it became an alert's."""
     event = document.get("event")
-    return {key: event[key] for key in event if key in _EVENT} if isinstance(event, dict) else {}
+    return {key: value for key, value in event.items() if key in _EVENT} if isinstance(event, dict) else {}
 
 
 def _earlier(ancestors: object) -> list[dict[str, Any]]:
