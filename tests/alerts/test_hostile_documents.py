@@ -36,7 +36,7 @@ leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, 
 anything = st.recursive(
     leaves, lambda part: st.lists(part, max_size=3) | st.dictionaries(texts, part, max_size=3), max_leaves=6
 )
-ancestor = st.fixed_dictionaries({}, optional={key: anything for key in ("id", "index", "type", "depth", "rule", "x")})
+ancestor = st.fixed_dictionaries({}, optional=dict.fromkeys(("id", "index", "type", "depth", "rule", "x"), anything))
 kibana = st.fixed_dictionaries(
     {"uuid": anything},
     optional={

@@ -50,3 +50,20 @@ def test_there_are_no_more_groups_than_so_many() -> None:
     engine.groups = StreamGroups(most=2)
     given = [len(list(engine.judge(document(number, 0, user)))) for number, user in enumerate("abacabb")]
     assert given == [1, 1, 0, 1, 0, 1, 0]
+    assert engine.groups.evicted == 2
+
+
+def test_what_is_over_is_not_closed_before_its_time() -> None:
+    engine = Engine([detection(Suppression(("user.name",), duration_ms=MINUTE))])
+    engine.groups = StreamGroups(most=2)
+    for number in range(9):
+        list(engine.judge(document(number, number * MINUTE, str(number))))
+    assert engine.groups.evicted == 0
+
+
+def test_other_rules_end_no_window() -> None:
+    before = Engine([detection(Suppression(("user.name",)))])
+    assert len(list(before.judge(document(1, 0)))) == 1
+    after = Engine([detection(Suppression(("user.name",)))], groups=before.groups)
+    assert not list(after.judge(document(2, MINUTE)))
+    assert [state.count for state in after.groups.grown().values()] == [1]

@@ -48,7 +48,7 @@ def ancestry_of(document: Document) -> tuple[int, list[dict[str, Any]]]:
     if not isinstance(above, dict) or not above.get("uuid"):
         return 1, [{**parent, "type": "event", "depth": 0}]
     given = above.get("depth")
-    depth = min(max(given, 1), _MOST_DEPTH) if _plain(given, "depth") else 1
+    depth = min(max(given, 1), _MOST_DEPTH) if isinstance(given, int) and not isinstance(given, bool) else 1
     parent |= {"type": "signal", "depth": depth}
     if parent["id"] is None:
         parent["id"] = _text(above["uuid"])

@@ -50,7 +50,7 @@ class Keeper:
     """Keeps accesses and alerts in the store at `folder`.
 
     saved     accesses and alerts written
-    dropped   accesses and alerts that found no room in memory while the store did not take them
+    dropped   accesses, alerts and counts of suppression that found no room in memory while the store did not take them
     removed   what retention removed so far
     Times given as `now` are seconds of a clock that is never set back (time.monotonic).
     """
@@ -110,6 +110,7 @@ class Keeper:
         self._grown |= groups
         while len(self._grown) > MOST_ROWS:
             del self._grown[next(iter(self._grown))]
+            self.dropped += 1
 
     def _take(self, accesses: list[AccessRow], alerts: Sequence[Document]) -> None:
         entry = _Entry(accesses, [alert_row(alert) for alert in alerts])
