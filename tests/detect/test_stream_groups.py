@@ -61,6 +61,17 @@ def test_what_is_over_is_not_closed_before_its_time() -> None:
     assert engine.groups.evicted == 0
 
 
+def test_an_alert_that_was_closed_takes_nothing_in() -> None:
+    engine = Engine([detection(Suppression(("user.name",)))])
+    (alert,) = engine.judge(document(1, 0))
+    assert not list(engine.judge(document(2, 1)))
+    engine.groups.end({"another"})
+    assert not list(engine.judge(document(3, 2)))
+    engine.groups.end({get(alert, "kibana.alert.uuid")})
+    assert len(list(engine.judge(document(4, 3)))) == 1
+    assert not list(engine.judge(document(5, 4)))
+
+
 def test_other_rules_end_no_window() -> None:
     before = Engine([detection(Suppression(("user.name",)))])
     assert len(list(before.judge(document(1, 0)))) == 1

@@ -123,7 +123,9 @@ def acknowledge(identities: tuple[str, ...], state: str | None) -> None:
 @_identities
 @_state
 def close(identities: tuple[str, ...], state: str | None) -> None:
-    """Note that nothing is left to do; a closed alert takes no further matches in."""
+    """Note that nothing is left to do. A closed alert takes no further matches in, but for those of the next moment
+    while a watch runs.
+    """
     _answer(identities, "closed", state)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Collection
 
 from sockwarden.alerts import Detector, GroupState, group_of, grouped, take
 from sockwarden.document import Document, get
@@ -49,6 +50,12 @@ class StreamGroups:
         if len(self._grown) > 2 * self._most:
             self._grown.popitem(last=False)  # nobody asks for them
         return None
+
+    def end(self, uuids: Collection[str]) -> None:
+        """Closes the groups of these alerts: the next match is an alert."""
+        if uuids:
+            for key in [key for key, (state, _) in self._open.items() if state.uuid in uuids]:
+                del self._open[key]
 
     def grown(self) -> dict[str, GroupState]:
         """The groups that took matches in since this was last asked, by the uuid of their alert."""

@@ -188,6 +188,7 @@ class Watch:
             timer.turn(now)
         self.delivery.keeper.grow(self._engine.groups.grown())
         self.delivery.tick(now)
+        self._engine.groups.end(self.delivery.keeper.ended())
 
     def _look_around(self, now: float) -> None:
         """What changes call for, not more often than it can be borne: others decide how often things change."""
