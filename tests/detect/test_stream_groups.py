@@ -50,3 +50,31 @@ def test_there_are_no_more_groups_than_so_many() -> None:
     engine.groups = StreamGroups(most=2)
     given = [len(list(engine.judge(document(number, 0, user)))) for number, user in enumerate("abacabb")]
     assert given == [1, 1, 0, 1, 0, 1, 0]
+    assert engine.groups.evicted == 2
+
+
+def test_what_is_over_is_not_closed_before_its_time() -> None:
+    engine = Engine([detection(Suppression(("user.name",), duration_ms=MINUTE))])
+    engine.groups = StreamGroups(most=2)
+    for number in range(9):
+        list(engine.judge(document(number, number * MINUTE, str(number))))
+    assert engine.groups.evicted == 0
+
+
+def test_an_alert_that_was_closed_takes_nothing_in() -> None:
+    engine = Engine([detection(Suppression(("user.name",)))])
+    (alert,) = engine.judge(document(1, 0))
+    assert not list(engine.judge(document(2, 1)))
+    engine.groups.end({"another"})
+    assert not list(engine.judge(document(3, 2)))
+    engine.groups.end({get(alert, "kibana.alert.uuid")})
+    assert len(list(engine.judge(document(4, 3)))) == 1
+    assert not list(engine.judge(document(5, 4)))
+
+
+def test_other_rules_end_no_window() -> None:
+    before = Engine([detection(Suppression(("user.name",)))])
+    assert len(list(before.judge(document(1, 0)))) == 1
+    after = Engine([detection(Suppression(("user.name",)))], groups=before.groups)
+    assert not list(after.judge(document(2, MINUTE)))
+    assert [state.count for state in after.groups.grown().values()] == [1]

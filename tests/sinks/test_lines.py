@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sockwarden.alerts import Detector, build
+from sockwarden.alerts import Detector, RuleExecution, build
 from sockwarden.sinks import FORMS, LineSink
 
 THREAT = [
@@ -85,3 +85,12 @@ def test_what_the_document_decided_counts_in_plain_ecs_too() -> None:
     assert (document["event"]["severity"], document["event"]["risk_score"]) == (99, 7)
     assert document["rule"]["name"] == "connected-to"
     assert document["event"]["reason"].endswith("critical alert connected-to")
+
+
+def test_plain_ecs_has_the_events_time() -> None:
+    run = RuleExecution("u", "2026-11-22T00:00:00.000Z")
+    alert = build(DOCUMENT, DETECTOR, view=None, execution=run)
+    assert [written(form, alert)[1][0]["@timestamp"] for form in ("ndjson", "ecs")] == [
+        run.timestamp,
+        DOCUMENT["@timestamp"],
+    ]

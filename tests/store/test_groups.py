@@ -52,3 +52,20 @@ def test_counts_grow(tmp_path: Path, through_keeper: bool) -> None:
     assert told[0]["end"] == "1970-01-01T00:05:00.000Z" and told[0]["terms"] == [{"field": "user.name", "value": "a"}]
     counted, real = sizes(tmp_path)
     assert counted == real
+
+
+def test_what_is_closed_or_gone_is_to_take_nothing_in(tmp_path: Path) -> None:
+    alerts = [alert_of(number) for number in range(3)]
+    uuids = [get(alert, "kibana.alert.uuid") for alert in alerts]
+    keeper = Keeper(tmp_path, max_age_days=30, max_bytes=1 << 30)
+    keeper.keep_alerts(alerts)
+    keeper.flush(0.0)
+    with Store(tmp_path, create=False) as store:
+        store.answer([uuids[0]], "closed", user="a", at="2026-11-21T00:00:00.000Z")
+        store.answer([uuids[1]], "acknowledged", user="a", at="2026-11-21T00:00:00.000Z")
+    keeper.grow({uuid: GroupState(uuid, 0, 0, 0, 1) for uuid in (*uuids, "gone")})
+    assert not keeper.ended()
+    keeper.flush(1.0)
+    assert keeper.ended() == {uuids[0], "gone"}
+    assert not keeper.ended()
+    keeper.close()

@@ -37,20 +37,12 @@ def build(
     original_time = document.get("@timestamp")
     name, severity = name_of(document, detector), severity_of(document, detector)
     depth, ancestors = ancestry_of(document)
-    rule = {
-        **detector.more,
-        "name": name,
-        "rule_id": detector.rule_id,
-        "version": detector.version,
-        "severity": detector.severity,
-        "risk_score": detector.risk_score,
-        "threat": detector.threat,
-        "parameters": detector.parameters,
-    }
+    rule = detector.rule if name == detector.name else {**detector.rule, "name": name}
     created = original_time
     if execution:
         created = alert["@timestamp"] = execution.timestamp
-        rule["execution"] = {"uuid": execution.uuid, "timestamp": execution.timestamp, "type": execution.type}
+        told = {"uuid": execution.uuid, "timestamp": execution.timestamp, "type": execution.type}
+        rule = {**rule, "execution": told}
     signal = {
         "uuid": uuid_of(document, detector.rule_id),
         "rule": rule,
@@ -89,14 +81,14 @@ def _add_own(
     finding: dict[str, Any] | None,
 ) -> None:
     """`sockwarden.alert`, of this alert alone: one that the document had is another's."""
-    own = {
-        "view": view,
-        "finding": finding or None,
-        "rule_name": detector.name if detector.rule_name_override and name != detector.name else None,
-    }
-    own = {key: value for key, value in own.items() if value is not None}
-    ours = document.get("sockwarden")
-    ours = ours if isinstance(ours, dict) else {}
+    own: dict[str, Any] = {}
+    if view:
+        own["view"] = view
+    if finding:
+        own["finding"] = finding
+    if name != detector.name:
+        own["rule_name"] = detector.name
+    ours = _object(document, "sockwarden")
     if own:
         alert["sockwarden"] = {**ours, "alert": own}
     elif "alert" in ours:
@@ -130,15 +122,22 @@ def reason_of(document: Document, name: str, severity: str) -> str:
     """One sentence: who did what to which socket, and which rule of what severity says so. A health document has its
     own sentence.
     """
-    if get(document, "event.dataset") == HEALTH:
+    event, process, user = (_object(document, name) for name in ("event", "process", "user"))
+    if event.get("dataset") == HEALTH:
         return f"{get(document, 'message')}: {severity} alert {name}"
-    program = get(document, "process.name") or get(document, "process.executable") or "an unknown program"
-    user = get(document, "user.name") or get(document, "user.id")
-    canonical, given = get(document, "sockwarden.socket.canonical"), get(document, "sockwarden.socket.address_as_given")
+    program = process.get("name") or process.get("executable") or "an unknown program"
+    who = user.get("name") or user.get("id")
+    socket = _object(_object(document, "sockwarden"), "socket")
+    canonical, given = socket.get("canonical"), socket.get("address_as_given")
     target = canonical or given or get(document, "destination.address") or "an unknown address"
     as_given = f", given as {given}" if canonical and given and given != canonical else ""
-    verb = {"connected-to": "connected to", "opened-file": "opened"}.get(str(get(document, "event.action")), "reached")
-    if get(document, "event.outcome") == "failure":
+    verb = {"connected-to": "connected to", "opened-file": "opened"}.get(str(event.get("action")), "reached")
+    if event.get("outcome") == "failure":
         verb = f"tried and failed: {verb}"
-    who = f" by user {user}" if user is not None else ""
-    return f"{program}{who} {verb} {target}{as_given}: {severity} alert {name}"
+    by = "" if who is None else f" by user {who}"
+    return f"{program}{by} {verb} {target}{as_given}: {severity} alert {name}"
+
+
+def _object(document: Document, name: str) -> Document:
+    value = document.get(name)
+    return value if isinstance(value, dict) else {}

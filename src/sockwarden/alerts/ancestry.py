@@ -43,25 +43,30 @@ _EVENT = frozenset(
 
 def ancestry_of(document: Document) -> tuple[int, list[dict[str, Any]]]:
     """The alert's depth and ancestors: 1 above an event; one more than that of an alert, whose ancestors go before."""
-    parent: dict[str, Any] = {"id": document.get("_id"), "index": document.get("_index")}
-    above = get(document, "kibana.alert")
+    parent: dict[str, Any] = {"id": _text(document.get("_id")), "index": _text(document.get("_index"))}
+    above = get(document, "kibana.alert") if "kibana" in document else None
     if not isinstance(above, dict) or not above.get("uuid"):
         return 1, [{**parent, "type": "event", "depth": 0}]
     given = above.get("depth")
-    depth = min(max(given, 1), _MOST_DEPTH) if isinstance(given, int) else 1
+    depth = min(max(given, 1), _MOST_DEPTH) if isinstance(given, int) and not isinstance(given, bool) else 1
     parent |= {"type": "signal", "depth": depth}
     if parent["id"] is None:
-        parent["id"] = above["uuid"]
+        parent["id"] = _text(above["uuid"])
     rule = get(above, "rule.uuid") or get(above, "rule.rule_id")
     if isinstance(rule, str):
         parent["rule"] = rule
     return depth + 1, [*_earlier(above.get("ancestors")), parent]
 
 
+def _text(value: object) -> str | None:
+    """An id as the alert's uuid takes it: what is no text by its form."""
+    return value if value is None or isinstance(value, str) else str(value)
+
+
 def original_event_of(document: Document) -> dict[str, Any]:
     """The document's `event`, as it was before it became an alert's."""
     event = document.get("event")
-    return {key: event[key] for key in event if key in _EVENT} if isinstance(event, dict) else {}
+    return {key: value for key, value in event.items() if key in _EVENT} if isinstance(event, dict) else {}
 
 
 def _earlier(ancestors: object) -> list[dict[str, Any]]:

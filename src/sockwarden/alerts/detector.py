@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
@@ -14,7 +15,7 @@ RISK_SCORES: dict[Severity, int] = {"low": 21, "medium": 47, "high": 73, "critic
 """The risk score that Elastic's rules use with a severity."""
 
 
-class Detector(msgspec.Struct, frozen=True):
+class Detector(msgspec.Struct, frozen=True, dict=True):
     """What an alert says of the rule or signature that made it.
 
     risk_score  0 to 100
@@ -42,6 +43,20 @@ class Detector(msgspec.Struct, frozen=True):
     building_block: bool = False
     suppression: Grouping | None = None
     interval_ms: int = 300_000
+
+    @cached_property
+    def rule(self) -> dict[str, Any]:
+        """`kibana.alert.rule` as far as no document and no run changes it. Its alerts share it: not to be changed."""
+        return {
+            **self.more,
+            "name": self.name,
+            "rule_id": self.rule_id,
+            "version": self.version,
+            "severity": self.severity,
+            "risk_score": self.risk_score,
+            "threat": self.threat,
+            "parameters": self.parameters,
+        }
 
 
 class RuleExecution(msgspec.Struct, frozen=True):

@@ -14,6 +14,8 @@ _MOST_NUMBER = 32
 
 def severity_of(document: Document, detector: Detector) -> Severity:
     """The highest severity whose field holds its value; the rule's own where none does."""
+    if not detector.severity_mapping:
+        return detector.severity
     found = [severity for field, value, severity in detector.severity_mapping if _holds(document, field, value)]
     return max(found, key=SEVERITIES.index, default=detector.severity)
 

@@ -123,7 +123,9 @@ def acknowledge(identities: tuple[str, ...], state: str | None) -> None:
 @_identities
 @_state
 def close(identities: tuple[str, ...], state: str | None) -> None:
-    """Note that nothing is left to do; a closed alert takes no further matches in."""
+    """Note that nothing is left to do. A closed alert takes no further matches in, but for those of the next moment
+    while a watch runs.
+    """
     _answer(identities, "closed", state)
 
 
@@ -153,12 +155,17 @@ def _user() -> str:
 def _facts(alert: Document) -> list[tuple[str, object]]:
     views = {"given": "the address as given", "canonical": "the canonical address", "both": "either address"}
     inode, device = get(alert, "sockwarden.socket.inode"), get(alert, "sockwarden.socket.device")
+    made = get(alert, "@timestamp")
+    original = get(alert, "kibana.alert.original_time") or made
+    is_block = get(alert, "kibana.alert.building_block_type") is not None
     return [
-        ("time", get(alert, "@timestamp")),
+        ("time", original),
+        ("made", made if made != original else None),
         ("id", get(alert, "kibana.alert.uuid")),
         ("reason", get(alert, "kibana.alert.reason")),
         ("status", _status(alert)),
         ("took in", _took_in(alert)),
+        ("kind", "building block: for other rules to look at, not listed" if is_block else None),
         ("matched by", views.get(str(get(alert, "sockwarden.alert.view")))),
         ("directory", get(alert, "process.working_directory")),
         ("inode", None if inode is None else f"{inode} on device {device}"),

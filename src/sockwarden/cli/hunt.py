@@ -25,6 +25,7 @@ from sockwarden.readers import Quarantine, Stream, plan
 from sockwarden.rules import DEFAULT_FOLDER
 from sockwarden.settings import state_folder
 from sockwarden.sinks import FORMS, LineSink, TerminalSink, escape
+from sockwarden.sinks.fold import is_building_block
 from sockwarden.store import Store
 
 _BATCH = 500
@@ -97,10 +98,9 @@ def hunt(
         run.tally.quarantine.close()
     if run.formats:
         print_notes(map(escape, notes(run, found.counts, time.monotonic() - began)))
-    if isinstance(sink, LineSink) and sink.left_out:
-        print_notes(
-            [f"{sink.left_out} alerts of rules have no Tracee form and were left out; --output ndjson has them."]
-        )
+    if sink.left_out:
+        what = "of rules have no Tracee form" if isinstance(sink, LineSink) else "are building blocks, not for people,"
+        print_notes([f"{sink.left_out} alerts {what} and were left out; --output ndjson has them."])
     if found.interrupted:
         print_error("stopped before the end of the input\nWhat was found so far is above.")
         return 130
@@ -134,7 +134,8 @@ class _Found(msgspec.Struct):
                 sink.add(alert)
                 name = str(get(alert, "kibana.alert.rule.name"))
                 self.counts[name] = self.counts.get(name, 0) + 1
-                self.worst = max(self.worst, SEVERITIES.index(get(alert, "kibana.alert.severity")))
+                if not is_building_block(alert):
+                    self.worst = max(self.worst, SEVERITIES.index(get(alert, "kibana.alert.severity")))
         except KeyboardInterrupt:
             self.interrupted = True
         if store:

@@ -36,6 +36,8 @@ def _not_told(run: Hunt) -> Iterator[str]:
         yield f"Excepted: {_many(count, 'match', 'matches')}. {item}."
     for name, count in run.engine.groups.suppressed.items():
         yield f"Suppressed: {_many(count, 'match', 'matches')} of {name}, counted by alerts before them."
+    if evicted := run.engine.groups.evicted:
+        yield f"Not suppressed: {_many(evicted, 'group')} closed before the time was over, too many were open at once."
     for message, count in run.engine.outside.items():
         yield f"Left out: {_many(count, 'match', 'matches')}. {message}."
     for message, count in run.engine.errors.items():

@@ -27,10 +27,16 @@ class Engine:
     outside    matches left out since the document lies in an index that the rule does not name, by message
     """
 
-    def __init__(self, detections: Sequence[Detection], *, most_remembered: int = MOST_REMEMBERED) -> None:
+    def __init__(
+        self,
+        detections: Sequence[Detection],
+        *,
+        most_remembered: int = MOST_REMEMBERED,
+        groups: StreamGroups | None = None,
+    ) -> None:
         self._detections = detections
         self._most_remembered = most_remembered
-        self.groups = StreamGroups()
+        self.groups = groups or StreamGroups()
         self._given: OrderedDict[bytes, None] = OrderedDict()
         self.documents = 0
         self.repeated = 0

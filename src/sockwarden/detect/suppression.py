@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Collection
 
 from sockwarden.alerts import Detector, GroupState, group_of, grouped, take
 from sockwarden.document import Document, get
@@ -16,12 +17,14 @@ class StreamGroups:
     """The open groups of all rules.
 
     suppressed  matches that an earlier alert took in, by the rule's name
+    evicted     groups that were closed for a new one before their time was over: their next match is an alert
     """
 
     def __init__(self, most: int = MOST_OPEN) -> None:
         self.suppressed: Counter[str] = Counter()
+        self.evicted = 0
         self._most = most
-        self._open: OrderedDict[str, GroupState] = OrderedDict()
+        self._open: OrderedDict[str, tuple[GroupState, int]] = OrderedDict()
         self._grown: OrderedDict[str, GroupState] = OrderedDict()
 
     def judge(self, alert: Document, document: Document, detector: Detector) -> Document | None:
@@ -34,11 +37,12 @@ class StreamGroups:
         # One run of the rule is an interval here: nothing runs.
         duration = detector.interval_ms if grouping.duration_ms is None else grouping.duration_ms
         uuid = get(alert, "kibana.alert.uuid")
-        state, folded = take(self._open.get(belonging.key), uuid, moment, duration)
-        self._open[belonging.key] = state
+        state, folded = take(self._open.get(belonging.key, (None, 0))[0], uuid, moment, duration)
+        self._open[belonging.key] = (state, duration)
         self._open.move_to_end(belonging.key)
         if len(self._open) > self._most:
-            self._open.popitem(last=False)
+            _, (oldest, lasts) = self._open.popitem(last=False)
+            self.evicted += moment - oldest.first < lasts
         if not folded:
             return grouped(alert, belonging, state)
         self.suppressed[detector.name] += 1
@@ -46,6 +50,12 @@ class StreamGroups:
         if len(self._grown) > 2 * self._most:
             self._grown.popitem(last=False)  # nobody asks for them
         return None
+
+    def end(self, uuids: Collection[str]) -> None:
+        """Closes the groups of these alerts: the next match is an alert."""
+        if uuids:
+            for key in [key for key, (state, _) in self._open.items() if state.uuid in uuids]:
+                del self._open[key]
 
     def grown(self) -> dict[str, GroupState]:
         """The groups that took matches in since this was last asked, by the uuid of their alert."""

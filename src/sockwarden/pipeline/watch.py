@@ -96,6 +96,7 @@ class Watch:
         self._processes = ProcConnector()
         self._lost_before = 0
         self._errors_told: set[str] = set()
+        self._evicted_told = 0
         self._containers = Containers()
         self._cache = ProcessCache(self._containers)
         self._live = Live(
@@ -187,6 +188,7 @@ class Watch:
             timer.turn(now)
         self.delivery.keeper.grow(self._engine.groups.grown())
         self.delivery.tick(now)
+        self._engine.groups.end(self.delivery.keeper.ended())
 
     def _look_around(self, now: float) -> None:
         """What changes call for, not more often than it can be borne: others decide how often things change."""
@@ -200,9 +202,9 @@ class Watch:
 
     def change(self, detections: Sequence[Detection], catalogue: Catalogue) -> None:
         """Takes over other rules and sockets."""
-        self.delivery.keeper.grow(self._engine.groups.grown())
         self._engine.close()
-        self._engine = Engine(detections, most_remembered=MOST_REMEMBERED)
+        # Other rules end no suppression window.
+        self._engine = Engine(detections, most_remembered=MOST_REMEMBERED, groups=self._engine.groups)
         if catalogue is not self._catalogue:
             self._catalogue = catalogue
             self._discovery, self.inventory = Discovery(catalogue), Inventory(catalogue)
@@ -298,6 +300,9 @@ class Watch:
         for error in self._engine.errors.keys() - self._errors_told:
             self._errors_told.add(error)
             self._tell(f"not judged: {error}")
+        if (evicted := self._engine.groups.evicted) > self._evicted_told:
+            self._tell(f"more suppression groups than can be open at once: {evicted:,} were closed before their time")
+            self._evicted_told = evicted
 
     def _note_progress(self) -> None:
         """Notes that everything up to now was judged; while records wait, only why the run ended."""

@@ -91,7 +91,12 @@ def key_of(alerts: Sequence[Document]) -> str:
 def _access_of(alert: Document) -> object:
     """What tells one access from the next: the document that the alert was made of."""
     ancestors = get(alert, "kibana.alert.ancestors")
-    return ancestors[0].get("id"), ancestors[0].get("index")
+    return ancestors[-1].get("id"), ancestors[-1].get("index")
+
+
+def is_building_block(alert: Document) -> bool:
+    """Whether an alert is only for other rules to look at: sinks for people leave it out, as Kibana's list does."""
+    return get(alert, "kibana.alert.building_block_type") is not None
 
 
 def more_like_it(alert: Document) -> str:

@@ -19,9 +19,13 @@ def whole(alert: Document) -> Document:
 
 
 def ecs(alert: Document) -> Document:
-    """The alert in ECS's own fields: `event.kind: alert`, `rule.*`, `threat.*`; nothing of Kibana's."""
+    """The alert in ECS's own fields: `event.kind: alert`, `rule.*`, `threat.*`; nothing of Kibana's. `@timestamp` is
+    the event's: a run's alert has that of the run, and the event's beside it.
+    """
     signal, rule = alert["kibana"]["alert"], alert["kibana"]["alert"]["rule"]
     document = {key: value for key, value in whole(alert).items() if key != "kibana"}
+    if (original := signal.get("original_time")) is not None:
+        document["@timestamp"] = original
     document["event"] = {
         **document["event"],
         "kind": "alert",

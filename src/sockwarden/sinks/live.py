@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sockwarden.document import Document, get
 from sockwarden.sinks.escape import escape
-from sockwarden.sinks.fold import MOST_OPEN, SECONDS, Group, key_of, time_of
+from sockwarden.sinks.fold import MOST_OPEN, SECONDS, Group, is_building_block, key_of, time_of
 from sockwarden.sinks.outlet import Outlet
 from sockwarden.sinks.terminal import Printer, put, repeats
 
@@ -84,7 +84,8 @@ class LiveSink:
         return self._outlet.lost
 
     def add(self, alerts: Sequence[Document]) -> None:
-        """Shows the alerts of one access, or counts them as a repeat."""
+        """Shows the alerts of one access, or counts them as a repeat; building blocks are not for people."""
+        alerts = [alert for alert in alerts if not is_building_block(alert)]
         if not alerts:
             return
         moment = time_of(alerts[0])

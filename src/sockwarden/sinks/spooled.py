@@ -8,6 +8,7 @@ from pathlib import Path
 from sockwarden.alerts import SEVERITIES, Severity
 from sockwarden.document import Document, encode, get
 from sockwarden.sinks.escape import escape
+from sockwarden.sinks.fold import is_building_block
 from sockwarden.sinks.lines import whole
 from sockwarden.sinks.quarantine import Quarantine
 from sockwarden.sinks.spool import Spool
@@ -59,8 +60,12 @@ class SpooledSink:
         return self._worker.refused
 
     def add(self, alerts: Sequence[Document]) -> None:
-        """Takes the alerts of one access into the spool."""
-        chosen = [alert for alert in alerts if get(alert, "kibana.alert.severity") in self._severities]
+        """Takes the alerts of one access into the spool; building blocks are not for people."""
+        chosen = [
+            alert
+            for alert in alerts
+            if get(alert, "kibana.alert.severity") in self._severities and not is_building_block(alert)
+        ]
         if chosen:
             self.spool.add_all([(str(get(one, "kibana.alert.uuid")), encode(whole(one))) for one in chosen])
             self._worker.wake()

@@ -12,7 +12,7 @@ from rich.text import Text
 from sockwarden.document import Document, get
 from sockwarden.sinks.actor import actor
 from sockwarden.sinks.escape import escape, shorten
-from sockwarden.sinks.fold import Folder, Group, more_like_it, time_of
+from sockwarden.sinks.fold import Folder, Group, is_building_block, more_like_it, time_of
 
 _COLOURS = {"low": "cyan", "medium": "yellow", "high": "red", "critical": "bold white on red"}
 _ALIASES = {
@@ -61,14 +61,19 @@ class TerminalSink:
     """Prints the alerts of recorded logs, group by group.
 
     stored: whether the alerts can be asked for later, so that the block may say how.
+    left_out: building blocks, which are not for people
     """
 
     def __init__(self, console: Console, *, stored: bool = False) -> None:
         self._printer = Printer(console, stored=stored)
         self._folder = Folder()
+        self.left_out = 0
 
     def add(self, alert: Document) -> None:
         """Takes an alert; prints groups that are over."""
+        if is_building_block(alert):
+            self.left_out += 1
+            return
         for group in self._folder.add(alert):
             self._printer.show(group)
 

@@ -18,6 +18,7 @@ MOST_GROUPS = 10
 _MOST_WORST = 3
 _SUMMED = (
     "@timestamp",
+    "kibana.alert.original_time",
     "host.name",
     "destination.address",
     "sockwarden.socket.canonical",
@@ -43,7 +44,7 @@ def of_alert(alert: Document) -> Told:
     severity = _text(alert, "kibana.alert.severity") or "unknown"
     facts = [
         ("Host", _text(alert, "host.name")),
-        ("Time", _text(alert, "kibana.alert.original_time") or _text(alert, "@timestamp")),
+        ("Time", _time(alert)),
         ("Process", _joined(alert, "process.executable", "process.pid")),
         ("Command line", _text(alert, "process.command_line") or _text(alert, "process.title")),
         ("User", _text(alert, "user.name") or _text(alert, "user.id")),
@@ -96,7 +97,7 @@ def of_many(alerts: Sequence[Document]) -> Told:
     severity = _text(by_severity[0], "kibana.alert.severity") or "unknown"
     hosts = sorted({_text(alert, "host.name") for alert in alerts} - {""})
     place = f" on {shorten(', '.join(hosts), MOST_VALUE)}" if hosts else ""
-    times = sorted(filter(None, (_text(alert, "@timestamp") for alert in alerts)))
+    times = sorted(filter(None, map(_time, alerts)))
     span = f", from {times[0]} to {times[-1]}" if times else ""
     return Told(
         severity,
@@ -110,11 +111,11 @@ def of_many(alerts: Sequence[Document]) -> Told:
 def as_document(told: Told, alerts: Sequence[Document]) -> Document:
     """A message for many as a document that a template can be filled with. `sockwarden.summary.alerts`: how many."""
     reason = "; ".join([told.text, *(f"{label} {value}" for label, value in told.facts)])
-    newest = max(alerts, key=lambda alert: str(get(alert, "@timestamp")))
+    newest = max(alerts, key=_time)
     risk = max((int(get(alert, "kibana.alert.risk_score") or 0) for alert in alerts), default=0)
     signal = {"severity": told.severity, "risk_score": risk, "reason": reason, "rule": {"name": told.title}}
     return {
-        "@timestamp": get(newest, "@timestamp"),
+        "@timestamp": _time(newest),
         "message": told.text,
         "host": {"name": get(newest, "host.name")},
         "kibana": {"alert": signal},
@@ -125,6 +126,11 @@ def as_document(told: Told, alerts: Sequence[Document]) -> Document:
 def _rank(alert: Document) -> int:
     severity = get(alert, "kibana.alert.severity")
     return RISK_SCORES[severity] if severity in SEVERITIES else 0
+
+
+def _time(alert: Document) -> str:
+    """The event's time: a run's alerts all have that of the run for their own."""
+    return _text(alert, "kibana.alert.original_time") or _text(alert, "@timestamp")
 
 
 def _text(alert: Document, field: str) -> str:

@@ -50,7 +50,7 @@ class Keeper:
     """Keeps accesses and alerts in the store at `folder`.
 
     saved     accesses and alerts written
-    dropped   accesses and alerts that found no room in memory while the store did not take them
+    dropped   accesses, alerts and counts of suppression that found no room in memory while the store did not take them
     removed   what retention removed so far
     Times given as `now` are seconds of a clock that is never set back (time.monotonic).
     """
@@ -68,6 +68,7 @@ class Keeper:
         self._bytes = 0
         self._recent: OrderedDict[bytes, None] = OrderedDict()
         self._grown: dict[str, GroupState] = {}
+        self._ended: set[str] = set()
         self._notes: list[str] = []
         self._failing = ""
         self._dropped_before = 0
@@ -110,6 +111,14 @@ class Keeper:
         self._grown |= groups
         while len(self._grown) > MOST_ROWS:
             del self._grown[next(iter(self._grown))]
+            self.dropped += 1
+
+    def ended(self) -> set[str]:
+        """The alerts, since this was last asked, that are to take nothing in any more, as far as something was told of
+        them: a person closed them, or they are gone.
+        """
+        ended, self._ended = self._ended, set()
+        return ended
 
     def _take(self, accesses: list[AccessRow], alerts: Sequence[Document]) -> None:
         entry = _Entry(accesses, [alert_row(alert) for alert in alerts])
@@ -139,7 +148,7 @@ class Keeper:
                     self._prune(store, now)
             self._recovered()
             if self._grown and not self._waiting:  # their alerts are written by now
-                store.grow(self._grown)
+                self._ended |= store.grow(self._grown)
                 self._grown = {}
             if now >= self._prune_at:
                 self._prune(store, now)

@@ -120,11 +120,15 @@ class Store:
         with self._transaction():
             return write(self._database, accesses, alerts)
 
-    def grow(self, groups: Mapping[str, GroupState]) -> None:
-        """Lets alerts tell what they took in since; by their uuid."""
+    def grow(self, groups: Mapping[str, GroupState]) -> set[str]:
+        """Lets alerts tell what they took in since; by their uuid. Those are returned that are to take nothing in any
+        more: a person has closed them, or they are gone.
+        """
+        query = "SELECT 1 FROM alerts WHERE uuid = ? AND status <> 'closed'"
         with self._transaction():
             for uuid, state in groups.items():
                 amend(self._database, uuid, {"suppression": counted(state)})
+            return {uuid for uuid in groups if not self._database.execute(query, (uuid,)).fetchone()}
 
     def has_access(self, ids: Iterable[str]) -> set[str]:
         """Those of these `_id`s under which an access is kept."""
