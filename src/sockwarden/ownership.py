@@ -17,9 +17,12 @@ def refuse_foreign(
     """
     if os.geteuid() != 0:
         return
-    folder = path.resolve().parent
-    for place, found, above in ((path, status, False), (folder, folder.stat(), True)):
-        kept = above and found.st_mode & stat.S_ISVTX  # in a sticky folder nobody replaces a file of root's
+    # Whoever made a symbolic link, or can replace it in its folder, chooses what is read.
+    places = [(path, status), (path, path.lstat())]
+    places += ((folder, folder.stat()) for folder in dict.fromkeys((path.absolute().parent, path.resolve().parent)))
+    for place, found in places:
+        # Nobody changes a link; in a sticky folder nobody replaces what is root's.
+        kept = stat.S_ISLNK(found.st_mode) or (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX)
         by_group = found.st_mode & stat.S_IWGRP and found.st_gid != 0
         if found.st_uid != 0 or ((found.st_mode & stat.S_IWOTH or by_group) and not kept):
             raise error(

@@ -202,3 +202,14 @@ def test_without_duckdb_one_clear_error(tmp_path: Path) -> None:
     assert done.stdout == (
         "InputError folders are searched by duckdb, which is not installed\npip install 'sockwarden[duckdb]'\n"
     )
+
+
+@pytest.mark.parametrize("beside", [None, "x", [], 1])
+def test_a_source_that_is_no_object_hides_nothing(tmp_path: Path, beside: Any) -> None:
+    write(tmp_path / "a.ndjson", document(1, _source=beside))
+    assert pids(Folder(str(tmp_path), TYPES)) == [1]
+
+
+def test_a_dotted_key_with_an_escaped_quote_is_left_to_the_rule(tmp_path: Path) -> None:
+    write(tmp_path / "a.ndjson", document(1, **{'labels.a"b': "x"}), document(2))
+    assert pids(Folder(str(tmp_path), TYPES), "labels:*") == [1]

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sockwarden.document import get
+from sockwarden.document import get, values
 from sockwarden.errors import InputError
 from sockwarden.readers import ecs
 from sockwarden.readers.ndjson import MOST_LEVELS, decode
@@ -28,6 +28,29 @@ def test_levels(opening: bytes, closing: bytes) -> None:
 
 def test_many_brackets_are_not_many_levels() -> None:
     assert decode(b'{"a":[' + b"[]," * 500 + b'"' + b"{" * 500 + b'"]}')
+
+
+@pytest.mark.parametrize(
+    ("entry", "seen"),
+    [
+        ({"process": {"executable": "/bin/a"}, "process.executable": "/bin/b"}, ["/bin/a", "/bin/b"]),
+        ({"process.executable": "/bin/a", "process": {"executable": ["/bin/b"]}}, ["/bin/a", "/bin/b"]),
+        ({"process": [{"executable": "/bin/a"}], "process.pid": 1}, ["/bin/a"]),
+        ({"process": {"executable": "/bin/a", "executable.x": 1}}, ["/bin/a"]),
+        ({"process": {"executable": "/bin/a"}, "process.executable": None}, ["/bin/a"]),
+        ({"process": None, "process.executable": "/bin/a"}, ["/bin/a"]),
+    ],
+)
+def test_two_spellings_of_a_field_hide_nothing(entry: dict[str, Any], seen: list[str]) -> None:
+    (document,) = ecs.to_documents({"@timestamp": "2026-11-22T01:02:03.456Z", **entry})
+    assert list(values(document, "process.executable")) == seen
+
+
+def test_many_spellings_cost_no_more_than_they_are() -> None:
+    given = [{"name": "a"}]
+    document = ecs.as_stored({"process": given, **{f"process.{number}": number for number in range(50_000)}}, {})
+    assert len(document["process"]) == 50_001
+    assert given == [{"name": "a"}]
 
 
 def test_a_name_of_many_parts() -> None:

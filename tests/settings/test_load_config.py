@@ -234,6 +234,26 @@ def test_root_refuses_what_others_may_write(
     assert "chown root:root" in caught.value.todo
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root refuses what others may write")
+@pytest.mark.parametrize(
+    ("owner", "folder_mode", "refused"),
+    [(0, 0o755, False), (0, 0o777, True), (65534, 0o1777, True), (0, 0o1777, False)],
+)
+def test_root_follows_no_link_that_others_may_turn(tmp_path: Path, owner: int, folder_mode: int, refused: bool) -> None:
+    (tmp_path / "config.toml").write_text("")
+    folder = tmp_path / "others"
+    folder.mkdir()
+    folder.chmod(folder_mode)
+    link = folder / "config.toml"
+    link.symlink_to(tmp_path / "config.toml")
+    os.chown(link, owner, 0, follow_symlinks=False)
+    if not refused:
+        assert load_config(link) == Config()
+        return
+    with pytest.raises(InputError, match="others than root"):
+        load_config(link)
+
+
 def test_no_error_quotes_an_address() -> None:
     for url in ("http://h/secret", "ftp://h/secret", "https:///secret", "https://h/ secret", "https://h/\\tsecret"):
         assert "secret" not in refusal(f'{HOOK}name = "a"\nurl = "{url}"')

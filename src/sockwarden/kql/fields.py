@@ -19,7 +19,8 @@ TestOf = Callable[[str | None], ValueTest]
 """The test for a field of a type."""
 
 _MOST_NAMES = 4096
-"""Field names whose tests are kept; documents may bring any number of new ones."""
+_MOST_NAME = 512
+"""Field names whose tests are kept, and the longest; documents may bring any number of new ones, of any length."""
 
 
 def any_value(field: Literal, test_of: TestOf, types: FieldTypes, path: str) -> Predicate:
@@ -105,7 +106,11 @@ def _anywhere(field: Literal, test_of: TestOf, types: FieldTypes, path: str, *, 
         return tuple(test for test in (test_of(kind_of(one, types)) for one in names) if test is not never)
 
     def matches(document: Document) -> bool:
-        return any(test(value) for name, value in _walk(document, path) for test in tests(name))
+        return any(
+            test(value)
+            for name, value in _walk(document, path)
+            for test in (tests if len(name) <= _MOST_NAME else tests.__wrapped__)(name)
+        )
 
     return matches
 
@@ -154,14 +159,23 @@ def _reach(document: Document, parts: list[str]) -> Iterator[object]:
 
 def _walk(document: Document, path: str) -> Iterator[tuple[str, object]]:
     """Every value with its dotted name, below a path; Elasticsearch's metadata is reached by name only."""
-    stack: list[tuple[str, object]] = [
-        (_full(path, key), value) for key, value in document.items() if key not in METADATA
+    # Names are made one at a time: below a long key, those of all its children would fill the memory.
+    stack: list[Iterator[tuple[str, object]]] = [
+        ((_full(path, key), value) for key, value in document.items() if key not in METADATA)
     ]
     while stack:
-        name, value = stack.pop()
-        if isinstance(value, list):
-            stack.extend((name, element) for element in value)
-        elif isinstance(value, dict):
-            stack.extend((f"{name}.{key}", child) for key, child in value.items())
-        elif value is not None:
-            yield name, value
+        for name, value in stack[-1]:
+            if isinstance(value, list | dict):
+                stack.append(_inside(name, value))
+                break
+            if value is not None:
+                yield name, value
+        else:
+            stack.pop()
+
+
+def _inside(name: str, value: list[object] | Document) -> Iterator[tuple[str, object]]:
+    if isinstance(value, list):
+        yield from ((name, element) for element in value)
+    else:
+        yield from ((f"{name}.{key}", child) for key, child in value.items())

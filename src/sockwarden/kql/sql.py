@@ -31,7 +31,8 @@ def to_sql(node: Node, types: FieldTypes, document: str = "document", clock: Clo
 
 def irregular(line: str) -> str:
     """A condition over a document's text: that its verdict must be had otherwise. May say so without need."""
-    arrays, keys, hidden = r"[\[,]\s*\[", r'"[^"]*\.[^"]*"\s*:', r"\\u002[eE]"
+    text_with_dot = r'"(?:[^"\\]|\\.)*\.(?:[^"\\]|\\.)*"'
+    arrays, keys, hidden = r"[\[,]\s*\[", rf"{text_with_dot}\s*:", r"\\u002[eE]"
     return f"(NOT json_valid({line}) OR regexp_matches({line}, {text(f'{arrays}|{keys}|{hidden}')}))"
 
 

@@ -17,7 +17,7 @@ from sockwarden.kql.indexed import as_address, as_text, in_precision, reader_of
 from sockwarden.kql.kinds import DATES, EXACT, FLOATS, INTEGERS, WORDS
 from sockwarden.kql.scalars import address_number, network_bounds, parse_network, parse_number
 from sockwarden.kql.tree import Constant, Literal, Text, Wildcard
-from sockwarden.kql.words import words_of
+from sockwarden.kql.words import word_set, words_of
 
 ValueTest = Callable[[object], bool]
 
@@ -94,9 +94,11 @@ def _words_test(text: str, *, phrase: bool) -> ValueTest:
         shown = as_text(value)
         if shown is None or not wanted:
             return False
-        words = words_of(shown)
         if not phrase:
-            return not any_of.isdisjoint(words)
+            return not any_of.isdisjoint(word_set(shown))
+        if not any_of <= word_set(shown):
+            return False
+        words = words_of(shown)
         return any(words[start : start + len(wanted)] == wanted for start in range(len(words) - len(wanted) + 1))
 
     return test
@@ -177,7 +179,7 @@ def _word_pattern_test(pattern: Wildcard) -> ValueTest:
 
     def test(value: object) -> bool:
         shown = as_text(value)
-        words = () if shown is None else words_of(shown)
+        words = frozenset[str]() if shown is None else word_set(shown)
         return any(word in plain or any(fits(word) for fits in globs) for word in words)
 
     return test

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 MOST_CHARACTERS = 255
 
@@ -23,14 +24,21 @@ _LETTERS, _DIGITS, _BOTH = (
 _RUN = re.compile(rf"[{_SINGLE}]|(?:(?![{_SINGLE}])[\w\u0300-\u036f\u200d{re.escape(_LETTERS + _DIGITS + _BOTH)}])+")
 
 
-def words_of(text: str) -> list[str]:
+@lru_cache(maxsize=4)  # a query asks many things of one value
+def words_of(text: str) -> tuple[str, ...]:
     """The words in order."""
     words: list[str] = []
     for run in _RUN.findall(text):
         for word in _split(run) if not run.isalnum() else (run,):
             lower = word.lower()
             words += (lower[start : start + MOST_CHARACTERS] for start in range(0, len(lower), MOST_CHARACTERS))
-    return words
+    return tuple(words)
+
+
+@lru_cache(maxsize=4)
+def word_set(text: str) -> frozenset[str]:
+    """The words, each once."""
+    return frozenset(words_of(text))
 
 
 def _split(run: str) -> list[str]:

@@ -119,14 +119,27 @@ def nested(source: Document, level: int = 0) -> Document:
 
 
 def _merge(document: Document, parts: list[str], value: Any) -> None:
+    """Puts the value there. Where something is, both stay, as two values of one field: neither hides the other."""
     for part in parts[:-1]:
         child = document.get(part)
         if not isinstance(child, dict):
-            child = document[part] = {}
+            below: Document = {}
+            _add(document, part, below)
+            child = below
         document = child
     present = document.get(parts[-1])
     if isinstance(present, dict) and isinstance(value, dict):
         for key, inner in value.items():
             _merge(present, [key], inner)
     else:
-        document[parts[-1]] = value
+        _add(document, parts[-1], value)
+
+
+def _add(document: Document, key: str, value: Any) -> None:
+    present = document.get(key)
+    if present is None:
+        document[key] = list(value) if isinstance(value, list) else value
+    elif isinstance(present, list):
+        present += _listed(value)  # ours: it was copied above
+    else:
+        document[key] = [present, *_listed(value)]

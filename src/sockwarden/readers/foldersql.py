@@ -61,7 +61,7 @@ def search(rows: str, rule: Rule, condition: str) -> str:
 
     odd: what SQL cannot judge, or finds no date in; the rule has to. $start and $end are the window in milliseconds.
     """
-    hit = "coalesce(json_extract(line::JSON, '$._source'), line::JSON)"
+    hit = "CASE WHEN json_type(line::JSON, '$._source') = 'OBJECT' THEN line::JSON -> '$._source' ELSE line::JSON END"
     many = "coalesce(json_type(line::JSON, '$.hits.hits') = 'ARRAY', false)"
     none = "json_type(line::JSON) <> 'OBJECT'"
     odd = f"CASE WHEN line IS NULL OR {irregular('line')} THEN true ELSE {many} OR {none} END"

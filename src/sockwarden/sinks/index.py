@@ -103,7 +103,8 @@ class BulkCarrier:
             answer = self._client.json("POST", "/_bulk", body, params=_PARAMS)
             return self._judged(entries, answer.get("items"))
         except ClusterError as error:
-            if error.status not in (_BAD_REQUEST, _TOO_LARGE):
+            # Without a kind it is not the cluster that speaks but a proxy, to which no document is good.
+            if error.status not in (_BAD_REQUEST, _TOO_LARGE) or (error.status == _BAD_REQUEST and not error.kind):
                 return Outcome(again=str(error), retry_after=error.retry_after)
             if len(entries) == 1:
                 return Outcome(refused=[Refusal(entries[0], str(error))])

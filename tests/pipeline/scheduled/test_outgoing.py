@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sockwarden.detect import RuleDetection
 from sockwarden.pipeline.scheduled import Outgoing, Runner
 from sockwarden.sinks import NdjsonFileSink, StreamSink
+from sockwarden.sinks.spool import Entry
+from sockwarden.sinks.spooled import SpooledSink
+from sockwarden.sinks.worker import Outcome
 from sockwarden.store import Store
 from sockwarden.store.outbox import FORGOTTEN_MS
 
@@ -93,6 +96,36 @@ def test_what_retention_removed_is_passed_over(
     store.prune(1, 1 << 30, time.time() + 9 * 86_400)
     outgoing.deliver(0)
     assert ((tmp_path / "file").read_bytes(), outgoing.waiting()) == (b"", 0)
+    outgoing.close()
+
+
+class _Away:
+    """A receiver that takes nothing."""
+
+    most_items = most_bytes = 1 << 20
+
+    def pause(self, now: float) -> float:  # noqa: ARG002 - the protocol's
+        return 0.0
+
+    def send(self, entries: Sequence[Entry]) -> Outcome:  # noqa: ARG002 - the protocol's
+        return Outcome(again="away")
+
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_an_alert_too_large_for_a_spool_holds_up_no_other(
+    store: Store, accesses: Accesses, published: Published, tmp_path: Path
+) -> None:
+    large, *others = accesses(3, S - MINUTE)
+    large["process"] = {**large["process"], "command_line": os.urandom(100_000).hex()}
+    sink = SpooledSink("hook", _Away(), tmp_path / "spool", most_bytes=50_000)
+    outgoing = Outgoing(store, {"hook": sink}, print)
+    found(store, published(), [large, *others], S)
+    for seconds in (0, 11, 22):
+        outgoing.deliver(1e6 + seconds)
+    assert (outgoing.waiting(), sink.spool.waiting, sink.lost > 0) == (0, 2, True)
     outgoing.close()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from sockwarden.sinks import Sink, TerminalGoneError
+from sockwarden.sinks.spooled import SpooledSink
 from sockwarden.store import Store
 
 MOST_AT_ONCE = 500
@@ -27,6 +28,7 @@ class Outgoing:
         self._sinks = dict(sinks)
         self._tell = tell
         self._retry_at = dict.fromkeys(sinks, float("-inf"))
+        self._failed: dict[str, int] = {}
         for name in self._outbox.join(list(sinks), _now_ms()):
             self._tell(f"{name}: no run has had this sink for a week; what still waited for it is forgotten")
 
@@ -71,9 +73,11 @@ class Outgoing:
                 before = sink.lost
                 if alert is not None:
                     sink.add([alert])
-                if sink.lost > before:
-                    # It keeps its place in the outbox, and is tried again.
+                if sink.lost > before and not (isinstance(sink, SpooledSink) and self._failed.get(name) == number):
+                    # It keeps its place in the outbox, and is tried again. What a spool does not take twice it never
+                    # will: a full one knows it by now, so it is too large.
                     self._retry_at[name] = now + RETRY_SECONDS
+                    self._failed[name] = number
                     return False
                 self._outbox.delivered(name, number, _now_ms())
             if len(batch) < _BATCH:

@@ -87,10 +87,17 @@ def _any_carried(fields: Iterable[str]) -> dict[str, Any]:
 
 
 def _count(answer: dict[str, Any], name: str) -> int:
-    found = (answer.get("aggregations") or {}).get(name)
-    return int(found.get("doc_count", 0)) if isinstance(found, dict) else 0
+    aggregations = answer.get("aggregations")
+    found = aggregations.get(name) if isinstance(aggregations, dict) else None
+    return _number(found, "doc_count")
 
 
 def _total(answer: dict[str, Any]) -> int:
-    total = (answer.get("hits") or {}).get("total")
-    return int(total.get("value", 0)) if isinstance(total, dict) else 0
+    hits = answer.get("hits")
+    total = hits.get("total") if isinstance(hits, dict) else None
+    return _number(total, "value")
+
+
+def _number(found: Any, name: str) -> int:
+    number = found.get(name) if isinstance(found, dict) else None
+    return number if isinstance(number, int) else 0

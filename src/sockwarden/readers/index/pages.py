@@ -76,6 +76,10 @@ class Pages:
         while True:
             answer, size = self._page(self._body(query, time_field, after), most)
             hits = answer.hits.hits
+            if after and hits and hits[0].sort <= after:
+                # A proxy that drops `search_after` would give the first page without end.
+                why = "a page does not follow the last one"
+                raise ClusterError("the cluster repeats itself", where=self._client.url, why=why)
             fresh = [hit for hit in hits if (hit.index, hit.id) not in seen]
             yield from fresh
             if len(hits) < size:
