@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
 
-from sockwarden.cli.detections import Known, chosen, configured, known_of
+from sockwarden.cli.detections import chosen, configured
+from sockwarden.cli.lasting import Lasting
 from sockwarden.cli.output import print_notes
 from sockwarden.cli.sinks_of import sinks_of, terminal_of
 from sockwarden.cli.sources import Asked, renamed, source_of
@@ -21,12 +21,11 @@ from sockwarden.errors import InputError, SockwardenError, UsageError
 from sockwarden.pipeline.notify import Notifier
 from sockwarden.pipeline.scheduled import Outgoing, Runner, Service, is_scheduled
 from sockwarden.settings import Config, load_config, state_folder
-from sockwarden.sinks import FORMS, LiveSink, TerminalGoneError, escape
+from sockwarden.sinks import FORMS
 from sockwarden.store import Store
 
 _NAP = 0.2
 _RETRY_SECONDS = 10.0
-_RULES_SECONDS = 3.0
 
 
 @click.command()
@@ -75,41 +74,13 @@ def run(
         return running.run(store, runner, config, detections, once=once)
 
 
-class _Running:
-    """A run under its signals. ended: why it is to end; empty while it is not."""
-
-    def __init__(self, config_path: Path | None, selectors: Sequence[str], output: str) -> None:
-        self.ended = ""
-        self._config_path = config_path
-        self._selectors = selectors
-        self._output = output
-        self._reload = False
-        self._known: Known | None = None
-        self._look_at = 0.0
-        self._terminal: LiveSink | None = None
-
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM end it between two runs of rules; SIGHUP reads the settings again."""
-
-        def end(number: int, _: object) -> None:
-            self.ended = signal.Signals(number).name
-
-        def hang_up(*_: object) -> None:
-            self._reload = True
-
-        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+class _Running(Lasting):
+    """A run under its signals."""
 
     def run(self, store: Store, runner: Runner, config: Config, detections: Sequence[Detection], *, once: bool) -> int:
         """Runs until something ends it; the exit code."""
-        sinks = sinks_of(config, self._output, store.path.parent)
-        self._terminal = terminal_of(sinks)
+        sinks = sinks_of(config, self.output, store.path.parent)
+        self.terminal = terminal_of(sinks)
         with closing(Outgoing(store, sinks, self.tell)) as outgoing, closing(Notifier()) as notifier:
             service = Service(store, runner, outgoing, config, self.tell)
             service.change(detections)
@@ -124,25 +95,13 @@ class _Running:
             notifier.stopping()
         return 0
 
-    def tell(self, text: str) -> None:
-        """Lines for a person: among the alerts on a terminal, else on standard error."""
-        with suppress(OSError, TerminalGoneError):
-            if self._terminal:
-                self._terminal.tell(text)
-            else:
-                print_notes(escape(line) for line in text.split("\n"))
-
     def detections(self, config: Config) -> list[Detection]:
         """The rules to run, and those that judge how the engine itself is."""
-        folder = Path(config.rules.folder) if config.rules.folder else None
-        if self._known is None or self._known.path != folder:
-            self._known = known_of(config, self.tell)
-        else:
-            self._known.load()
-        everything = configured(config, self._known)
-        if not self._selectors:
+        known = self.rules(config)
+        everything = configured(config, known)
+        if not self.selectors:
             return everything
-        found = chosen(self._selectors, self._known)
+        found = chosen(self.selectors, known)
         for one in found:
             if not isinstance(one, RuleDetection) or not is_scheduled(one.rule):
                 raise UsageError(
@@ -166,34 +125,24 @@ class _Running:
         if service.outgoing.unheard:
             self.ended = "nobody read its output any more"
         until = time.monotonic() + nap
-        while not self.ended and not self._reload and time.monotonic() < until:
+        while not self.ended and not self.reload and time.monotonic() < until:
             time.sleep(min(_NAP, nap))
-        if self._reload and not self.ended:
+        if self.reload and not self.ended:
             notifier.reloading()
             self._reread(service)
             notifier.ready(service.status())
-        self._follow(service)
+        self.follow(lambda: self._take_over(service))
 
-    def _follow(self, service: Service) -> None:
-        """Takes over what changed in the rules folder; one that cannot be used changes nothing."""
-        now = time.monotonic()
-        if now < self._look_at or self._known is None:
-            return
-        self._look_at = now + _RULES_SECONDS
-        if self._known.changed():
-            try:
-                service.change(self.detections(service.config))
-            except SockwardenError as error:
-                self.tell(f"the rules were not taken over\n{error}")
-                return
-            self.tell(f"the rules folder changed: {service.status()}")
+    def _take_over(self, service: Service) -> str:
+        service.change(self.detections(service.config))
+        return service.status()
 
     def _reread(self, service: Service) -> None:
         """Takes over what can change while it runs; a broken file changes nothing."""
-        self._reload = False
+        self.reload = False
         service.outgoing.reopen()
         try:
-            config = load_config(self._config_path)
+            config = load_config(self.config_path)
             service.change(self.detections(config))
         except SockwardenError as error:
             self.tell(f"the settings were not taken over\n{error}")

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from sockwarden.cli.detections import Known, chosen, configured, known_of
-from sockwarden.cli.output import print_notes
+from sockwarden.cli.lasting import Lasting
 from sockwarden.cli.sinks_of import sinks_of, terminal_of
-from sockwarden.detect import Detection
 from sockwarden.errors import InputError, SockwardenError
 from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.export import Exporter
@@ -22,12 +18,9 @@ from sockwarden.pipeline.notify import Notifier
 from sockwarden.pipeline.watch import Watch
 from sockwarden.sensors.audit import DEFAULT, AuditSensor
 from sockwarden.settings import Config, load_config, state_folder
-from sockwarden.sinks import FORMS, LiveSink, TerminalGoneError, escape
+from sockwarden.sinks import FORMS
 from sockwarden.sockets import Catalogue, RuntimeSocket, packaged
 from sockwarden.store import Keeper
-
-RULES_SECONDS = 3.0
-"""How often the rules folder is looked at."""
 
 
 @click.command()
@@ -74,57 +67,23 @@ def watch(
     return 0
 
 
-class _Run:
-    """A watch under its signals.
-
-    ended  why it is to end; empty while it is not
-    """
+class _Run(Lasting):
+    """A watch under its signals."""
 
     def __init__(self, config_path: Path | None, selectors: Sequence[str], output: str) -> None:
-        self.ended = ""
-        self._config_path = config_path
-        self._selectors = selectors
-        self._output = output
-        self._reload = False
-        self._known: Known | None = None
-        self._look_at = 0.0
+        super().__init__(config_path, selectors, output)
         self._config = Config()
-        self._catalogue: Catalogue | None = None
-        self._terminal: LiveSink | None = None
-        self._had_terminal = _has_terminal()
-
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM end the run between two turns; SIGHUP reads the settings again, and ends it when it says
-        that the terminal is gone.
-        """
-
-        def end(number: int, _: object) -> None:
-            self.ended = signal.Signals(number).name
-
-        def hang_up(*_: object) -> None:
-            if self._had_terminal and not _has_terminal():
-                self.ended = "its terminal closed"
-            else:
-                self._reload = True
-
-        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        self._catalogue = packaged()
 
     def watch(self, config: Config, folder: Path, runtime: Path, *, unicast: bool) -> None:
         """Runs until something ends it."""
         keeper = Keeper(folder, max_age_days=config.retention.days, max_bytes=config.retention.max_bytes)
-        sinks = sinks_of(config, self._output, folder)
-        self._terminal = terminal_of(sinks)
+        sinks = sinks_of(config, self.output, folder)
+        self.terminal = terminal_of(sinks)
         delivery = Delivery(list(sinks.values()), keeper, self.tell)
         self._config, self._catalogue = config, _catalogue_of(config)
         watching = Watch(
-            self._detections(config),
+            self.detections(config),
             catalogue=self._catalogue,
             sensor=AuditSensor(runtime, unicast=unicast, backlog=config.sensors.audit.backlog),
             delivery=delivery,
@@ -146,46 +105,21 @@ class _Run:
                 notifier.alive(now)
                 if delivery.unheard:
                     self.ended = "nobody read its output any more"
-                if self._reload:
+                if self.reload:
                     notifier.reloading()
                     self._reread(watching)
                     notifier.ready(watching.status().line().plain)
-                self._follow(watching, now)
+                self.follow(lambda: self._take_over(watching))
             notifier.stopping()
             exporter.close()
         finally:
             watching.stop(self.ended or "an error")
             notifier.close()
 
-    def tell(self, text: str) -> None:
-        """Lines for a person: among the alerts on a terminal, else on standard error."""
-        with suppress(OSError, TerminalGoneError):
-            if self._terminal:
-                self._terminal.tell(text)
-            else:
-                print_notes(escape(line) for line in text.split("\n"))
-
-    def _detections(self, config: Config) -> list[Detection]:
-        folder = Path(config.rules.folder) if config.rules.folder else None
-        if self._known is None or self._known.path != folder:
-            self._known = known_of(config, self.tell)
-        else:
-            self._known.load()
-        return chosen(self._selectors, self._known) if self._selectors else configured(config, self._known)
-
-    def _follow(self, watching: Watch, now: float) -> None:
-        """Takes over what changed in the rules folder; one that cannot be used changes nothing."""
-        if now < self._look_at or self._known is None or self._catalogue is None:
-            return
-        self._look_at = now + RULES_SECONDS
-        if self._known.changed():
-            try:
-                detections = self._detections(self._config)
-            except SockwardenError as error:
-                self.tell(f"the rules were not taken over\n{error}")
-                return
-            watching.change(detections, self._catalogue)
-            self.tell(f"the rules folder changed: {len(detections)} rules and signatures now")
+    def _take_over(self, watching: Watch) -> str:
+        detections = self.detections(self._config)
+        watching.change(detections, self._catalogue)
+        return f"{len(detections)} rules and signatures now"
 
     def _greet(self, watching: Watch) -> None:
         """What is watched, and what is not."""
@@ -194,16 +128,16 @@ class _Run:
         self.tell(f"blind to (`sockwarden doctor` says why, and what can be done):{spots}")
 
     def _show(self, watching: Watch) -> None:
-        if self._terminal:
-            self._terminal.show(watching.status())
+        if self.terminal:
+            self.terminal.show(watching.status())
 
     def _reread(self, watching: Watch) -> None:
         """Takes over what can change while it runs; a broken file changes nothing."""
-        self._reload = False
+        self.reload = False
         watching.delivery.reopen()
         try:
-            config = load_config(self._config_path)
-            detections, catalogue = self._detections(config), _catalogue_of(config)
+            config = load_config(self.config_path)
+            detections, catalogue = self.detections(config), _catalogue_of(config)
         except SockwardenError as error:
             self.tell(f"the settings were not taken over\n{error}")
             return
@@ -238,12 +172,3 @@ def _need_root() -> None:
             todo="Run `sudo make watch` or `sudo sockwarden watch`.\n"
             "Without root, `make demo` shows on a recorded log what it prints.",
         )
-
-
-def _has_terminal() -> bool:
-    """Whether this process has a controlling terminal that is still there."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
