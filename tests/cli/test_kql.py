@@ -99,3 +99,8 @@ def test_explain_shows_what_holds_and_why_not(tmp_path: Path) -> None:
     told = json.loads(run("explain", "process.name:cu*", str(file), "--json").stdout)
     assert (told["matched"], told["field"], told["kind"]) == (True, "process.name", "keyword")
     assert run("explain", "a:b", "-", stdin=b"\n").returncode == 3
+
+
+def test_a_byte_that_is_no_text_is_no_traceback() -> None:
+    checked = run("check", "a: \udcff", "--ast")
+    assert checked.returncode == 0 and json.loads(checked.stdout) and b"Traceback" not in checked.stderr

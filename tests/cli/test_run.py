@@ -208,3 +208,9 @@ def test_restarted_it_keeps_its_phase(service: Callable[[], subprocess.Popen[str
     assert process.wait(10) == 0
     with Store(state, create=False) as store:
         assert store.runs.count() == count
+
+
+def test_the_lock_is_no_link_of_others(state: Path, config: Path, tmp_path: Path) -> None:
+    (state / "run.lock").symlink_to(tmp_path / "elsewhere")
+    ended = run("run", "--from", "store", "--once", "--state", str(state), "--config", str(config))
+    assert ended.returncode == 3 and not (tmp_path / "elsewhere").exists()

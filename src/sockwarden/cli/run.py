@@ -154,7 +154,7 @@ class _Running(Lasting):
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Two services over one store would run each rule twice, and each think the other's runs its own."""
-    lock = os.open(folder / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(folder / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

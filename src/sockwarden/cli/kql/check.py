@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import click
-import msgspec
 
 from sockwarden.cli.output import console, write_line
 from sockwarden.errors import InputError
@@ -28,7 +28,7 @@ def check(query: str | None, path: str | None, ast: bool, normal: bool) -> None:
         raise click.UsageError("Give --ast or --normal, one of them.")
     tree = parse(query if query is not None else _read(str(path)))
     if ast:
-        write_line(msgspec.json.encode(to_json(tree)))
+        write_line(json.dumps(to_json(tree), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
     elif normal:
         write_line(print_query(tree, wrap=True).encode())
     else:
