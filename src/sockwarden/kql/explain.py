@@ -23,6 +23,8 @@ from sockwarden.kql.words import words_of
 
 MOST_VALUES = 10
 """Values of a leaf's field that are told, and objects of a nested path that are looked into."""
+_MOST_COMPARED = 100
+"""Values among which the nearest is looked for."""
 _DELETED = " (deleted)"
 
 
@@ -106,7 +108,7 @@ def _why(node: Is | Range, name: str, kind: str | None, values: list[object]) ->
         found = {word for value in values[:MOST_VALUES] if isinstance(value, str) for word in words_of(value)}
         missing = [word for word in words_of(str(node.value)) if word not in found]
         return f"the words are not there: {', '.join(missing)}" if missing else "the words do not stand so"
-    return _nearest(str(node.value), [value for value in values if isinstance(value, str)])
+    return _nearest(str(node.value), [value for value in values[:_MOST_COMPARED] if isinstance(value, str)])
 
 
 def _nearest(wanted: str, texts: list[str]) -> str:

@@ -21,6 +21,9 @@ from sockwarden.rules.tomltext import to_toml
 from sockwarden.sinks import escape
 
 
+_MOST_TOLD = 20
+
+
 @click.command("import")
 @click.argument("file", metavar="FILE")
 @click.option("--folder", metavar="DIR", default=str(DEFAULT_FOLDER), show_default=True, help="The rules folder.")
@@ -47,8 +50,11 @@ def import_(file: str, folder: str, overwrite: bool) -> int:
         for name in one.lists:
             if not (target / "lists" / name).exists():
                 print_notes([escape(f"  It needs the value list {target / 'lists' / name}, one value a line.")])
-    for refusal in read.refused:
-        print_error(f"line {refusal.line}: refused: {refusal.type} {refusal.name!r}\n{refusal.why}")
+    for refusal in read.refused[:_MOST_TOLD]:
+        name = f" {refusal.name!r}" if refusal.name else ""
+        print_error(f"line {refusal.line}: refused: {refusal.type}{name}\n{refusal.why}")
+    if (more := len(read.refused) - _MOST_TOLD) > 0:
+        print_error(f"and {more:,} more lines were refused")
     done = len(read.found) - conflicting
     print_notes(map(escape, [*read.notes, f"{done} imported, {len(read.refused)} refused, {conflicting} conflicting."]))
     return InputError.exit_code if read.refused or conflicting else 0

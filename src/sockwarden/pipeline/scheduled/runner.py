@@ -22,6 +22,7 @@ from sockwarden.store import Gap, Run, Staging, Store
 HEALTH_INDEX = "logs-sockwarden.health-*"
 _MOST_ERROR = 2000
 _MOST_GAPS_TOLD = 3
+_REPORT = "Please report it, with the version of sockwarden and what the rule's query is."
 
 
 def is_scheduled(rule: Rule) -> bool:
@@ -69,6 +70,9 @@ class Runner:
             self._store.runs.commit(run, staged, gaps=planned.gaps, after=last.number if last else 0)
         except InputError as error:
             return self._failed(rule, started, begun, planned.windows, error)
+        except Exception as error:  # noqa: BLE001 - a document that is a fault of ours must not end the other rules
+            told = InputError(f"a fault of sockwarden's: {type(error).__name__}: {str(error)[:200]}", todo=_REPORT)
+            return self._failed(rule, started, begun, planned.windows, told)
         return run
 
     def fill(self, detection: RuleDetection, stretch: Window, gaps: Iterable[tuple[Gap, tuple[Window, ...]]]) -> Run:

@@ -90,7 +90,7 @@ def _objects(content: bytes, refused: list[Refusal]) -> Iterator[tuple[int, Obje
         try:
             found = msgspec.json.decode(line, type=dict[str, Any])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            refused.append(Refusal(number, "line", "", f"no JSON object: {error}"))
+            refused.append(Refusal(number, "it is no JSON object", "", str(error)))
             continue
         yield number, found
 
