@@ -43,9 +43,7 @@ _RANGES = {
     "-": "\u200b\u200b",
 }
 _NAMED = [
-    (ord(first), ord(last), sign)
-    for sign, ranges in _RANGES.items()
-    for first, last in (span for span in ranges.split(" ") if span)
+    (ord(span[0]), ord(span[-1]), sign) for sign, ranges in _RANGES.items() for span in filter(None, ranges.split(" "))
 ]
 _CATEGORIES = {
     **dict.fromkeys(("Lu", "Ll", "Lt", "Lm", "Lo", "Nl"), "l"),
