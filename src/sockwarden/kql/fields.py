@@ -116,7 +116,7 @@ def _anywhere(field: Literal, test_of: TestOf, types: FieldTypes, path: str, *, 
 def _tests_by_name(
     field: Literal, test_of: TestOf, types: FieldTypes, path: str, *, hidden: bool
 ) -> Callable[[str], tuple[tuple[str, ValueTest], ...]]:
-    """The tests of a value by its field's name. `hidden`: what is nested is not seen, which a pattern of names does see."""
+    """The tests of a value by its field's name; `hidden` where nested objects are not seen."""
     pattern = field.pieces if isinstance(field, Wildcard) else ("", "")
     fits = glob((f"{path}.{pattern[0]}", *pattern[1:]) if path else pattern)
 
