@@ -52,7 +52,14 @@ def nested(path: str, query: Any) -> dict[str, Any]:
         ("ip:10.0.0.0/8", any_of({"match": {"ip": "10.0.0.0/8"}})),
         ("t:2026-11-15", any_of({"range": {"t": {"gte": "2026-11-15", "lte": "2026-11-15", "time_zone": "UTC"}}})),
         ("t >= now-1d/d", any_of({"range": {"t": {"gte": "now-1d/d", "time_zone": "UTC"}}})),
-        ("o.*:5", any_of({"match": {"o.k": "5"}}, {"match": {"o.n": "5"}})),
+        (
+            "o.*:5",
+            any_of(
+                {"match": {"o.k": "5"}},
+                {"match": {"o.n": "5"}},
+                {"range": {"o.t": {"gte": "5", "lte": "5", "time_zone": "UTC"}}},
+            ),
+        ),
         ("o.*:x", any_of({"match": {"o.k": "x"}})),
         ("o.n*:x", {"match_none": {}}),
         ("none*:x", any_of({"match": {"none*": "x"}})),

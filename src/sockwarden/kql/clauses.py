@@ -88,7 +88,7 @@ def _check(kind: str | None, node: Is | Range) -> None:
     elif kind == "ip":
         _check_address(text, network=isinstance(node, Is))
     elif kind in DATES:
-        if parse_bound(text, time.time_ns, round_up=False) is None:
+        if parse_bound(text, time.time_ns, round_up=False, dates=True) is None:
             raise ImpossibleError(f"a field of type {kind} takes ISO dates, milliseconds since 1970 and date math")
     else:
         raise ImpossibleError(f"a field of type {kind} can only be asked whether it exists")

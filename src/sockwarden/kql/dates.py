@@ -11,10 +11,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 _ISO = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?(Z|[+-]\d\d:?\d\d)?)?)?)?",
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(?:(\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?(Z|[+-]\d\d(?::?\d\d)?)?)?)?)?)?",
     re.ASCII,
 )
-_EPOCH_MILLISECONDS = re.compile(r"-?\d{5,16}", re.ASCII)
+_EPOCH_MILLISECONDS = re.compile(r"(-?\d{1,16})(?:\.(\d{1,6}))?", re.ASCII)
+_SHORTEST = 5
+"""Digits of milliseconds where nothing says that the field holds dates; four are a year, fewer no date of ours."""
 _MATH = re.compile(r"(?:([+-])(\d{0,9})|/)([yMwdhHms])", re.ASCII)
 
 _SECOND = 1_000_000_000
@@ -38,18 +40,17 @@ def parse_date(value: object) -> int | None:
     """A document's date as an index takes it by default: ISO 8601, or milliseconds since 1970 as a number or a text."""
     if isinstance(value, str):
         match = _ISO.fullmatch(value)
-        if match:
-            return _instant(match, round_up=False)
-        return int(value) * 1_000_000 if _EPOCH_MILLISECONDS.fullmatch(value) else None
+        return _instant(match, round_up=False) if match else _epoch(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _FARTHEST:
         return None
-    return int(value * 1_000_000)
+    return int(value * 1_000_000) if isinstance(value, float) else parse_date(str(value))
 
 
-def parse_bound(text: str, clock: Clock, *, round_up: bool) -> Clock | None:
+def parse_bound(text: str, clock: Clock, *, round_up: bool, dates: bool = False) -> Clock | None:
     """A query's date: ISO, epoch milliseconds, or `now` or `date||`, and date math such as `now-1d/d`.
 
     round_up is for `gt` and `lte`: a date without a time is the end of its day, `/d` goes to the end of the day.
+    dates where the field is known to hold dates, so that a short number is one, too.
     """
     anchor, separator, math = text.partition("||")
     if not separator and text.startswith("now"):
@@ -57,7 +58,7 @@ def parse_bound(text: str, clock: Clock, *, round_up: bool) -> Clock | None:
     steps = list(_MATH.finditer(math))
     if "".join(step[0] for step in steps) != math:
         return None
-    start = clock if anchor == "now" else _fixed(anchor, round_up=round_up and not steps)
+    start = clock if anchor == "now" else _fixed(anchor, round_up=round_up and not steps, dates=dates)
     if start is None:
         return None
 
@@ -74,15 +75,24 @@ def parse_bound(text: str, clock: Clock, *, round_up: bool) -> Clock | None:
     return instant
 
 
-def _fixed(text: str, *, round_up: bool) -> Clock | None:
+def _fixed(text: str, *, round_up: bool, dates: bool) -> Clock | None:
     match = _ISO.fullmatch(text)
     if match:
         moment = _instant(match, round_up=round_up)
-    elif _EPOCH_MILLISECONDS.fullmatch(text):
-        moment = int(text) * 1_000_000
+    elif dates or len(text.lstrip("-")) >= _SHORTEST:
+        moment = _epoch(text, round_up=round_up)
     else:
         return None
     return None if moment is None else lambda: moment
+
+
+def _epoch(text: str, *, round_up: bool = False) -> int | None:
+    """Milliseconds since 1970, with a fraction; without one rounded up to the millisecond's end."""
+    match = _EPOCH_MILLISECONDS.fullmatch(text)
+    if match is None:
+        return None
+    fraction = (match[2] or ("999999" if round_up else "")).ljust(6, "0")
+    return int(match[1]) * 1_000_000 + (-int(fraction) if match[2] and text.startswith("-") else int(fraction))
 
 
 def _instant(match: re.Match[str], *, round_up: bool) -> int | None:
@@ -100,7 +110,7 @@ def _instant(match: re.Match[str], *, round_up: bool) -> int | None:
         )
     except ValueError:
         return None
-    nanoseconds = (fraction or ("" if second or not round_up else "999999999")).ljust(9, "0")
+    nanoseconds = (fraction or ("999999999" if round_up else "")).ljust(9, "0")
     return _nanoseconds(date) + int(nanoseconds) - _offset(zone)
 
 
@@ -108,7 +118,7 @@ def _offset(zone: str | None) -> int:
     if zone is None or zone == "Z":
         return 0
     digits = zone[1:].replace(":", "")
-    offset = int(digits[:2]) * _UNITS["h"] + int(digits[2:]) * _UNITS["m"]
+    offset = int(digits[:2]) * _UNITS["h"] + int(digits[2:] or 0) * _UNITS["m"]
     return -offset if zone.startswith("-") else offset
 
 

@@ -11,7 +11,7 @@ import time
 
 from sockwarden.document import Document
 from sockwarden.kql.dates import Clock
-from sockwarden.kql.fields import Predicate, any_object, any_value, exists
+from sockwarden.kql.fields import Predicate, TestOf, any_object, any_value, exists
 from sockwarden.kql.named import under
 from sockwarden.kql.ranges import range_test
 from sockwarden.kql.tree import MATCH_ALL, NO_FIELD, And, Is, Nested, Node, Not, Or, Range, Wildcard
@@ -21,36 +21,44 @@ from sockwarden.kql.values import has_value, is_test
 
 def compile_query(node: Node, clock: Clock = time.time_ns, types: FieldTypes = ECS) -> Predicate:
     """The predicate of a query. `clock` gives `now` in nanoseconds since 1970 UTC, asked at each document."""
-    return _compile(node, clock, types, "")
+    return compile_at("", node, clock, types)
 
 
-def _compile(node: Node, clock: Clock, types: FieldTypes, path: str) -> Predicate:
-    """`path` is that of the `path:{…}` around the node."""
+def compile_at(path: str, node: Node, clock: Clock, types: FieldTypes) -> Predicate:
+    """The predicate of a node within `path:{…}`, over the objects at that path."""
     match node:
-        case Is():
-            return compile_leaf(node, clock, types, path)
-        case Range():
+        case Is() | Range():
             return compile_leaf(node, clock, types, path)
         case And(children):
-            return _all([_compile(child, clock, types, path) for child in children])
+            return _all([compile_at(path, child, clock, types) for child in children])
         case Or(children):
-            return _any([_compile(child, clock, types, path) for child in children])
+            return _any([compile_at(path, child, clock, types) for child in children])
         case Not(child):
-            predicate = _compile(child, clock, types, path)
+            predicate = compile_at(path, child, clock, types)
             return lambda document: not predicate(document)
         case Nested(name, child):
-            return any_object(name, _compile(child, clock, types, str(under(path, name))))
+            return any_object(name, compile_at(str(under(path, name)), child, clock, types))
 
 
 def compile_leaf(node: Is | Range, clock: Clock, types: FieldTypes, path: str = "") -> Predicate:
     """The predicate of a leaf, over documents, or over the objects at a path."""
-    if isinstance(node, Range):
-        return any_value(node.field, lambda kind: range_test(node.operator, node.value, kind, clock), types, path)
-    if isinstance(node.value, Wildcard) and node.value.is_lone:
+    if is_exists(node):
         if node.field == NO_FIELD or node == MATCH_ALL:
             return lambda _: True
         return exists(node.field, has_value, types, path)
-    return any_value(node.field, lambda kind: is_test(node.value, kind, clock), types, path)
+    return any_value(node.field, tests_of(node, clock), types, path)
+
+
+def tests_of(node: Is | Range, clock: Clock) -> TestOf:
+    """By a field's type, the test that a leaf puts to each of its values."""
+    if isinstance(node, Range):
+        return lambda kind: range_test(node.operator, node.value, kind, clock)
+    return has_value if is_exists(node) else lambda kind: is_test(node.value, kind, clock)
+
+
+def is_exists(node: Is | Range) -> bool:
+    """Whether a leaf is `field:*`, which any value satisfies."""
+    return isinstance(node, Is) and isinstance(node.value, Wildcard) and node.value.is_lone
 
 
 def _all(predicates: list[Predicate]) -> Predicate:

@@ -30,8 +30,8 @@ def any_value(field: Literal, test_of: TestOf, types: FieldTypes, path: str) -> 
     if field == NO_FIELD or isinstance(field, Wildcard):
         return _anywhere(field, test_of, types, path, hidden=field == NO_FIELD)
     name = _full(path, str(field))
-    if nested_path(name, types) != (path if types.type_of(path) == NESTED else ""):
-        return lambda _: False  # a nested object is an index's own document: only a query of its path sees into it
+    if is_hidden(name, types, path):
+        return lambda _: False
     parts = _parts(name, types, path)
     kind = kind_of(name, types)
     if kind == "flattened":
@@ -51,20 +51,33 @@ def exists(field: Literal, test_of: TestOf, types: FieldTypes, path: str) -> Pre
     return lambda document: itself(document) or below(document)
 
 
-def values_of(field: str, document: Document, types: FieldTypes, path: str) -> list[object]:
-    """The values of a named field, of an object those that it is made of."""
-    name = _full(path, field)
-    if nested_path(name, types) != (path if types.type_of(path) == NESTED else ""):
-        return []
-    found: list[object] = []
-    for value in _reach(document, _parts(name, types, path)):
-        found += (leaf for _, leaf in _walk(value, "")) if isinstance(value, dict) else (value,)
-    return found
+def values_at(field: str, document: Document, types: FieldTypes, path: str) -> list[object]:
+    """What a document holds in a named field, in order: values and objects, also such as a query does not see."""
+    return list(_reach(document, _parts(_full(path, field), types, path)))[::-1]
+
+
+def leaves_of(value: object) -> list[object]:
+    """The value itself, of an object those that it is made of."""
+    return [leaf for _, leaf in _walk(value, "")][::-1] if isinstance(value, dict) else [value]
+
+
+def is_hidden(name: str, types: FieldTypes, path: str) -> bool:
+    """Whether a field lies in a nested object, an index's own document, that only a query of its path sees into."""
+    return nested_path(name, types) != (path if types.type_of(path) == NESTED else "")
 
 
 def objects_at(path: Literal, document: Document) -> list[Document]:
     """The objects at a path, alone or in an array."""
     return [value for value in _reach(document, str(path).split(".")) if isinstance(value, dict)]
+
+
+def found_anywhere(
+    field: Literal, test_of: TestOf, types: FieldTypes, path: str, document: Document
+) -> Iterator[tuple[str, object]]:
+    """Of a pattern of names, or of no field: each field and value that passes."""
+    tests = _tests_by_name(field, test_of, types, path, hidden=field == NO_FIELD)
+    for name, value in _walk(document, path):
+        yield from ((one, value) for one, test in tests(name) if test(value))
 
 
 def any_object(path: Literal, predicate: Predicate) -> Predicate:
@@ -93,26 +106,31 @@ def _full(path: str, name: str) -> str:
 
 
 def _anywhere(field: Literal, test_of: TestOf, types: FieldTypes, path: str, *, hidden: bool) -> Predicate:
-    """`hidden`: nested objects are an index's own documents, into which only a pattern of names sees as well."""
+    tests = _tests_by_name(field, test_of, types, path, hidden=hidden)
+
+    def matches(document: Document) -> bool:
+        return any(test(value) for name, value in _walk(document, path) for _, test in tests(name))
+
+    return matches
+
+
+def _tests_by_name(
+    field: Literal, test_of: TestOf, types: FieldTypes, path: str, *, hidden: bool
+) -> Callable[[str], tuple[tuple[str, ValueTest], ...]]:
+    """The tests of a value by its field's name; `hidden` where nested objects are not seen."""
     pattern = field.pieces if isinstance(field, Wildcard) else ("", "")
     fits = glob((f"{path}.{pattern[0]}", *pattern[1:]) if path else pattern)
 
     @lru_cache(maxsize=_MOST_NAMES)
-    def tests(name: str) -> tuple[ValueTest, ...]:
+    def tests(name: str) -> tuple[tuple[str, ValueTest], ...]:
         """Those of the field itself and of its multi-fields, as far as their names fit."""
         if hidden and not path and nested_path(name, types):
             return ()
         names = [one for one in (name, *multi_fields_of(name, types)) if fits(one)]
-        return tuple(test for test in (test_of(kind_of(one, types)) for one in names) if test is not never)
+        found = ((one, test_of(kind_of(one, types))) for one in names)
+        return tuple((one, test) for one, test in found if test is not never)
 
-    def matches(document: Document) -> bool:
-        return any(
-            test(value)
-            for name, value in _walk(document, path)
-            for test in (tests if len(name) <= _MOST_NAME else tests.__wrapped__)(name)
-        )
-
-    return matches
+    return lambda name: (tests if len(name) <= _MOST_NAME else tests.__wrapped__)(name)
 
 
 def _named(parts: list[str], test: ValueTest) -> Predicate:

@@ -17,7 +17,7 @@ INTEGERS = {
     "unsigned_long": (0, (1 << 64) - 1),
 }
 """Types of whole numbers, and their least and greatest."""
-FLOATS = {"double": "d", "scaled_float": "d", "float": "f", "half_float": "e"}
+FLOATS = {"double": "<d", "scaled_float": "<d", "float": "<f", "half_float": "<e"}
 """Types of other numbers, and the format of `struct` that has their precision. A scaled_float's factor is not known."""
 _DOUBLE = (Decimal(-sys.float_info.max), Decimal(sys.float_info.max))
 LIMITS: dict[str, tuple[int | Decimal, int | Decimal]] = {

@@ -12,7 +12,7 @@ from typing import Any
 
 from sockwarden.kql.dates import Clock, parse_bound, parse_instant
 from sockwarden.kql.indexed import as_address, as_text, in_precision, reader_of
-from sockwarden.kql.kinds import DATES, EXACT, FLOATS, INTEGERS, WORDS
+from sockwarden.kql.kinds import DATES, EXACT, FLOATS, INTEGERS, LIMITS, WORDS
 from sockwarden.kql.scalars import address_number, parse_address, parse_number
 from sockwarden.kql.tree import Constant, Literal, Operator
 from sockwarden.kql.values import ValueTest, has_value, never, read_bound
@@ -68,7 +68,7 @@ def _own_type_test(operator: Operator, text: str, clock: Clock) -> ValueTest:
 
 def _date_test(operator: Operator, text: str, kind: str, clock: Clock) -> ValueTest:
     holds = _COMPARISONS[operator]
-    instant = parse_bound(text, clock, round_up=operator in ("gt", "lte"))
+    instant = parse_bound(text, clock, round_up=operator in ("gt", "lte"), dates=True)
     if instant is None:
         return never
     read = reader_of(kind)
@@ -84,13 +84,13 @@ def _ip_test(holds: _Holds, text: str) -> ValueTest:
 
 
 def _number_test(holds: _Holds, text: str, kind: str) -> ValueTest:
-    """Numbers, and booleans, of which false is less than true."""
+    """Numbers, and booleans, false before true; a bound that the type cannot hold bounds nothing in."""
     number = parse_number(text)
     bound: object = None
-    if kind in INTEGERS:
-        bound = None if number is None else number.exact
-    elif kind in FLOATS:
-        bound = None if number is None else in_precision(FLOATS[kind], number.double)
+    if kind in LIMITS:
+        least, most = LIMITS[kind]
+        if number is not None and least <= number.exact <= most:
+            bound = number.exact if kind in INTEGERS else in_precision(FLOATS[kind], number.double)
     elif kind == "boolean":
         bound = {"true": True, "false": False}.get(text)
     if bound is None:

@@ -6,13 +6,12 @@ import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from sockwarden.kql.dates import Clock, parse_bound
-from sockwarden.kql.kinds import DATES, EXACT, INTEGERS, WORDS
+from sockwarden.kql.kinds import DATES, EXACT, INTEGERS, LIMITS, WORDS
 from sockwarden.kql.scalars import address_number, network_bounds, parse_address, parse_network, parse_number
 from sockwarden.kql.sqltext import MOST_PATTERN, NUMBER, address, milliseconds, pattern, text
 from sockwarden.kql.tree import Constant, Is, Operator, Range, Wildcard
 
 _COMPARISONS: dict[Operator, str] = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
-_HUGE = 1 << 126
 
 
 class CannotError(ValueError):
@@ -52,7 +51,7 @@ def _typed(node: Is | Range, kind: str | None, shown: str, value: str, clock: Cl
     if isinstance(node.value, Wildcard):
         raise CannotError(f"a field of type {kind} takes no wildcards", could_match=False)
     if kind in INTEGERS:
-        return _integer(node, shown)
+        return _integer(node, shown, kind)
     if kind in ("double", "float"):
         return _double(node, shown, kind)
     if kind == "boolean" and isinstance(node, Is):
@@ -74,18 +73,19 @@ def _exact(node: Is | Range, shown: str) -> str:
     return f"{shown} = {text(str(node.value))}"
 
 
-def _number(node: Is | Range) -> Decimal:
+def _number(node: Is | Range, kind: str) -> Decimal:
     number = parse_number(str(node.value))
     if number is None:
         raise CannotError("the field holds numbers only", could_match=False)
+    least, most = LIMITS[kind]
+    if not least <= number.exact <= most:
+        raise CannotError("the number lies outside what the type holds", could_match=False)
     return number.exact
 
 
-def _integer(node: Is | Range, shown: str) -> str:
+def _integer(node: Is | Range, shown: str, kind: str) -> str:
     """A fraction in a document is cut off, as an index does (`coerce`)."""
-    asked = _number(node)
-    if abs(asked) > _HUGE:
-        raise CannotError("the number lies outside what the type holds", could_match=False)
+    asked = _number(node, kind)
     whole = (
         f"CASE WHEN regexp_full_match({shown}, '[+-]?[0-9]+') THEN TRY_CAST({shown} AS HUGEINT) "
         f"WHEN regexp_full_match({shown}, {NUMBER}) THEN TRY_CAST(trunc(TRY_CAST({shown} AS DOUBLE)) AS HUGEINT) END"
@@ -97,9 +97,7 @@ def _integer(node: Is | Range, shown: str) -> str:
 
 
 def _double(node: Is | Range, shown: str, kind: str) -> str:
-    asked = float(_number(node))
-    if not math.isfinite(asked):
-        raise CannotError("the number lies outside what the type holds", could_match=False)
+    asked = float(_number(node, kind))
     sign = "=" if isinstance(node, Is) else _COMPARISONS[node.operator]
     name = "FLOAT" if kind == "float" else "DOUBLE"
     number = f"CASE WHEN regexp_full_match({shown}, {NUMBER}) THEN TRY_CAST({shown} AS {name}) END"
@@ -136,7 +134,7 @@ def _date(node: Is | Range, shown: str, clock: Clock) -> str:
 
 
 def _instant(asked: str, clock: Clock, *, round_up: bool) -> int:
-    bound = parse_bound(asked, clock, round_up=round_up)
+    bound = parse_bound(asked, clock, round_up=round_up, dates=True)
     if bound is None:
         raise CannotError("the field holds dates only", could_match=False)
     return bound() // 1_000_000

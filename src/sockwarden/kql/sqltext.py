@@ -81,10 +81,12 @@ def address(value: str) -> str:
 
 def milliseconds(value: str) -> str:
     """A document's date, as text, in milliseconds since 1970 UTC, as an index keeps it; NULL for what is none."""
-    day, zone = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "(Z|[+-][0-9]{2}:?[0-9]{2})?"
-    iso = f"{day}(T([01][0-9]|2[0-3])(:[0-9]{{2}}(:[0-9]{{2}}([.,][0-9]{{1,9}})?)?)?{zone})?"
+    time = "([01][0-9]|2[0-3])(:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?"
+    iso = f"[0-9]{{4}}(-[0-9]{{2}}(-[0-9]{{2}}(T({time})?)?)?)?"
     steps = (  # to seconds and a zone, with at most three digits after a point, which duckdb does not round
-        ("^([0-9-]{10})$", r"\1T00:00:00"),
+        ("^([0-9]{4})$", r"\1-01"),
+        ("^([0-9]{4}-[0-9]{2})$", r"\1-01"),
+        ("^([0-9-]{10})T?$", r"\1T00:00:00"),
         ("T([0-9]{2})(Z|[+-]|$)", r"T\1:00\2"),
         ("T([0-9]{2}:[0-9]{2})(Z|[+-]|$)", r"T\1:00\2"),
         ("[.,]([0-9]{1,3})[0-9]*", r".\1"),
@@ -95,5 +97,6 @@ def milliseconds(value: str) -> str:
         whole = f"regexp_replace({whole}, '{found}', '{given}')"
     return (
         f"CASE WHEN regexp_full_match({value}, '{iso}') THEN epoch_us(TRY_CAST({whole} AS TIMESTAMPTZ)) // 1000 "
-        f"WHEN regexp_full_match({value}, '-?[0-9]{{5,16}}') THEN TRY_CAST({value} AS BIGINT) END"
+        f"WHEN regexp_full_match({value}, '-?[0-9]{{1,16}}([.][0-9]{{1,6}})?') "
+        f"THEN TRY_CAST(floor(TRY_CAST({value} AS DECIMAL(22, 6))) AS BIGINT) END"
     )

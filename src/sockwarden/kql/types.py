@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from typing import Protocol
@@ -51,9 +50,12 @@ class _Ecs:
 
     @cached_property
     def _types(self) -> Mapping[str, str]:
-        published = msgspec.json.decode(packaged("ecs_fields.json").read_bytes(), type=dict[str, list[str]])
-        ours: dict[str, list[str]] = tomllib.loads(packaged("own_fields.toml").read_text("utf-8"))
-        return {name: kind for table in (published, ours) for kind, names in table.items() for name in names}
+        return {
+            name: kind
+            for file in ("ecs_fields.json", "own_fields.json")
+            for kind, names in msgspec.json.decode(packaged(file).read_bytes(), type=dict[str, list[str]]).items()
+            for name in names
+        }
 
     def type_of(self, field: str) -> str | None:
         """The type; None for a field that ECS does not name. As its dynamic mappings do, a further field that is named

@@ -17,7 +17,7 @@ from sockwarden.kql.indexed import as_address, as_text, in_precision, reader_of
 from sockwarden.kql.kinds import DATES, EXACT, FLOATS, INTEGERS, WORDS
 from sockwarden.kql.scalars import address_number, network_bounds, parse_network, parse_number
 from sockwarden.kql.tree import Constant, Literal, Text, Wildcard
-from sockwarden.kql.words import word_set, words_of
+from sockwarden.kql.words import lowered, word_set, words_of
 
 ValueTest = Callable[[object], bool]
 
@@ -106,7 +106,7 @@ def _words_test(text: str, *, phrase: bool) -> ValueTest:
 
 def _date_test(text: str, kind: str, clock: Clock) -> ValueTest:
     """A date without a time is a whole day, `now/d` today: the moments that it may be rounded to."""
-    first, last = (parse_bound(text, clock, round_up=up) for up in (False, True))
+    first, last = (parse_bound(text, clock, round_up=up, dates=True) for up in (False, True))
     if first is None or last is None:
         return never
     read = reader_of(kind)
@@ -168,7 +168,7 @@ def _word_pattern_test(pattern: Wildcard) -> ValueTest:
     """Any of the words and patterns between its spaces; a pattern is for a single word."""
     parts: list[list[str]] = [[""]]
     for number, piece in enumerate(pattern.pieces):
-        first, *others = _SPACE.split(piece.lower())
+        first, *others = _SPACE.split(lowered(piece))
         if number:
             parts[-1].append(first)
         else:

@@ -20,7 +20,6 @@ from sockwarden.rules.placing import file_stem, place
 from sockwarden.rules.tomltext import to_toml
 from sockwarden.sinks import escape
 
-
 _MOST_TOLD = 20
 
 
