@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sockwarden.content import packaged
+from sockwarden.rules import parse_rule
 from sockwarden.rules.kibana import export, read_export
 from sockwarden.rules.tomltext import to_toml
 
@@ -115,19 +116,70 @@ def test_a_packaged_rule_comes_out_again(name: str, text: str) -> None:
     assert parsed(again(lines)) == parsed(lines)
 
 
+ACTING: list[dict[str, Any]] = [
+    {"risk_score_mapping": [{"field": "f", "operator": "equals", "value": "", "risk_score": None}]},
+    {"alert_suppression": {"group_by": ["host.id"], "duration": None, "missing_fields_strategy": "doNotSuppress"}},
+    {"severity_mapping": [{"field": "f", "operator": "equals", "value": "3", "severity": "high", "x": None}]},
+    {"exceptions_list": [{"id": "1", "list_id": "l", "type": "detection", "namespace_type": "single", "x": None}]},
+]
+PLAIN: dict[str, Any] = {
+    "rule_id": "r",
+    "name": "N",
+    "description": "D",
+    "type": "query",
+    "language": "kuery",
+    "index": ["logs-*"],
+    "query": "a: b",
+    "severity": "low",
+    "risk_score": 1,
+}
+
+
+@pytest.mark.parametrize("acting", ACTING, ids=[next(iter(one)) for one in ACTING])
+def test_what_acts_still_acts_when_a_null_is_in_it(acting: dict[str, Any]) -> None:
+    (one,) = read_export(json.dumps(PLAIN | acting).encode()).found
+    text = to_toml(one.table)
+    rule = parse_rule(text, "x.toml")
+    assert rule.risk_score_mapping or rule.suppression or rule.severity_mapping or rule.exception_lists
+    assert parsed(export([text], []).lines)[0] == PLAIN | acting
+
+
+def test_what_a_person_changes_in_the_file_counts() -> None:
+    (one,) = read_export(json.dumps(PLAIN | ACTING[0] | {"note": None}).encode()).found
+    changed = one.table | {"rule": one.table["rule"] | {"risk_score_mapping": []}}
+    assert parsed(export([to_toml(changed)], []).lines)[0] == PLAIN | {"risk_score_mapping": [], "note": None}
+    removed = one.table | {"rule": {key: one.table["rule"][key] for key in PLAIN}}
+    assert parsed(export([to_toml(removed)], []).lines)[0] == PLAIN | {"note": None}
+
+
+def test_a_reference_is_filled_up_from_its_list() -> None:
+    item = {"name": "I", "item_id": "i", "entries": [{"field": "a", "operator": "included", "type": "exists"}]}
+    mine = to_toml({"list_id": "m", "name": "M", "type": "rule_default", "item": [item]})
+    rule = to_toml({"rule": PLAIN | {"exceptions_list": [{"list_id": "m"}]}})
+    assert parsed(export([rule], [mine]).lines)[0]["exceptions_list"] == [
+        {"id": "m", "list_id": "m", "namespace_type": "single", "type": "rule_default"}
+    ]
+
+
 REFUSED = [
     ({"type": "eql", "rule_id": "x", "name": "An EQL rule"}, "rule of type eql", "type eql is not run here"),
     ({"type": "query", "rule_id": "x", "name": "N"}, "rule of type query", "missing key `query`"),
+    (
+        PLAIN | {"filters": [{"meta": {"alias": None}, "query": {"match_phrase": {"a": "b"}}}]},
+        "rule of type query",
+        "`filters` in [rule] is refused",
+    ),
+    (PLAIN | {"actions": [{"id": "x", "uuid": None}]}, "rule of type query", "`actions` in [rule] is refused"),
     ({"list_id": "x", "name": "N", "type": 7}, "exception list", "expected detection, rule_default or endpoint"),
     ({"list_id": "x", "entries": [], "name": "N"}, "exception item", "its list is not in the export"),
     ({"id": "x", "type": "action", "name": "Slack"}, "saved object action", "neither a rule"),
 ]
 
 
-@pytest.mark.parametrize(("found", "kind", "why"), REFUSED, ids=[kind for _, kind, _ in REFUSED])
+@pytest.mark.parametrize(("found", "kind", "why"), REFUSED, ids=[why for _, _, why in REFUSED])
 def test_what_is_refused_is_told(found: dict[str, Any], kind: str, why: str) -> None:
     (refusal,) = read_export(b"\n" + json.dumps(found).encode()).refused
-    assert (refusal.line, refusal.type, refusal.name) == (2, kind, found.get("name"))
+    assert (refusal.line, refusal.type, refusal.name) == (2, kind, found.get("name", ""))
     assert why in refusal.why
 
 

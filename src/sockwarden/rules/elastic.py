@@ -160,6 +160,9 @@ _REFUSED: dict[str, Kind] = {
     "response_actions": Refused("response actions are not carried out here"),
 }
 
+CARRIED = frozenset(_CARRIED)
+"""Keys that are data: nothing here acts on them."""
+
 _RULE = Table(
     {**_USED, **_CARRIED, **_REFUSED},
     frozenset({"description", "index", "language", "name", "query", "risk_score", "rule_id", "severity", "type"}),

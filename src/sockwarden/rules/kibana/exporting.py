@@ -55,16 +55,23 @@ def export(rules: Iterable[str], lists: Iterable[str]) -> Export:
 
 def _references(rule: Object, known: Sequence[Mapping[str, Any]]) -> list[Object]:
     """The lists that the rule names, and those that name the rule."""
-    references = list(rule.get("exceptions_list") or ())
+    by_name = {(one["list_id"], one.get("namespace_type", "single")): one for one in known}
+    references: list[Object] = []
+    for one in rule.get("exceptions_list") or ():  # Kibana wants all four keys
+        own = by_name.get((one["list_id"], one.get("namespace_type", "single")))
+        references.append({**(_reference_to(own) if own else {}), **one})
     named = {(one["list_id"], one.get("namespace_type", "single")) for one in references}
     words = {str(rule[key]).casefold() for key in ("rule_id", "name") if key in rule}
     for one in known:
         name = one["list_id"], one.get("namespace_type", "single")
         if name not in named and words & {word.casefold() for word in one.get("applies_to", ())}:
-            head, _ = list_objects(one)
-            identity = {"id": head.get("id", one["list_id"]), "list_id": name[0]}
-            references.append({**identity, "namespace_type": name[1], "type": head["type"]})
+            references.append(_reference_to(one))
     return references
+
+
+def _reference_to(table: Mapping[str, Any]) -> Object:
+    head, _ = list_objects(table)
+    return {"id": head.get("id", head["list_id"]), **{key: head[key] for key in ("list_id", "namespace_type", "type")}}
 
 
 def _summary(rules: Sequence[Object], lists: int, items: int, missing: Sequence[str]) -> Object:
