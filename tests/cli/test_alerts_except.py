@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from sockwarden.document import get
-from sockwarden.rules.exceptions.suggestion import FIELDS
+from sockwarden.rules.exceptions.item import item_of
+from sockwarden.rules.exceptions.suggestion import FIELDS, suggest
 
 LOG = str(Path(__file__).parents[1] / "data" / "captures" / "inode-rules.audit.log")
 PUBLISHED = "unusual-process-connection-runtime-socket"
@@ -55,11 +56,13 @@ def test_its_like_is_not_told_again(tmp_path: Path) -> None:
     made = run([*asked, "--yes", "--expire", "30d"])
     assert made.returncode == 0, made.stderr
     assert f"it would have held back {len(alike) - 1} further alert" in made.stdout
-    assert "(1 program, 1 socket, 1 user)" in made.stdout
+    assert "it applies to 0 further accesses" in made.stdout
+    assert f"1 program: {one['process']['executable']} ({len(alike) - 1})" in made.stdout
+    assert "1 socket: " in made.stdout and "1 user: " in made.stdout
     (file,) = folder.rglob("*.toml")
     table = tomllib.loads(file.read_text("utf-8"))
     assert table["applies_to"] == [one["kibana"]["alert"]["rule"]["rule_id"]]
-    assert {entry["type"] for entry in table["item"][0]["entries"]} == {"match"}
+    assert [entry["field"] for entry in table["item"][0]["entries"] if entry["type"] != "match"] == ["container.id"]
     after, notes = hunt("--rules", str(folder))
     expected = [alert for alert in before if like(alert) != like(one)]
     assert [get(alert, "kibana.alert.uuid") for alert in after] == [
@@ -95,3 +98,19 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert result.returncode == 3
     assert "cannot write into the rules folder" in result.stderr
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_every_value_counts_and_a_container_is_another() -> None:
+    alert = {
+        "process": {"executable": "/usr/bin/docker"},
+        "user": {"id": "0"},
+        "destination": {"address": ["/run/docker.sock", "docker.sock"]},
+        "sockwarden": {"actor": {"origin": "host"}},
+        "kibana": {"alert": {"uuid": "ab"}},
+    }
+    item = item_of(suggest(alert), "l", {})
+    assert item.matches(alert)
+    assert not item.matches(alert | {"destination": {"address": "/run/containerd/containerd.sock"}})
+    assert not item.matches(alert | {"destination": {"address": "/run/docker.sock"}})
+    assert not item.matches(alert | {"container": {"id": "c"}})
+    assert not item.matches(alert | {"sockwarden": {"actor": {"origin": "container"}}})

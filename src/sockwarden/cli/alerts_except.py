@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import click
 import msgspec
@@ -18,11 +19,13 @@ from sockwarden.document import Document, get
 from sockwarden.errors import UsageError
 from sockwarden.rules import DEFAULT_FOLDER
 from sockwarden.rules.exceptions import ExceptionItem, parse_list
+from sockwarden.rules.exceptions.entries import entry_of, told
 from sockwarden.rules.exceptions.suggestion import suggest
 from sockwarden.rules.files import read_text
 from sockwarden.rules.folder import guard
 from sockwarden.rules.moments import span_ms
 from sockwarden.rules.placing import file_stem, place
+from sockwarden.rules.schema import shorten
 from sockwarden.rules.tomltext import to_toml
 from sockwarden.settings import state_folder
 from sockwarden.signatures import SIGNATURES
@@ -31,6 +34,7 @@ from sockwarden.store import Store
 
 _MOST_DAYS = 36_500
 _DAY_MS = 86_400_000
+_MOST_NAMED = 5
 
 
 @click.command("except")
@@ -43,7 +47,7 @@ def except_(identity: str, folder: str, expire: str | None, yes: bool, state: st
     """Make an exception from one alert; the first digits of its id suffice.
 
     It holds back what is the same in program, user, parent, socket, container image and host, for this alert's rule
-    alone. Shows first what else of the kept alerts it would have held back.
+    alone. Shows first which other kept alerts it would have held back, and which kept accesses it applies to.
     """
     ends = _end(expire)
     with Store(state_folder(state), create=False) as store:
@@ -55,10 +59,13 @@ def except_(identity: str, folder: str, expire: str | None, yes: bool, state: st
         path = target / "exceptions" / f"alerts-except-{file_stem(rule_id)}.toml"
         text = _with(item, path, rule_id, rule)
         made = parse_list(text, str(path), target / "lists")
-        silenced = _Silenced()
-        for other in store.newest(store.count()):
-            silenced.see(other, rule_id, str(get(alert, "kibana.alert.uuid")), made.items[-1])
-    for line in _shown(item, rule, path, silenced):
+        uuid = str(get(alert, "kibana.alert.uuid"))
+        others = (one for one in store.newest(store.count(), rule=rule_id) if get(one, "kibana.alert.uuid") != uuid)
+        alerts = _Silenced.of(others, made.items[-1])
+        sources = {str(one.get("id")) for one in get(alert, "kibana.alert.ancestors") or ()}
+        seen = (one for one in store.newest_accesses(store.count_accesses()) if str(one.get("_id")) not in sources)
+        accesses = _Silenced.of(seen, made.items[-1])
+    for line in _shown(item, rule, path, alerts, accesses):
         put(console(), Text(escape(line)))
     if not yes:
         click.confirm("Make this exception?", abort=True, err=True)
@@ -67,22 +74,32 @@ def except_(identity: str, folder: str, expire: str | None, yes: bool, state: st
 
 
 class _Silenced(msgspec.Struct):
-    """What else of the kept alerts an exception would have held back."""
+    """What else of the kept alerts, or accesses, an exception applies to; how often each value comes."""
 
-    alerts: int = 0
-    executables: set[str] = msgspec.field(default_factory=set)
-    sockets: set[str] = msgspec.field(default_factory=set)
-    users: set[str] = msgspec.field(default_factory=set)
+    count: int = 0
+    programs: Counter[str] = msgspec.field(default_factory=Counter)
+    sockets: Counter[str] = msgspec.field(default_factory=Counter)
+    users: Counter[str] = msgspec.field(default_factory=Counter)
 
-    def see(self, alert: Document, rule_id: str, uuid: str, item: ExceptionItem) -> None:
-        """Counts an alert of the same rule that the item matches, except for the one that it is made from."""
-        if get(alert, "kibana.alert.rule.rule_id") != rule_id or get(alert, "kibana.alert.uuid") == uuid:
-            return
-        if item.matches(alert):
-            self.alerts += 1
-            self.executables.add(str(get(alert, "process.executable")))
-            self.sockets.add(str(get(alert, "sockwarden.socket.canonical") or get(alert, "destination.address")))
-            self.users.add(str(get(alert, "user.id")))
+    @classmethod
+    def of(cls, documents: Iterable[Document], item: ExceptionItem) -> Self:
+        """Of documents without the one that the exception is made from."""
+        found = cls()
+        for document in filter(item.matches, documents):
+            found.count += 1
+            socket = get(document, "sockwarden.socket.canonical") or get(document, "destination.address")
+            found.programs[str(get(document, "process.executable"))] += 1
+            found.sockets[str(socket)] += 1
+            found.users[str(get(document, "user.id"))] += 1
+        return found
+
+    def lines(self) -> Iterator[str]:
+        """The most frequent of each kind."""
+        for word, counts in (("program", self.programs), ("socket", self.sockets), ("user", self.users)):
+            if counts:
+                named = ", ".join(f"{shorten(one)} ({count:,})" for one, count in counts.most_common(_MOST_NAMED))
+                more = f" and {len(counts) - _MOST_NAMED:,} further" if len(counts) > _MOST_NAMED else ""
+                yield f"    {len(counts):,} {word}{'' if len(counts) == 1 else 's'}: {named}{more}"
 
 
 def _need_rule(rule_id: str, name: str) -> None:
@@ -127,16 +144,14 @@ def _with(item: dict[str, Any], path: Path, rule_id: str, rule: str) -> str:
     return before.rstrip("\n") + "\n\n" + to_toml({"item": [item]})
 
 
-def _shown(item: dict[str, Any], rule: str, path: Path, silenced: _Silenced) -> Iterator[str]:
+def _shown(item: dict[str, Any], rule: str, path: Path, alerts: _Silenced, accesses: _Silenced) -> Iterator[str]:
     yield f"exception of the rule {rule}, in {path}"
     for entry in item["entries"]:
-        yield f"  {entry['field']}: {entry['value']}"
+        yield f"  {told(entry_of(entry))}"
     yield f"  until {item['expire_time']}" if "expire_time" in item else "  without an end"
-    kept = f"{silenced.alerts:,} further alert{'' if silenced.alerts == 1 else 's'}"
-    counts = (
-        (silenced.executables, "program"),
-        (silenced.sockets, "socket"),
-        (silenced.users, "user"),
-    )
-    of = ", ".join(f"{len(found)} {word}{'' if len(found) == 1 else 's'}" for found, word in counts)
-    yield f"of the alerts that are kept, it would have held back {kept}" + (f" ({of})" if silenced.alerts else "")
+    for counted, kept in ((alerts, "further alert"), (accesses, "further access")):
+        many = {"further alert": "further alerts", "further access": "further accesses"}[kept]
+        number = f"{counted.count:,} {kept if counted.count == 1 else many}"
+        what = "it would have held back" if counted is alerts else "it applies to"
+        yield f"of what is kept, {what} {number}"
+        yield from counted.lines()

@@ -16,6 +16,7 @@ FIELDS = (
     "user.id",
     "process.parent.executable",
     "destination.address",
+    "sockwarden.actor.origin",
     "container.image.name",
     "host.name",
 )
@@ -26,12 +27,17 @@ def suggest(alert: Document, expire_time: str | None = None) -> dict[str, Any]:
     """An exception item, in the names of its file, that the alert's document matches. UsageError when the alert does
     not tell the program by its whole path: what is left would silence too much.
     """
-    entries = []
+    entries: list[dict[str, Any]] = []
     for field in FIELDS:
-        seen = list(values(alert, field))
-        if len(seen) == 1 and isinstance(seen[0], str | int) and not isinstance(seen[0], bool) and str(seen[0]):
-            entries.append({"field": field, "operator": "included", "type": "match", "value": str(seen[0])})
-    program = next((entry["value"] for entry in entries if entry["field"] == "process.executable"), "")
+        # Each of several values, the aliases of a socket say: what is left out would make the exception wider.
+        entries += [
+            {"field": field, "operator": "included", "type": "match", "value": str(value)}
+            for value in dict.fromkeys(values(alert, field))
+            if isinstance(value, str | int) and not isinstance(value, bool) and str(value)
+        ]
+    if not any(True for _ in values(alert, "container.id")):  # the same program within a container is another
+        entries.append({"field": "container.id", "operator": "excluded", "type": "exists"})
+    program = next((str(entry["value"]) for entry in entries if entry["field"] == "process.executable"), "")
     if not program.startswith("/"):
         raise UsageError(
             "no exception can be made from this alert",
