@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from sockwarden.cli.config import check
 from sockwarden.cli.detections import Known, chosen, configured, find, known_of
 from sockwarden.detect import RuleDetection
-from sockwarden.errors import RuleError, UsageError
+from sockwarden.errors import InputError, RuleError, UsageError
 from sockwarden.rules import Rule
 from sockwarden.settings import Config, parse_config
 
@@ -23,6 +25,21 @@ index = ["logs-*"]
 severity = "low"
 risk_score = 21
 query = 'event.action:"connected-to"'
+"""
+
+LIST = """
+list_id = "a"
+name = "A"
+applies_to = ["mine"]
+
+[[item]]
+item_id = "i"
+name = "I"
+
+[[item.entries]]
+field = "user.id"
+operator = "included"
+type = "exists"
 """
 
 
@@ -87,6 +104,56 @@ def test_no_way_leads_past_a_broken_list(known: Known, told: list[str], tmp_path
     assert isinstance(rule, Rule)
     with pytest.raises(RuleError):
         RuleDetection(rule)
+
+
+def test_a_file_that_breaks_goes_on_with_what_it_held(known: Known, told: list[str], tmp_path: Path) -> None:
+    mine, exceptions = tmp_path / "mine.toml", tmp_path / "exceptions" / "a.toml"
+    exceptions.write_text(LIST)
+    known.load()
+    for file, name in ((mine, "mine.toml"), (exceptions, "a.toml")):
+        sound = file.read_text()
+        file.write_text(sound + "\nbroken")
+        assert known.changed()
+        known.load()
+        (rule,) = (one.rule for one in chosen((), known) if isinstance(one, RuleDetection) and one.rule.stem == "mine")
+        assert [item.name for item in rule.exceptions] == ["I"]
+        assert name in told[-1] and "stays in force" in told[-1]
+        file.write_text(sound)
+    mine.unlink()
+    known.load()
+    assert "Mine" not in names(known)
+
+
+def test_a_new_mode_is_a_change(known: Known, tmp_path: Path) -> None:
+    assert not known.changed()
+    (tmp_path / "mine.toml").chmod(0o600)
+    assert known.changed()
+
+
+def test_a_list_for_nobody_is_told(known: Known, told: list[str], tmp_path: Path) -> None:
+    (tmp_path / "exceptions" / "a.toml").write_text(LIST.replace("mine", "nobody"))
+    known.load()
+    assert told == ["the exception list 'a' is for 'nobody', which is no rule's id, name or file stem"]
+    assert "Mine" in names(known)
+
+
+def test_an_exception_that_has_ended_is_told_once(known: Known, told: list[str], tmp_path: Path) -> None:
+    ended = LIST.replace('item_id = "i"', 'item_id = "i"\nexpire_time = "2026-01-01T00:00:00Z"')
+    (tmp_path / "exceptions" / "a.toml").write_text(ended)
+    known.load()
+    assert "Mine" in names(known)
+    known.tell_expired()
+    assert told == ["the exception 'I' of a ended at 2026-01-01T00:00:00Z and applies no more"]
+
+
+def test_config_check_fails_on_what_is_wrong_in_the_folder(known: Known, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(f'[rules]\nfolder = "{tmp_path}"\n')
+    assert CliRunner().invoke(check, [str(config)]).exit_code == 0
+    (tmp_path / "mine.toml").write_text(RULE + 'exceptions_list = [{ list_id = "gone" }]\n')
+    result = CliRunner().invoke(check, [str(config)])
+    assert isinstance(result.exception, InputError)
+    assert "no exception list 'gone'" in result.stderr
 
 
 def test_the_settings_name_the_folder(known: Known, tmp_path: Path) -> None:

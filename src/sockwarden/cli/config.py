@@ -11,7 +11,7 @@ import msgspec
 from rich.table import Column, Table
 from rich.text import Text
 
-from sockwarden.cli.detections import configured
+from sockwarden.cli.detections import configured, known_of
 from sockwarden.cli.output import console
 from sockwarden.cli.receivers import receivers_of
 from sockwarden.cli.sinks_of import index_receivers
@@ -33,11 +33,18 @@ def check(file: str | None) -> None:
     """Tell every error of FILE, or of the usual file, with its line; exit with 3 when there is one."""
     loaded = read_config(Path(file) if file else None)
     try:
-        configured(loaded.config)
+        known = known_of(loaded.config)
+        configured(loaded.config, known)
     except SockwardenError as error:
         raise InputError("[rules] cannot be used", where=str(loaded.path), why=str(error)) from None
     for receiver in (*receivers_of(loaded.config).values(), *index_receivers(loaded.config).values()):
         receiver.carrier.close()
+    if known.errors:
+        raise InputError(
+            "the rules folder has errors, which are told above",
+            where=loaded.config.rules.folder,
+            todo="Mend its files.",
+        )
     told = f"{loaded.path}: fine" if loaded.path else f"no file at {DEFAULT_FILE}: the defaults hold"
     put(console(), Text(escape(told)))
 

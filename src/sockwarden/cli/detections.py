@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,8 @@ class Known:
         self._tell = tell
         self._told: set[str] = set()
         self._now: set[str] = set()
+        self._failed: list[str] = []
+        self._running: list[Rule] = []
         self._content = Content()
         self.rules: list[Rule] = []
         self.load()
@@ -44,11 +47,26 @@ class Known:
         content = self._folder.load() if self._folder else Content()
         self._content = content
         self._told, self._now = self._now, set()
+        self._failed, self._running = [], []
         for error in content.errors:
             self.tell(str(error))
         self.rules, notes = content.over(load_packaged())
-        for note in notes:
+        for note in (*notes, *content.idle(self.rules)):
             self.tell(note)
+
+    @property
+    def errors(self) -> list[str]:
+        """What is wrong with the folder, and which rules do not run for it, as of the last `load` and `ready`."""
+        return [*map(str, self._content.errors), *self._failed]
+
+    def tell_expired(self) -> None:
+        """Tells which exceptions of the rules that run have ended meanwhile."""
+        now = time.time_ns() // 1_000_000
+        for rule in self._running:
+            for item in rule.exceptions:
+                if item.expired(now):
+                    ended = item.table["expire_time"]
+                    self.tell(f"the exception {item.name!r} of {item.list_id} ended at {ended} and applies no more")
 
     def tell(self, text: str) -> None:
         """Tells a person, once."""
@@ -77,9 +95,12 @@ class Known:
                 for error in errors:
                     if named:
                         raise error
+                    self._failed.append(str(error))
                     self.tell(str(error))
+                self._running += rules
                 for rule in rules:
                     detections.setdefault(rule.rule_id, RuleDetection(rule))
+        self.tell_expired()
         return list(detections.values())
 
 

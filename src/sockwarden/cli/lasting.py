@@ -85,13 +85,14 @@ class Lasting:
         return chosen(self.selectors, known) if self.selectors else configured(config, known)
 
     def follow(self, take_over: Callable[[], str]) -> None:
-        """Every RULES_SECONDS: where the rules folder changed, takes that over and tells what there is now. A folder
-        that cannot be used changes nothing.
+        """Every RULES_SECONDS: where the rules folder changed, takes that over and tells what there is now; also
+        which exceptions ended meanwhile. A folder that cannot be used changes nothing.
         """
         now = time.monotonic()
         if now < self._look_at or self.known is None:
             return
         self._look_at = now + RULES_SECONDS
+        self.known.tell_expired()
         if self.known.changed():
             try:
                 told = take_over()

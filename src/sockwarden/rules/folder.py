@@ -23,7 +23,7 @@ from sockwarden.rules.rule import Rule
 DEFAULT_FOLDER = Path("/etc/sockwarden/rules")
 MOST_FILES = 10_000
 
-Fingerprint = tuple[tuple[str, int, int, int], ...]
+Fingerprint = tuple[tuple[str, int, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +63,15 @@ class Content:
                 found.append(replace(rule, exceptions=items, unresolved=()) if lists else rule)
         return found, errors
 
+    def idle(self, rules: Iterable[Rule]) -> Iterator[str]:
+        """What of the lists holds nothing back, in words: those for a rule that there is not."""
+        known = {word.casefold() for rule in rules for word in (rule.rule_id, rule.name, rule.stem)}
+        for one in self.lists:
+            for target in one.applies_to:
+                if target.casefold() not in known:
+                    what = f"the exception list {one.list_id!r} is for {target!r}"
+                    yield f"{what}, which is no rule's id, name or file stem"
+
     def over(self, packaged: Sequence[Rule]) -> tuple[list[Rule], list[str]]:
         """The packaged rules and the folder's, without those packaged ones that the folder replaces; and what was
         replaced, in words.
@@ -78,11 +87,15 @@ class Content:
 
 
 class Folder:
-    """A rules folder that is read again when something in it changes."""
+    """A rules folder that is read again when something in it changes. A file that was fine and is broken now goes on
+    with what it held: who writes in it must not switch a rule, or its exceptions, off by a slip.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._seen: Fingerprint | None = None
+        self._rules: dict[Path, Rule] = {}
+        self._sound: dict[Path, ExceptionList] = {}
 
     def changed(self) -> bool:
         """Whether a file came, went or changed since the folder was last loaded."""
@@ -102,23 +115,35 @@ class Folder:
             errors.append(RuleError("cannot read the rules folder", where=str(self.path), why=error.strerror or ""))
             return Content(errors=tuple(errors))
         rules: dict[str, Rule] = {}
+        before, self._rules = self._rules, {}
         for file in self._files(self.path, errors):
-            try:
-                rule = parse_rule(read_text(file, owned=True), str(file))
-                other = rules.setdefault(rule.rule_id.casefold(), rule)
-                if other is not rule:
-                    why = f"{other.stem}.toml, which is used, has it too"
-                    raise RuleError(f"another rule has the rule_id {rule.rule_id}", where=str(file), why=why)
-            except SockwardenError as error:
-                errors.append(error)
+            rule = self._rule(file, before.get(file), errors)
+            if rule is None:
+                continue
+            self._rules[file] = rule
+            other = rules.setdefault(rule.rule_id.casefold(), rule)
+            if other is not rule:
+                why = f"{other.stem}.toml, which is used, has it too"
+                errors.append(RuleError(f"another rule has the rule_id {rule.rule_id}", where=str(file), why=why))
         lists = tuple(self._lists(errors))
         return Content(tuple(rules.values()), lists, tuple(errors))
 
+    def _rule(self, file: Path, before: Rule | None, errors: list[SockwardenError]) -> Rule | None:
+        try:
+            return parse_rule(read_text(file, owned=True), str(file))
+        except SockwardenError as error:
+            errors.append(_kept(error) if before else error)
+            return before
+
     def _lists(self, errors: list[SockwardenError]) -> Iterator[ExceptionList | BrokenList]:
+        before, self._sound = self._sound, {}
         for file in self._files(self.path / "exceptions", errors):
             one = load_list(file, self.path / "lists", owned=True)
             if isinstance(one, BrokenList):
-                errors.append(one.error)
+                errors.append(_kept(one.error) if file in before else one.error)
+                one = before.get(file, one)
+            if isinstance(one, ExceptionList):
+                self._sound[file] = one
             yield one
 
     def _files(self, folder: Path, errors: list[SockwardenError]) -> list[Path]:
@@ -141,12 +166,21 @@ class Folder:
                         except OSError:
                             continue  # gone meanwhile, or a link to nothing: loading tells
                         if stat.S_ISREG(status.st_mode):
-                            seen.append((entry.path, status.st_mtime_ns, status.st_size, status.st_ino))
+                            times = (
+                                status.st_mtime_ns,
+                                status.st_ctime_ns,
+                            )  # the latter tells a new owner or mode, too
+                            seen.append((entry.path, *times, status.st_size, status.st_ino))
                         if len(seen) > MOST_FILES:
                             break
             except OSError as error:
-                seen.append((str(folder), error.errno or 0, 0, 0))
+                seen.append((str(folder), error.errno or 0, 0, 0, 0))
         return tuple(sorted(seen))
+
+
+def _kept(error: SockwardenError) -> SockwardenError:
+    error.todo = "\n".join(line for line in (error.todo, "What the file held before stays in force.") if line)
+    return error
 
 
 def _unknown(rule: Rule, name: str) -> RuleError:

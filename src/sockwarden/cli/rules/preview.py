@@ -13,6 +13,7 @@ import msgspec
 from rich.table import Column, Table
 from rich.text import Text
 
+from sockwarden.cli.detections import known_of
 from sockwarden.cli.output import console, print_notes, write_line
 from sockwarden.cli.rules.runs import rule_named
 from sockwarden.cli.sources import Asked, renamed, source_of
@@ -61,8 +62,8 @@ def preview_(
 
     NAME is a file stem, id, name, or a rule file's path.
     """
-    rule = rule_named(selector)
     config = load_config(Path(config_path) if config_path else None)
+    rule = rule_named(selector, known_of(config))
     folder = state_folder(state or config.watch.state)
     stretch = _stretch(since, until)
     with _store(folder, lasting=for_real or place == "store") as store:

@@ -9,7 +9,7 @@ import msgspec
 from rich.table import Column, Table
 from rich.text import Text
 
-from sockwarden.cli.detections import find
+from sockwarden.cli.detections import Known, find
 from sockwarden.cli.output import console, print_notes, write_line
 from sockwarden.errors import UsageError
 from sockwarden.pipeline.scheduled.runner import moment
@@ -46,9 +46,9 @@ def runs(selector: str | None, as_json: bool, limit: int, state: str | None) -> 
         print_notes([f"{count - limit:,} more runs; --limit {count} shows all."])
 
 
-def rule_named(selector: str) -> Rule:
+def rule_named(selector: str, known: Known | None = None) -> Rule:
     """The one query rule of that name. UsageError where it names none, or a signature."""
-    for one in find(selector):
+    for one in find(selector, known):
         if isinstance(one, Rule):
             return one
     raise UsageError(
