@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from sockwarden.alerts import Detector, RuleExecution, build, uuid_of
+from sockwarden.alerts import Detector, RuleExecution, build, socket_of, uuid_of
 
 DETECTOR = Detector("rule-1", "A Rule", "medium", 47, "1", [], {"query": "a:b"})
 
@@ -53,6 +53,17 @@ def test_the_reason_says_what_is_unknown() -> None:
     empty = document(process={}, user={}, sockwarden={}, event={"action": "connected-to", "outcome": "failure"})
     reason = build(empty, DETECTOR, view=None)["kibana"]["alert"]["reason"]
     assert reason == "an unknown program tried and failed: connected to an unknown address: medium alert A Rule"
+
+
+def test_an_event_of_an_index_is_told_by_its_destination() -> None:
+    for address, named in [("/run/docker.sock", "/run/docker.sock"), (["/run/a.sock", "/b"], "/run/a.sock, /b")]:
+        indexed = document(sockwarden={}, destination={"address": address})
+        assert socket_of(indexed) == named
+        assert f"connected to {named}:" in build(indexed, DETECTOR, view=None)["kibana"]["alert"]["reason"]
+    assert socket_of(document(sockwarden={}, destination={"address": [{"a": 1}]})) is None
+    assert socket_of(document(sockwarden="x", destination="y")) is None
+    many = {"address": [str(number) for number in range(100_000)]}
+    assert socket_of(document(sockwarden={}, destination=many)) == "0, 1, 2"
 
 
 def test_without_a_run_the_same_document_makes_the_same_alert() -> None:

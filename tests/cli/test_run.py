@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,8 +24,8 @@ PROGRAM = [sys.executable, "-c", "from sockwarden.cli.main import main; main()"]
 PUBLISHED = "unusual-process-connection-runtime-socket"
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", **variables}
     return subprocess.run(
         [*PROGRAM, *arguments], capture_output=True, env=environment, timeout=60, check=False, text=True
     )
@@ -76,6 +77,21 @@ def test_once(state: Path, config: Path, tmp_path: Path) -> None:
     assert "partial" in shown.stdout and "succeeded" in shown.stdout
     found = [json.loads(line) for line in run("rules", "runs", "--json", "--state", str(state)).stdout.splitlines()]
     assert [(one["kind"], one["alerts"], one["overflow"]) for one in found] == [("run", 30, 0), ("run", 100, 30)]
+
+
+def test_tables_fit_a_narrow_terminal(state: Path, config: Path) -> None:
+    where = ("--from", "store", "--state", str(state))
+    run("run", *where, "--once", "--config", str(config), "--rule", PUBLISHED)
+    narrow = {"FORCE_COLOR": "1", "COLUMNS": "80", "TERM": "xterm"}
+    for arguments, columns in (
+        (("rules", "runs", "--state", str(state)), ["started (UTC)", "rule", "status", "alerts", "overflow"]),
+        (("rules", "preview", PUBLISHED, *where), ["window (UTC)", "candidates", "known", "alerts"]),
+    ):
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", run(*arguments, **narrow).stdout).splitlines()
+        assert re.split(r"  +", shown[0].strip()) == columns
+        assert "…" not in "".join(shown), "nothing is cut off"
+        assert all(len(line) <= 80 for line in shown)
+        assert arguments[1] == "preview" or "Unusual" in shown[1]
 
 
 def test_every_rule_that_runs_at_intervals(state: Path, config: Path) -> None:

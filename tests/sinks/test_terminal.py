@@ -13,6 +13,7 @@ from rich.console import Console
 from sockwarden.alerts import Detector, Grouping, GroupState, build, group_of, grouped
 from sockwarden.sinks import TerminalSink, escape
 from sockwarden.sinks.actor import actor
+from sockwarden.sinks.terminal import one_line
 from sockwarden.sinks.told import of_alert
 
 THREAT = [{"tactic": {"id": "TA0004", "name": "x"}, "technique": [{"id": "T1611", "name": "Escape to Host"}]}]
@@ -98,6 +99,13 @@ def test_another_process_another_user_another_minute_is_no_repeat() -> None:
 def test_a_failure_says_why() -> None:
     document = access(1, event={"action": "connected-to", "outcome": "failure"}, auditd={"data": {"exit": "-13"}})
     assert "failed: Permission denied" in printed(build(document, PUBLISHED, view=None))
+
+
+def test_an_event_of_an_index_names_its_destination() -> None:
+    indexed = access(1) | {"sockwarden": {}, "destination": {"address": "/run/docker.sock"}}
+    alert = build(indexed, PUBLISHED, view=None)
+    assert "→ /run/docker.sock" in printed(alert)
+    assert one_line(alert)[3].endswith("→ /run/docker.sock")
 
 
 def test_what_is_unknown_is_said() -> None:

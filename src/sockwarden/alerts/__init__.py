@@ -1,6 +1,6 @@
 """Alerts: what a person or a SIEM gets, and how one is told from another."""
 
-from sockwarden.alerts.alert import View, build, counted, grouped, iso
+from sockwarden.alerts.alert import View, build, counted, grouped, iso, socket_of
 from sockwarden.alerts.detector import RISK_SCORES, SEVERITIES, Detector, RuleExecution, Severity
 from sockwarden.alerts.identity import uuid_of
 from sockwarden.alerts.suppression import Belonging, Grouping, GroupState, group_of, take
@@ -20,6 +20,7 @@ __all__ = [
     "group_of",
     "grouped",
     "iso",
+    "socket_of",
     "take",
     "uuid_of",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Literal
 
 from sockwarden.alerts.ancestry import ancestry_of, original_event_of
@@ -10,11 +11,12 @@ from sockwarden.alerts.detector import Detector, RuleExecution
 from sockwarden.alerts.identity import SPACE, uuid_of
 from sockwarden.alerts.mapping import name_of, risk_score_of, severity_of
 from sockwarden.alerts.suppression import Belonging, GroupState
-from sockwarden.document import METADATA, Document, get
+from sockwarden.document import METADATA, Document, get, values
 from sockwarden.health import HEALTH
 
 View = Literal["given", "canonical", "both"]
 """By which address a rule matched: the one the caller gave, the one it reached, or either."""
+_MOST_ADDRESSES = 3
 
 
 def build(
@@ -129,13 +131,23 @@ def reason_of(document: Document, name: str, severity: str) -> str:
     who = user.get("name") or user.get("id")
     socket = _object(_object(document, "sockwarden"), "socket")
     canonical, given = socket.get("canonical"), socket.get("address_as_given")
-    target = canonical or given or get(document, "destination.address") or "an unknown address"
+    target = socket_of(document) or "an unknown address"
     as_given = f", given as {given}" if canonical and given and given != canonical else ""
     verb = {"connected-to": "connected to", "opened-file": "opened"}.get(str(event.get("action")), "reached")
     if event.get("outcome") == "failure":
         verb = f"tried and failed: {verb}"
     by = "" if who is None else f" by user {who}"
     return f"{program}{by} {verb} {target}{as_given}: {severity} alert {name}"
+
+
+def socket_of(document: Document) -> str | None:
+    """The socket that was reached, by the best name there is; None where nothing names it. Events out of an index were
+    not resolved by us: there it is `destination.address`, which may hold several values.
+    """
+    named = get(document, "sockwarden.socket.canonical") or get(document, "sockwarden.socket.address_as_given")
+    if named:
+        return str(named)
+    return ", ".join(map(str, islice(values(document, "destination.address"), _MOST_ADDRESSES))) or None
 
 
 def _object(document: Document, name: str) -> Document:

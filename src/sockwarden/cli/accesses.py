@@ -9,6 +9,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
+from sockwarden.alerts import socket_of
 from sockwarden.cli.output import console, print_notes, write_line
 from sockwarden.document import Document, get
 from sockwarden.settings import state_folder
@@ -66,13 +67,12 @@ def show(identity: str, state: str | None) -> None:
 
 def _cells(document: Document) -> tuple[Text, ...]:
     program = get(document, "process.executable") or get(document, "process.name") or "?"
-    socket = get(document, "sockwarden.socket.canonical") or get(document, "sockwarden.socket.address_as_given") or "?"
     origin = get(document, "container.name") or get(document, "sockwarden.actor.origin") or "unknown"
     moment = time_of(document)
     cells = (
         str(document.get("_id"))[:8],
         f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}" if moment is not None else "?",
         str(get(document, "event.outcome") or "unknown"),
-        f"{program} {get(document, 'process.pid') or '?'} ({origin}) → {socket}",
+        f"{program} {get(document, 'process.pid') or '?'} ({origin}) → {socket_of(document) or '?'}",
     )
     return tuple(Text(escape(cell)) for cell in cells)

@@ -32,7 +32,7 @@ _WIDE = 130
 
 @click.group()
 def alerts() -> None:
-    """Alerts that `watch` and `hunt --store` kept."""
+    """Alerts that `watch`, `run` and `hunt --store` kept."""
 
 
 alerts.add_command(except_)

@@ -17,6 +17,7 @@ from sockwarden.detect import RuleDetection
 from sockwarden.errors import SockwardenError
 from sockwarden.pipeline.doctor import DEFAULT, Finding, examine
 from sockwarden.pipeline.doctor.index import examine_index, templates
+from sockwarden.pipeline.scheduled import is_scheduled
 from sockwarden.settings import load_config, state_folder
 from sockwarden.sinks import escape, put
 
@@ -58,7 +59,7 @@ def doctor(as_json: bool, state: str | None, runtime_dir: str, of_index: bool, f
 
 def _of_index(file: str | None) -> Iterator[Finding]:
     config = load_config(Path(file) if file else None)
-    rules = [one.rule for one in configured(config) if isinstance(one, RuleDetection)]
+    rules = [one.rule for one in configured(config) if isinstance(one, RuleDetection) and is_scheduled(one.rule)]
     patterns = dict.fromkeys(name for rule in rules for name in rule.index if not name.startswith("-"))
     client = client_of(config.cluster)
     try:

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from sockwarden.alerts import socket_of
 from sockwarden.document import Document, encode, get
 from sockwarden.sinks.lines import whole
 from sockwarden.sinks.sink import Outage
@@ -107,7 +108,8 @@ def _entry(alert: Document) -> Iterator[bytes]:
     yield _field("PRIORITY", _PRIORITIES.get(severity, 4))
     yield _field("SYSLOG_IDENTIFIER", "sockwarden")
     for name, field in _FIELDS.items():
-        if (value := get(alert, field)) is not None:
+        value = socket_of(alert) if name == "SOCKWARDEN_SOCKET" else get(alert, field)
+        if value is not None:
             yield _field(name, value)
     yield _field("SOCKWARDEN_DOCUMENT", encode(whole(alert)).decode())
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
+from sockwarden.alerts import socket_of
 from sockwarden.document import Document, encode, get
 from sockwarden.sinks.escape import escape
 from sockwarden.sinks.lines import ecs
@@ -100,6 +101,8 @@ class Formatter:
         host = _word(get(alert, "host.name") or socket.gethostname(), 255)
         head = f"<{priority}>1 {_timestamp(get(alert, '@timestamp'))} {host} sockwarden {self._process} alert "
         found = {name: get(alert, field) for name, field in _PARAMETERS.items() if name in names}
+        if "socket" in found:
+            found["socket"] = socket_of(alert)
         pairs = "".join(f' {name}="{_parameter(value)}"' for name, value in found.items() if value is not None)
         pairs += ' truncated="1"' if truncated else ""
         return f"{head}[{self._id}{pairs}] ".encode("utf-8", "backslashreplace")

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from sockwarden.alerts import socket_of
 from sockwarden.document import Document, get
 from sockwarden.sinks.actor import actor
 from sockwarden.sinks.escape import escape, shorten
@@ -157,7 +158,7 @@ def _access(alert: Document) -> Text:
     canonical, given = get(alert, "sockwarden.socket.canonical"), get(alert, "sockwarden.socket.address_as_given")
     runtime = get(alert, "sockwarden.socket.runtime")
     line.append(f"{escape(str(runtime))} " if runtime else "")
-    line.append(escape(str(canonical or given or "unknown address")), style="bold")
+    line.append(escape(socket_of(alert) or "unknown address"), style="bold")
     if given and canonical and given != canonical:
         alias = _ALIASES.get(str(get(alert, "sockwarden.socket.alias")), "")
         line.append(f", given as {escape(str(given))}" + (f" ({alias})" if alias else ""))
@@ -204,9 +205,10 @@ def _or_unknown(alert: Document, field: str) -> str:
 def one_line(alert: Document) -> tuple[str, ...]:
     """An alert for a table: id, time, severity, access, rule."""
     program = get(alert, "process.executable") or get(alert, "process.name") or "?"
-    socket = get(alert, "sockwarden.socket.canonical") or get(alert, "sockwarden.socket.address_as_given") or "?"
     moment = time_of(alert)
-    what = f"{program} → {socket}" if get(alert, "sockwarden.health") is None else get(alert, "message")
+    what = (
+        f"{program} → {socket_of(alert) or '?'}" if get(alert, "sockwarden.health") is None else get(alert, "message")
+    )
     return (
         str(get(alert, "kibana.alert.uuid"))[:8],
         f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}" if moment is not None else "?",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from sockwarden.alerts import RISK_SCORES, SEVERITIES
+from sockwarden.alerts import RISK_SCORES, SEVERITIES, socket_of
 from sockwarden.document import Document, get, put
 from sockwarden.sinks.escape import escape, shorten
 from sockwarden.sinks.fold import more_like_it
@@ -22,6 +22,7 @@ _SUMMED = (
     "host.name",
     "destination.address",
     "sockwarden.socket.canonical",
+    "sockwarden.socket.address_as_given",
     "kibana.alert.severity",
     "kibana.alert.risk_score",
     "kibana.alert.reason",
@@ -49,7 +50,7 @@ def of_alert(alert: Document) -> Told:
         ("Command line", _text(alert, "process.command_line") or _text(alert, "process.title")),
         ("User", _text(alert, "user.name") or _text(alert, "user.id")),
         ("Container", _joined(alert, "container.name", "container.image.name") or _text(alert, "container.id")),
-        ("Socket", _joined(alert, "sockwarden.socket.runtime", "sockwarden.socket.canonical")),
+        ("Socket", " ".join(filter(None, (_text(alert, "sockwarden.socket.runtime"), _socket(alert))))),
         ("Address as given", _text(alert, "sockwarden.socket.address_as_given")),
         ("Repeats", more_like_it(alert)),
         ("Detail", _text(alert, "sockwarden.health.detail")),
@@ -81,7 +82,7 @@ def of_many(alerts: Sequence[Document]) -> Told:
             -_rank(alert),
             _text(alert, "kibana.alert.severity"),
             _text(alert, "kibana.alert.rule.name"),
-            _text(alert, "sockwarden.socket.canonical") or _text(alert, "destination.address") or "no socket",
+            _socket(alert) or "no socket",
         )
         for alert in alerts
     )
@@ -136,6 +137,10 @@ def _time(alert: Document) -> str:
 def _text(alert: Document, field: str) -> str:
     value = get(alert, field)
     return "" if value is None else shorten(escape(str(value)), MOST_VALUE)
+
+
+def _socket(alert: Document) -> str:
+    return shorten(escape(socket_of(alert) or ""), MOST_VALUE)
 
 
 def _joined(alert: Document, first: str, second: str) -> str:

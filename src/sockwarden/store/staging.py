@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from sockwarden.alerts import GroupState, counted
+from sockwarden.alerts import GroupState, counted, socket_of
 from sockwarden.document import Document, get
 from sockwarden.store import outbox
 from sockwarden.store.failures import failure
@@ -106,8 +106,8 @@ class Staging:
     def add(self, alert: Document, *, overflow: bool = False) -> None:
         """Takes an alert, or a document that is one too many for an alert."""
         row = alert_row(alert)
-        texts = {"executable": "process.executable", "socket": "sockwarden.socket.canonical"}
-        values = {**row._asdict(), **{name: _text(get(alert, field)) for name, field in texts.items()}}
+        texts = {"executable": get(alert, "process.executable"), "socket": socket_of(alert)}
+        values = {**row._asdict(), **{name: _text(value) for name, value in texts.items()}}
         values |= {"overflow": overflow, "rule": row.rule.digest if row.rule else None}
         values |= {"kind": "overflow" if overflow else row.kind}
         if row.rule:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 import click
 import msgspec
 from rich.table import Column, Table
-from rich.text import Text
 
 from sockwarden.cli.detections import known_of
 from sockwarden.cli.output import console, print_notes, write_line
@@ -30,6 +29,8 @@ from sockwarden.sinks import escape
 from sockwarden.store import Run, Store
 
 MOST_RUNS = 10_000
+_COUNTS = ("candidates", "excepted", "known", "suppressed", "alerts", "overflow")
+_ALWAYS = ("candidates", "alerts")
 _HELP_STATE = "The state folder; else SOCKWARDEN_STATE or the system's place."
 
 
@@ -119,9 +120,7 @@ def _bounded(rule: Rule, stretch: Window) -> None:
 
 
 def _show_previews(previews: Iterator[Preview], rule: Rule, *, as_json: bool) -> None:
-    table = _table(
-        "run at (UTC)", "looks from", "to", "candidates", "excepted", "known", "suppressed", "alerts", "overflow"
-    )
+    rows: list[tuple[tuple[int, int], tuple[int, ...]]] = []
     warnings: dict[str, None] = {}
     alerts = 0
     for one in previews:
@@ -140,16 +139,14 @@ def _show_previews(previews: Iterator[Preview], rule: Rule, *, as_json: bool) ->
                 looked.alerts,
                 looked.overflow,
             )
-            times = (one.started, looked.window.start, looked.window.end)
-            table.add_row(*map(moment, times), *(f"{count:,}" for count in counts))
+            rows.append((looked.window, counts))
     if not as_json:
-        if table.row_count:
-            console().print(table)
+        _show(rows)
         print_notes(map(escape, [*warnings, f"{rule.name}: {alerts:,} alerts; runs that find nothing are not shown"]))
 
 
 def _show_runs(runs: Iterator[Run], *, as_json: bool) -> None:
-    table = _table("from (UTC)", "to", "candidates", "excepted", "known", "suppressed", "alerts", "overflow")
+    rows: list[tuple[tuple[int, int], tuple[int, ...]]] = []
     warnings: dict[str, None] = {}
     count = alerts = 0
     try:
@@ -161,18 +158,26 @@ def _show_runs(runs: Iterator[Run], *, as_json: bool) -> None:
                 write_line(msgspec.json.encode(run))
             elif run.candidates:
                 counts = (run.candidates, run.excepted, run.known, run.suppressed, run.alerts, run.overflow)
-                table.add_row(*map(moment, run.windows[0]), *(f"{number:,}" for number in counts))
+                rows.append((run.windows[0], counts))
     finally:
         if not as_json:
-            if table.row_count:
-                console().print(table)
+            _show(rows)
             print_notes(map(escape, [*warnings, f"{count:,} windows looked at, {alerts:,} alerts kept"]))
 
 
-def _table(*columns: str) -> Table:
-    numbers = columns[columns.index("candidates") :]
-    return Table(
-        *(Column(Text(name), justify="right" if name in numbers else "left", no_wrap=True) for name in columns),
-        box=None,
-        header_style="dim",
-    )
+def _show(rows: Sequence[tuple[tuple[int, int], tuple[int, ...]]]) -> None:
+    """A table of windows with what became of their documents; what none of them has is left out."""
+    if not rows:
+        return
+    kept = [number for number, name in enumerate(_COUNTS) if name in _ALWAYS or any(row[1][number] for row in rows)]
+    columns = (Column(_COUNTS[number], justify="right", no_wrap=True) for number in kept)
+    table = Table(Column("window (UTC)", overflow="fold"), *columns, box=None, header_style="dim", pad_edge=False)
+    for window, counts in rows:
+        table.add_row(_window(window), *(f"{counts[number]:,}" for number in kept))
+    console().print(table)
+
+
+def _window(window: tuple[int, int]) -> str:
+    start, end = map(moment, window)
+    day = start.partition(" ")[0] + " "
+    return f"{start} to {end.removeprefix(day)}"

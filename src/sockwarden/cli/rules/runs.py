@@ -18,7 +18,10 @@ from sockwarden.settings import state_folder
 from sockwarden.sinks import escape, put
 from sockwarden.store import Gap, Run, Store
 
-_COLUMNS = ("started (UTC)", "rule", "status", "windows", "candidates", "alerts", "overflow", "warnings")
+_COLUMNS = ("started (UTC)", "rule", "status", "alerts", "overflow", "windows", "candidates")
+_NARROW = 5
+"""Columns of these that fit where others would leave no room for the rule's name."""
+_WIDE = 130
 _MOST_GAPS = 20
 _STYLES = {"partial": "yellow", "failed": "bold red"}
 
@@ -62,22 +65,35 @@ def _show(found: Sequence[Run], gaps: Sequence[Gap]) -> None:
     if not found:
         out.print("no runs")
     else:
-        right = _COLUMNS[3:7]
+        shown = len(_COLUMNS) if out.width >= _WIDE else _NARROW
         columns = (
-            Column(name, justify="right" if name in right else "left", no_wrap=name != "rule") for name in _COLUMNS
+            Column(name, justify="right" if name in _COLUMNS[3:] else "left", no_wrap=name != "rule")
+            for name in _COLUMNS[:shown]
         )
-        table = Table(*columns, box=None, header_style="dim")
+        table = Table(*columns, box=None, header_style="dim", pad_edge=False)
         for run in found:
-            table.add_row(*_cells(run))
+            table.add_row(*_cells(run)[:shown])
         out.print(table)
+    _show_told(found)
+    _show_gaps({run.rule_id: run.rule_name for run in found}, gaps)
+
+
+def _show_told(found: Sequence[Run]) -> None:
+    """What the runs of each rule warn of and failed by; what several say, once, with when it was said last."""
+    told: dict[str, dict[str, list[Run]]] = {}
     for run in found:
         for text in (run.error, *run.warnings):
             if text:
-                first, *rest = text.split("\n")
-                put(out, Text(f"{moment(run.started)} {escape(run.rule_name)}: ", style="dim").append(escape(first)))
-                for line in rest:
-                    put(out, Text("  " + escape(line)))
-    _show_gaps({run.rule_id: run.rule_name for run in found}, gaps)
+                told.setdefault(run.rule_name, {}).setdefault(text, []).append(run)
+    out = console()
+    for name, texts in told.items():
+        out.print(Text("\n" + escape(name), style="bold"))
+        for text, runs in texts.items():
+            first, *rest = text.split("\n")
+            times = f" ({len(runs)} runs)" if len(runs) > 1 else ""
+            put(out, Text(f"  {moment(runs[0].started)}{times}  ", style="dim").append(escape(first), style="not dim"))
+            for line in rest:
+                put(out, Text("    " + escape(line)))
 
 
 def _show_gaps(names: dict[str, str], gaps: Sequence[Gap]) -> None:
@@ -95,12 +111,10 @@ def _show_gaps(names: dict[str, str], gaps: Sequence[Gap]) -> None:
 
 
 def _cells(run: Run) -> tuple[Text, ...]:
-    windows = str(len(run.windows)) + (" by hand" if run.type == "manual" else "")
+    status = run.status + (" by hand" if run.type == "manual" else "")
     return (
         Text(moment(run.started)),
         Text(escape(run.rule_name)),
-        Text(run.status, style=_STYLES.get(run.status, "")),
-        Text(windows),
-        *(Text(f"{count:,}") for count in (run.candidates, run.alerts, run.overflow)),
-        Text(str(len(run.warnings)) if run.warnings else ""),
+        Text(status, style=_STYLES.get(run.status, "")),
+        *(Text(f"{count:,}") for count in (run.alerts, run.overflow, len(run.windows), run.candidates)),
     )

@@ -69,7 +69,9 @@ def _pattern(client: Client, pattern: str, now_ms: int) -> Iterator[Finding]:
     name = f"index {pattern}"
     known = capabilities(client, (pattern,), (*_NAMES, *_FIELDS))
     if not known.indices:
-        yield Finding(name, "warn", "no index matches it", "Ship events there, or leave it to rules that need it not.")
+        yield Finding(
+            name, "warn", "no index matches it", "Ship events there; or nothing, where no rule is to look at them."
+        )
         return
     by = _host_field(known)
     if by is None:
