@@ -113,7 +113,7 @@ def _leaf(node: Is | Range, document: Document, clock: Clock, types: FieldTypes,
             "" if node.field == NO_FIELD else str(node.field),
             values=tuple(_cut(value) for _, value in found),
             matching=len(found),
-            found_in=tuple(name for name, _ in found),
+            found_in=tuple(_cut_text(name) for name, _ in found),
             why=why,
         )
     name = str(under(path, node.field))

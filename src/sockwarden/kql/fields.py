@@ -87,13 +87,15 @@ def any_object(path: Literal, predicate: Predicate) -> Predicate:
 
 def kind_of(name: str, types: FieldTypes) -> str | None:
     """The type of a field, also of one below a flattened object; None where it is not known."""
-    kind = types.type_of(name)
+    return types.type_of(name) or ("keyword" if _flattened_above(name, types) else None)
+
+
+def _flattened_above(name: str, types: FieldTypes) -> str:
+    """The flattened object that a field lies in, empty where there is none."""
     above = name.rpartition(".")[0]
-    while kind is None and above:
-        if types.type_of(above) == "flattened":
-            return "keyword"
+    while above and types.type_of(above) != "flattened":
         above = above.rpartition(".")[0]
-    return kind
+    return above
 
 
 def _parts(name: str, types: FieldTypes, path: str) -> list[str]:
@@ -126,7 +128,8 @@ def _tests_by_name(
         """Those of the field itself and of its multi-fields, as far as their names fit."""
         if hidden and not path and nested_path(name, types):
             return ()
-        names = [one for one in (name, *multi_fields_of(name, types)) if fits(one)]
+        every = (name, *multi_fields_of(name, types), _flattened_above(name, types))
+        names = [one for one in every if one and fits(one)]
         found = ((one, test_of(kind_of(one, types))) for one in names)
         return tuple((one, test) for one, test in found if test is not never)
 
