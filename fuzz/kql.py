@@ -25,6 +25,7 @@ from sockwarden.kql import (
     Range,
     UnsupportedError,
     compile_query,
+    explain,
     is_normal,
     parse,
     print_query,
@@ -54,7 +55,7 @@ _DOCUMENTS: tuple[Document, ...] = (
 
 def seeds() -> Iterator[bytes]:
     """The queries of the language's test data."""
-    for name in ("data/kql/cases.jsonl", "kql/evaluate.jsonl", "kql/hints.jsonl"):
+    for name in ("data/kql/cases.jsonl", "kql/evaluate.jsonl", "kql/evaluate-typed.jsonl", "kql/hints.jsonl"):
         for line in (_TESTS / name).read_text("utf-8").splitlines():
             yield json.loads(line)["query"].encode("utf-8", "surrogatepass")
 
@@ -75,6 +76,7 @@ def check(data: bytes) -> None:
     for document in (*_DOCUMENTS, witness(tree, typed=False), witness(tree, typed=True)):
         matched = matches(document)
         assert matched == matches(document)
+        assert matched == explain(tree, document, lambda: _NOW).matched
         assert not matched or satisfies(document, clauses), clauses
         assert negation is None or negation(document) != matched
 
