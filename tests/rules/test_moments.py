@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sockwarden.kql.dates import date_ms
 from sockwarden.rules import Rule, parse_rule
-from sockwarden.rules.moments import date_ms, span_ms, time_of, window
+from sockwarden.rules.moments import span_ms, time_of, window
 
 NOW = 1_795_600_800_123
 
@@ -111,12 +112,16 @@ STRICT = f"{OVERRIDE}\ntimestamp_override_fallback_disabled = true"
         ("", {"@timestamp": ["1970-01-01T00:00:03Z", "1970-01-01T00:00:02Z", 9000]}, 2000),
         ("", {"event": {"ingested": 5}}, None),
         ("", {"@timestamp": None}, None),
-        (OVERRIDE, {"@timestamp": 1000, "event": {"ingested": 5000}}, 5000),
-        (OVERRIDE, {"@timestamp": 1000, "event": [{"ingested": 7000}, {"ingested": 5000}]}, 5000),
-        (OVERRIDE, {"@timestamp": 1000}, 1000),
-        (OVERRIDE, {"@timestamp": 1000, "event": {"ingested": []}}, 1000),
-        (STRICT, {"@timestamp": 1000}, None),
-        (STRICT, {"@timestamp": 1000, "event": {"ingested": 5000}}, 5000),
+        (OVERRIDE, {"@timestamp": 1_795_000_001_000, "event": {"ingested": 1_795_000_005_000}}, 1_795_000_005_000),
+        (
+            OVERRIDE,
+            {"@timestamp": 1_795_000_001_000, "event": [{"ingested": 1_795_000_007_000}, {"ingested": 1_795_000_005_000}]},
+            1_795_000_005_000,
+        ),
+        (OVERRIDE, {"@timestamp": 1_795_000_001_000}, 1_795_000_001_000),
+        (OVERRIDE, {"@timestamp": 1_795_000_001_000, "event": {"ingested": []}}, 1_795_000_001_000),
+        (STRICT, {"@timestamp": 1_795_000_001_000}, None),
+        (STRICT, {"@timestamp": 1_795_000_001_000, "event": {"ingested": 1_795_000_005_000}}, 1_795_000_005_000),
     ],
 )
 def test_the_time_of_a_document(further: str, document: dict[str, Any], expected: int | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from sockwarden.alerts import Detector, GroupState, group_of, grouped, take
 from sockwarden.document import Document, get
-from sockwarden.rules.moments import date_ms
+from sockwarden.kql.dates import date_ms
 
 MOST_OPEN = 1 << 14
 """Groups that are open at once; the one that was asked for least recently is closed for a new one."""

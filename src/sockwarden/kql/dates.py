@@ -46,6 +46,12 @@ def parse_date(value: object) -> int | None:
     return int(value * 1_000_000) if isinstance(value, float) else parse_date(str(value))
 
 
+def date_ms(value: object) -> int | None:
+    """The same in whole milliseconds, as an index keeps a `date`."""
+    instant = parse_date(value)
+    return None if instant is None else instant // 1_000_000
+
+
 def parse_bound(text: str, clock: Clock, *, round_up: bool, dates: bool = False) -> Clock | None:
     """A query's date: ISO, epoch milliseconds, or `now` or `date||`, and date math such as `now-1d/d`.
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING
 
 from sockwarden.document import Document, values
-from sockwarden.kql.dates import parse_bound, parse_instant
+from sockwarden.kql.dates import date_ms, parse_bound
 
 if TYPE_CHECKING:
     from sockwarden.rules.rule import Rule  # whose exceptions have times too
 
 _UNITS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _SPAN = re.compile(r"([0-9]{1,9})([smhdw])", re.ASCII)
-_HOUR_ZONE = re.compile(r"(T.*[+-][0-9]{2})\Z", re.ASCII)
-_EPOCH_MILLISECONDS = re.compile(r"-?[0-9]{5,16}(?:\.[0-9]{1,9})?", re.ASCII)
 _MILLISECOND = 1_000_000  # nanoseconds
-_FARTHEST = 10**16
-"""Milliseconds, the last date that Elasticsearch takes, in a round number."""
 
 
 def span_ms(text: str) -> int:
@@ -50,20 +45,6 @@ def earliest(document: Document, field: str) -> int | None:
     """The earliest date of a field; None where it holds none."""
     dates = [date for date in map(date_ms, values(document, field)) if date is not None]
     return min(dates, default=None)
-
-
-def date_ms(value: object) -> int | None:
-    """A date as an index takes it by default: ISO 8601 (`strict_date_optional_time`), or milliseconds since the epoch
-    as a number or a text. None for anything else.
-    """
-    if isinstance(value, str):
-        if _EPOCH_MILLISECONDS.fullmatch(value):
-            return math.floor(float(value)) if "." in value else int(value)
-        instant = parse_instant(_HOUR_ZONE.sub(r"\1:00", value)) if len(value) < 64 else None
-        return None if instant is None else instant // _MILLISECOND
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _FARTHEST:
-        return None
-    return math.floor(value)
 
 
 def _moment(text: str, now_ms: int, *, round_up: bool) -> int:

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from sockwarden.kql import ECS, Text
+from sockwarden.kql.dates import date_ms
 from sockwarden.kql.fields import kind_of
 from sockwarden.kql.kinds import EXACT, WORDS
 from sockwarden.kql.values import is_test, never
 from sockwarden.rules.exceptions.values import TYPES
-from sockwarden.rules.moments import date_ms
 from sockwarden.rules.schema import Array, Kind, Leaf, Problem, Table, check, nearest, shorten
 from sockwarden.toml_positions import KeyPath
 

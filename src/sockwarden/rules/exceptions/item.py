@@ -9,10 +9,10 @@ from typing import Any
 
 from sockwarden.document import Document, values
 from sockwarden.kql import And, Node, Or
+from sockwarden.kql.dates import date_ms
 from sockwarden.rules.exceptions.compiled import Compiled, compile_entry
 from sockwarden.rules.exceptions.entries import Entry, Match, MatchAny, Nested, entry_of, told
 from sockwarden.rules.exceptions.values import Contains
-from sockwarden.rules.moments import date_ms
 
 _MOST_VALUES = 5
 """Values of a field that a trace shows."""
