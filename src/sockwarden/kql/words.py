@@ -13,14 +13,14 @@ from functools import lru_cache
 
 MOST_CHARACTERS = 255
 
-# Letters, digits and `_` join; some punctuation joins two letters or two digits.
-_ASCII = re.compile(r"\w++(?:(?:(?<=[A-Za-z])[:.'](?=[A-Za-z])|(?<=[0-9])[,;.'](?=[0-9]))\w++)*+", re.ASCII)
+# Letters, digits and `_` join; some punctuation joins two letters or two digits. (No group is possessive: see `scanner`.)
+_ASCII = re.compile(r"\w++(?:(?:(?<=[A-Za-z])[:.'](?=[A-Za-z])|(?<=[0-9])[,;.'](?=[0-9]))\w++)*", re.ASCII)
 
 # The annex's classes, one sign each: h Hebrew letter, l other letter, n digit, k Katakana, e what extends either (`_`),
 # i ideograph and Hiragana, s scripts without spaces and m their marks, x mark on the character before, - anything
 # else; within a word `:` joins letters, `,` digits, `.` and `'` both, `"` Hebrew letters.
-_ALNUM = r"""[hln]++(?:(?:(?<=[hl])[:.'](?=[hl])|(?<=n)[,.'](?=n)|(?<=h)"(?=h))[hln]++)*+(?:(?<=h)')?"""
-_WORD = re.compile(rf"i|s++|(?<!e)e*+(?:{_ALNUM}|k++)(?:e++(?:{_ALNUM}|k++))*+e*+")
+_ALNUM = r"""[hln]++(?:(?:(?<=[hl])[:.'](?=[hl])|(?<=n)[,.'](?=n)|(?<=h)"(?=h))[hln]++)*(?:(?<=h)')?"""
+_WORD = re.compile(rf"i|s++|(?<!e)e*+(?:{_ALNUM}|k++)(?:e++(?:{_ALNUM}|k++))*e*+")
 _MARKS = re.compile(r"(?<=[ehklnx])m++")
 _RANGES = {
     "i": "\u3006\u3007 \u3021\u3029 \u3038\u303b \u3041\u3096 \u309d\u309f \u3400\u4dbf \u4e00\u9fff \uf900\ufaff"
