@@ -115,7 +115,7 @@ STRICT = f"{OVERRIDE}\ntimestamp_override_fallback_disabled = true"
         (OVERRIDE, {"@timestamp": 1_795_000_001_000, "event": {"ingested": 1_795_000_005_000}}, 1_795_000_005_000),
         (
             OVERRIDE,
-            {"@timestamp": 1_795_000_001_000, "event": [{"ingested": 1_795_000_007_000}, {"ingested": 1_795_000_005_000}]},
+            {"@timestamp": 1, "event": [{"ingested": 1_795_000_007_000}, {"ingested": 1_795_000_005_000}]},
             1_795_000_005_000,
         ),
         (OVERRIDE, {"@timestamp": 1_795_000_001_000}, 1_795_000_001_000),

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 MOST_CHARACTERS = 255
 
-# Letters, digits and `_` join; some punctuation joins two letters or two digits. (No group is possessive: see `scanner`.)
+# Letters, digits and `_` join; some punctuation joins two letters or two digits. No group is possessive: see `scanner`.
 _ASCII = re.compile(r"\w++(?:(?:(?<=[A-Za-z])[:.'](?=[A-Za-z])|(?<=[0-9])[,;.'](?=[0-9]))\w++)*", re.ASCII)
 
 # The annex's classes, one sign each: h Hebrew letter, l other letter, n digit, k Katakana, e what extends either (`_`),
