@@ -33,11 +33,6 @@ class Wildcard:
     pieces: tuple[str, ...]
 
     @property
-    def matches_all(self) -> bool:
-        """Nothing but wildcards: any value will do."""
-        return not any(self.pieces)
-
-    @property
     def is_lone(self) -> bool:
         """`*`, which asks whether there is a value; `**` is a pattern to Kibana."""
         return self.pieces == ("", "")

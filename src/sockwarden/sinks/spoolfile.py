@@ -6,12 +6,13 @@ import errno
 import os
 import sqlite3
 import stat
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
+
+from sockwarden.write_ahead import log_ahead
 
 MOST_KEYS = 100_000
 """Keys of delivered entries that are remembered."""
@@ -158,7 +159,7 @@ def _prepare(database: sqlite3.Connection) -> None:
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version > _VERSION:
         raise OSError(errno.EINVAL, f"it is of a later sockwarden (schema {version}, this one knows {_VERSION})")
-    _log_ahead(database)
+    log_ahead(database, _WAIT)
     database.execute("PRAGMA synchronous = NORMAL")
     database.execute(f"PRAGMA journal_size_limit = {_MOST_LOG}")
     if version < _VERSION:
@@ -167,17 +168,3 @@ def _prepare(database: sqlite3.Connection) -> None:
             if database.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
                 for statement in _SCHEMA:
                     database.execute(statement)
-
-
-def _log_ahead(database: sqlite3.Connection) -> None:
-    """Turns the write-ahead log on. SQLite does not wait where two do that to a new file at once: it fails."""
-    until = time.monotonic() + _WAIT
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-        else:
-            return

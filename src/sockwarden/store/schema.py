@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 
 from sockwarden.store.rows import alert_row_of_1, write
+from sockwarden.write_ahead import log_ahead
 
 _FIRST = (
     """
@@ -191,7 +191,7 @@ def prepare(database: sqlite3.Connection) -> None:
         raise LaterSchemaError(f"schema {version}, this one knows {len(MIGRATIONS)}")
     # Pages are given back without rewriting the file. Only an empty file takes this at once, and before WAL.
     database.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    _log_ahead(database)
+    log_ahead(database, _PATIENCE)
     database.execute("PRAGMA synchronous = NORMAL")
     database.execute(f"PRAGMA journal_size_limit = {_MOST_LOG}")
     if version == len(MIGRATIONS):
@@ -210,17 +210,3 @@ def prepare(database: sqlite3.Connection) -> None:
     if database.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:  # of schema 1, whose file could not shrink
         database.execute("PRAGMA auto_vacuum = INCREMENTAL")
         database.execute("VACUUM")
-
-
-def _log_ahead(database: sqlite3.Connection) -> None:
-    """Turns the write-ahead log on. SQLite does not wait where two do that to a new file at once: it fails."""
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-        else:
-            return
