@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -45,9 +44,12 @@ def opened(library: Library) -> Iterator[Object]:
         yield one
 
 
-def loaded_programs() -> list[str]:
-    listed = subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, check=True, text=True).stdout
-    return [str(one.get("name")) for one in json.loads(listed)]
+def held(pid: int) -> dict[str, int]:
+    """The kernel's numbers of the programs, maps and links that a process holds: the last of each kind."""
+    lines = [line for info in Path(f"/proc/{pid}/fdinfo").iterdir() for line in info.read_text().splitlines()]
+    return {
+        name: int(value) for name, _, value in (line.partition("_id:") for line in lines) if name in ("prog", "map")
+    }
 
 
 def test_what_an_object_has(library: Library) -> None:
@@ -179,9 +181,9 @@ def test_an_interrupt_while_samples_are_taken_is_not_lost(library: Library, open
 def test_a_tracepoint_without_a_mounted_tracefs(library: Library) -> None:
     """In a mount namespace of its own, where tracefs is nowhere; the mounts of that place stay as they were."""
     program = (
-        "import os, pathlib\nfrom sockwarden.sensors.ebpf import tracefs\n"
+        "import os, pathlib\nfrom sockwarden.sensors.ebpf import tracepoint, kernelfs\n"
         "mounts = pathlib.Path('/proc/self/mounts')\nbefore = mounts.read_text()\nassert ' tracefs ' not in before\n"
-        "os.close(tracefs.open_tracepoint('tp/syscalls/sys_enter_getsid'))\nassert mounts.read_text() == before"
+        "os.close(tracepoint.open_tracepoint('tp/syscalls/sys_enter_getsid'))\nassert mounts.read_text() == before"
     )
     shell = (
         "for at in /sys/kernel/debug/tracing /sys/kernel/tracing /sys/kernel/debug;"
@@ -192,8 +194,8 @@ def test_a_tracepoint_without_a_mounted_tracefs(library: Library) -> None:
 
 def test_a_mounted_tracefs_is_used(library: Library) -> None:
     program = (
-        "import os\nfrom sockwarden.sensors.ebpf import tracefs\ntracefs._detached = None\n"
-        "os.close(tracefs.open_tracepoint('tp/syscalls/sys_enter_getsid'))"
+        "import os\nfrom sockwarden.sensors.ebpf import tracepoint, kernelfs\nkernelfs._detached = None\n"
+        "os.close(tracepoint.open_tracepoint('tp/syscalls/sys_enter_getsid'))"
     )
     shell = 'mount -t tracefs tracefs /sys/kernel/tracing; exec "$@"'
     subprocess.run(["unshare", "-m", "sh", "-c", shell, "sh", sys.executable, "-c", program], check=True, timeout=60)
@@ -207,14 +209,22 @@ def test_kill_leaves_nothing_attached(library: Library, tmp_path: Path) -> None:
         "one = libbpf.Object(libbpf.load(), pathlib.Path(sys.argv[1]).read_bytes(), 'swkilled')\n"
         "one.load()\none.attach('getpgid__tracepoint')\nprint('attached', flush=True)\ntime.sleep(60)"
     )
-    before = loaded_programs().count("getpgid__tracepoint")
     with subprocess.Popen([sys.executable, "-c", program, str(binary)], stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None and running.stdout.readline() == "attached\n"
-        assert loaded_programs().count("getpgid__tracepoint") == before + 1
+        numbers = held(running.pid)
+        assert numbers.keys() == {"prog", "map"}
+        assert all(exists(library, kind, number) for kind, number in numbers.items())
         running.kill()
         running.wait()
-    # The kernel frees programs a grace period after the last descriptor.
+    # The kernel frees them a grace period after the last descriptor.
     end = time.monotonic() + 10
-    while loaded_programs().count("getpgid__tracepoint") != before and time.monotonic() < end:
+    while any(exists(library, kind, number) for kind, number in numbers.items()):
+        assert time.monotonic() < end, f"still there after the kill: {numbers}"
         time.sleep(0.05)
-    assert loaded_programs().count("getpgid__tracepoint") == before
+
+
+def exists(library: Library, kind: str, number: int) -> bool:
+    descriptor: int = getattr(library.call, f"bpf_{kind}_get_fd_by_id")(number)
+    if descriptor >= 0:
+        os.close(descriptor)
+    return descriptor >= 0

@@ -78,6 +78,27 @@ int absent__option(void *context)
     return emit(&events, 3);
 }
 
+#ifdef RUNGS
+SEC("lsm/unix_stream_connect")
+int connect__lsm(void *context)
+{
+    emit(&events, 1);
+    return 0;
+}
+
+SEC("fentry/security_unix_stream_connect")
+int connect__fentry(void *context)
+{
+    return emit(&events, 2);
+}
+
+SEC("kprobe/security_unix_stream_connect")
+int connect__kprobe(void *context)
+{
+    return emit(&events, 3);
+}
+#endif
+
 #ifdef REFUSED
 // Reads through a scalar: the verifier refuses.
 SEC("tp/syscalls/sys_enter_getsid")

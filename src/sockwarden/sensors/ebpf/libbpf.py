@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from sockwarden.errors import InputError
-from sockwarden.sensors.ebpf import elf, tracefs
+from sockwarden.sensors.ebpf import elf, tracepoint
 from sockwarden.sensors.ebpf.maps import Map
 
 SONAME = "libbpf.so.1"
@@ -268,7 +268,7 @@ class Object:
     def _attach_tracepoint(self, program: int, section: str) -> tuple[int | None, int]:
         """As libbpf would, but also where tracefs is mounted nowhere."""
         try:
-            event = tracefs.open_tracepoint(section)
+            event = tracepoint.open_tracepoint(section)
         except OSError as error:
             self._library.log.add(f"{section}: {error}")
             return None, error.errno or 0
