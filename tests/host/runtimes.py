@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 IMAGE = "sockwarden-test/client:1"
-CLIENT = Path(__file__).parent / "clients" / "client.c"
+CLIENTS = Path(__file__).parent / "clients"
 WELL_KNOWN = Path("/run/docker.sock")
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 _CGROUPS = Path("/sys/fs/cgroup")
