@@ -87,6 +87,16 @@ def running(command: list[str], log: Path, ready: Callable[[], bool]) -> Iterato
 
 
 @contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """A folder and those above it; afterwards the ones that were not there before are gone."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    yield
+    for path in new:
+        path.rmdir()
+
+
+@contextmanager
 def kept_clean(prefix: str) -> Iterator[Path]:
     """A folder for a runtime. Afterwards it is gone, with the empty folders that the runtime made elsewhere, and no
     mount of it may be left.

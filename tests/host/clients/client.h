@@ -29,3 +29,5 @@ int set_address(const char *text);
 int stream(void);
 int connected(int result);
 int by_connect(void);
+/* Says that it is ready, and waits for SIGUSR1. */
+void wait_for_signal(void);

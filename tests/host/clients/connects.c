@@ -67,15 +67,19 @@ static int by_hold(void) {
     for (;;) pause();
 }
 
-/* Connects when SIGUSR1 comes, so that it can be older than whoever watches. */
-static int by_signal(void) {
+void wait_for_signal(void) {
     int number;
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    if (write(1, "ready\n", 6) != 6) return errno;
+    if (write(1, "ready\n", 6) != 6) _exit(errno);
     sigwait(&set, &number);
+}
+
+/* Can be older than whoever watches. */
+static int by_signal(void) {
+    wait_for_signal();
     return by_connect();
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 /* As <sys/mount.h> has them, which cannot be had beside <linux/mount.h>. */
@@ -150,6 +151,40 @@ static int by_memory(void) {
     return errno;
 }
 
+static int listening_at(const char *path) {
+    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (!set_address(path) || bind(descriptor, &address.any, length) || listen(descriptor, 8)) return -1;
+    return descriptor;
+}
+
+/* A socket at `old`, known for a while, is removed, and its inode number goes to another one at `new`. */
+static int reused(const char *old, const char *new, unsigned settling) {
+    struct stat before, after = {0};
+    int descriptor = listening_at(old);
+    if (descriptor < 0 || stat(old, &before)) return errno;
+    wait_for_signal();
+    close(descriptor);
+    unlink(old);
+    for (int tries = 0; tries < 100; tries++) {
+        descriptor = listening_at(new);
+        if (descriptor < 0 || stat(new, &after)) return errno;
+        if (after.st_ino == before.st_ino) break;
+        close(descriptor);
+        unlink(new);
+    }
+    if (after.st_ino != before.st_ino) return ENOENT;
+    sleep(settling);
+    int result = connect_to(new);
+    unlink(new);
+    return result;
+}
+
+/* OTHER, which is no runtime's, gets the inode of ADDRESS, which was one's. */
+static int by_reused(void) { return reused(given[2], given[3], 0); }
+
+/* ADDRESS gets the inode of OTHER. */
+static int by_reusing(void) { return reused(given[3], given[2], 3); }
+
 const struct way places[] = {
     {"unshared", by_unshared},
     {"unshared-network", by_unshared_network},
@@ -168,5 +203,7 @@ const struct way places[] = {
     {"deleted", by_deleted},
     {"unlinked", by_unlinked},
     {"memory", by_memory},
+    {"reused", by_reused},
+    {"reusing", by_reusing},
     {NULL, NULL},
 };
