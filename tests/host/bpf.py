@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import platform
 import subprocess
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+ROOT = Path(__file__).parent.parent.parent
 PROGRAMS = Path(__file__).parent / "programs"
-_INCLUDE = f"/usr/include/{platform.machine()}-linux-gnu"
 
 
 @cache
 def built(name: str, *flags: str) -> bytes:
-    """The object of a source in programs/."""
-    command = ["clang", "-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall", "-Werror", f"-I{_INCLUDE}", *flags]
+    """The object of a source in programs/, as `make bpf` would make it."""
+    return compiled(PROGRAMS / name, *flags)
+
+
+def compiled(source: Path, *flags: str) -> bytes:
+    """The object of a source."""
     with TemporaryDirectory() as folder:
         output = Path(folder) / "object"
-        subprocess.run([*command, "-c", str(PROGRAMS / name), "-o", str(output)], check=True)
+        subprocess.run(["sh", "make/bpf.sh", str(source), str(output), *flags], check=True, cwd=ROOT)
         return output.read_bytes()

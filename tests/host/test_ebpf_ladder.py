@@ -43,7 +43,7 @@ except ladder.NoRungError as error:
 
 @pytest.fixture(autouse=True)
 def tools(require: Callable[..., str]) -> None:
-    require("clang", root=True)
+    require("clang-14", root=True)
     require("unshare")
 
 

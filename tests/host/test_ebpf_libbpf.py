@@ -27,7 +27,7 @@ RECORD = struct.Struct("=IB3xQ16s")
 
 @pytest.fixture
 def library(require: Callable[..., str]) -> Library:
-    require("clang", root=True)
+    require("clang-14", root=True)
     return libbpf.load()
 
 

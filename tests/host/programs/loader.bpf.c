@@ -3,12 +3,48 @@
 #include <linux/types.h>
 #include <bpf/bpf_helpers.h>
 
+struct inner {
+    __u16 pair[2];
+    void *pointer;
+};
+
+union either {
+    __u32 number;
+    __u8 bytes[6];
+};
+
+typedef const __u16 short_t;
+
 struct record {
     __u32 rung;
     __u8 kind;
     __u64 count;
     char name[16];
 };
+
+struct types {
+    __u8 first;
+    short_t second;
+    struct inner inner[3];
+    union either either;
+    enum { ONE, TWO } choice;
+    long long array[2][3];
+    struct inner *pointer;
+    struct {
+        __u8 byte;
+    } nameless;
+    __u8 last;
+} __attribute__((packed, aligned(4)));
+
+struct bits {
+    __u32 low : 3;
+    __u32 high : 29;
+};
+
+// Types that only local variables use are not in the object's BTF.
+struct record *a_record __attribute__((unused));
+struct types *some_types __attribute__((unused));
+struct bits *some_bits __attribute__((unused));
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -33,6 +69,9 @@ struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 4096);
 } others SEC(".maps");
+
+// Both rings are in the object, whichever is used.
+void *rings[] __attribute__((unused)) = {&events, &others};
 
 volatile const __u32 rung = 0;
 volatile const __u32 watched = 0;
@@ -66,10 +105,14 @@ int getpgid__tracepoint(void *context)
     return emit(&events, 1);
 }
 
+#ifndef OTHERS
+#define OTHERS others
+#endif
+
 SEC("tp/syscalls/sys_enter_getsid")
 int getsid__any(void *context)
 {
-    return emit(&others, 2);
+    return emit(&OTHERS, 2);
 }
 
 SEC("tp/no_such/tracepoint")
