@@ -4,11 +4,13 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 VENV ?= .venv
 PYTHON ?=
 RUN := $(VENV)/bin/
+PROGRAMS := src/sockwarden/sensors/ebpf/programs/sockwarden.bpf
 export UV_PYTHON_PREFERENCE ?= only-system
 
-.PHONY: watch demo test check bench fuzz install uninstall requirements ecs-fields attack clean
+.PHONY: watch demo test check bpf bench fuzz install uninstall requirements ecs-fields attack clean
 
 watch: $(VENV)/ready
+	@sh make/libbpf.sh $(RUN)python
 	@$(RUN)sockwarden watch $(WATCH)
 
 demo: $(VENV)/ready
@@ -23,6 +25,10 @@ check: $(VENV)/ready
 	$(RUN)mypy
 	$(RUN)lint-imports
 
+# The object is checked in beside its source, so that a clone needs no clang; tests compare the two.
+bpf:
+	sh make/bpf.sh $(PROGRAMS).c $(PROGRAMS).o
+
 bench: $(VENV)/ready
 	$(RUN)python benchmarks/hunt.py $(BENCH)
 
@@ -33,6 +39,7 @@ fuzz: $(VENV)/fuzz-ready
 export DESTDIR PREFIX BINDIR UNITDIR PURGE PYTHON
 
 install: $(VENV)/ready
+	@[ -n "$(DESTDIR)" ] || sh make/libbpf.sh $(RUN)python
 	@sh make/install.sh $(RUN)python $(UV)
 
 uninstall:

@@ -21,6 +21,7 @@ from pathlib import Path
 from sockwarden.cli.detections import chosen
 from sockwarden.detect import Engine
 from sockwarden.enrich import Containers, ProcessCache, Who
+from sockwarden.pipeline.audit_source import Datagrams
 from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.live import Live
 from sockwarden.pipeline.watch import MOST_REMEMBERED
@@ -75,9 +76,9 @@ def run(accesses: int, state: Path, megabytes: int) -> None:
     live = Live(Resolver(packaged(), inventory), Who(cache, containers), lambda: engine, state)
     delivery = Delivery([], Keeper(state, max_age_days=30, max_bytes=megabytes << 20), print)
     began, step, told = time.monotonic(), max(accesses // 100, 1), 0
-    source = datagrams(accesses)
+    source, records = datagrams(accesses), Datagrams()
     while batch := list(islice(source, BATCH)):
-        delivery.accesses(live.take(batch))
+        delivery.accesses(live.accesses(records.documents(batch)))
         delivery.tick(time.monotonic())
         if delivery.counts.accesses >= told:
             told += step

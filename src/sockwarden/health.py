@@ -19,6 +19,7 @@ Action = Literal[
     "audit-rules-shadowed",
     "audit-records-lost",
     "audit-status-changed",
+    "events-lost",
     "sensor-not-watching",
     "socket-out-of-sight",
     "rule-run-failed",

@@ -6,6 +6,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from sockwarden.detect import Detection, Engine, RuleDetection, SignatureDetecti
 from sockwarden.document import Document, get
 from sockwarden.enrich import Containers, ProcessCache, Who
 from sockwarden.pipeline import Hunt
+from sockwarden.pipeline.audit_source import Datagrams
 from sockwarden.pipeline.live import Judged, Live
 from sockwarden.readers import plan
 from sockwarden.rules import load_packaged
@@ -73,11 +75,12 @@ def test_the_same_alerts_as_from_the_log(log: Path, live: Live) -> None:
     place = get(plain, "sockwarden.socket.device"), get(plain, "sockwarden.socket.inode")
     inventory.refresh([socket_of(*place)], 0)
     live.resolver = Resolver(packaged(), inventory)
-    judged = [*live.take(sent(log)), *live.expire(1 << 60)]
+    datagrams = Datagrams()
+    judged = list(live.accesses(chain(datagrams.documents(sent(log)), datagrams.expire(1 << 60))))
     found = {serial(alert) for one in judged for alert in one.alerts}
     assert found
     assert found == hunted
-    assert (live.rejected, live.incomplete) == (0, 0)
+    assert (datagrams.rejected, datagrams.incomplete) == (0, 0)
 
 
 def access_by(pid: int) -> list[bytes]:
@@ -96,20 +99,24 @@ def access_by(pid: int) -> list[bytes]:
     return [datagram(number, stamp + text) for number, text in texts]
 
 
+def judged(live: Live, datagrams: list[bytes]) -> Iterator[Judged]:
+    return live.accesses(Datagrams().documents(datagrams))
+
+
 def own_of(judged: Iterator[Judged]) -> tuple[object, int]:
     (one,) = judged
     return get(one.access, "sockwarden.own"), len(one.alerts)
 
 
 def test_what_others_do_is_judged_and_of_this_host(live: Live) -> None:
-    (one,) = live.take(access_by(1))
+    (one,) = judged(live, access_by(1))
     assert (get(one.access, "sockwarden.own"), len(one.alerts)) == (None, 2)
     assert get(one.access, "host.name") == get(one.alerts[0], "host.name") == os.uname().nodename
     assert get(one.access, "host.os.type") == "linux"
 
 
 def test_what_sockwarden_does_itself_is_kept_and_not_judged(live: Live) -> None:
-    assert own_of(live.take(access_by(os.getpid()))) == ("watch", 0)
+    assert own_of(judged(live, access_by(os.getpid()))) == ("watch", 0)
 
 
 def start_of(pid: int) -> int:
@@ -120,25 +127,32 @@ def start_of(pid: int) -> int:
 def test_a_canary_is_that_very_process(off: int, own: tuple[object, int], live: Live, tmp_path: Path) -> None:
     pid = os.getppid()
     (tmp_path / "canary").write_text(json.dumps({"pid": pid, "start": start_of(pid) + off}), encoding="ascii")
-    assert own_of(live.take(access_by(pid))) == own
+    assert own_of(judged(live, access_by(pid))) == own
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b'{"pid": "x"}', b"\xff"])
 def test_a_broken_canary_is_none(text: bytes, live: Live, tmp_path: Path) -> None:
     (tmp_path / "canary").write_bytes(text)
-    assert own_of(live.take(access_by(os.getppid()))) == (None, 2)
+    assert own_of(judged(live, access_by(os.getppid()))) == (None, 2)
 
 
-def test_what_is_no_record_is_counted(live: Live) -> None:
-    assert list(live.take([b"", b"x" * 100])) == []
-    assert live.rejected == 2
+def test_what_is_no_record_is_counted() -> None:
+    datagrams = Datagrams()
+    assert list(datagrams.documents([b"", b"x" * 100])) == []
+    assert datagrams.rejected == 2
 
 
-def test_other_sockets_and_changes_of_audit_are_noticed(live: Live) -> None:
+def test_accesses_to_other_sockets_are_counted(live: Live) -> None:
     other = [part.replace(b"docker.sock", b"other1.sock").replace(b"inode=1208", b"inode=9") for part in access_by(1)]
     other[1] = datagram(1306, b"audit(1700000000.123:7): saddr=0100" + b"/run/other1.sock".hex().encode() + b"00")
-    assert list(live.take(other)) == []
+    assert list(judged(live, other)) == []
     assert live.elsewhere == 1
-    assert not live.reconfigured
-    assert list(live.take([datagram(1305, b"audit(1700000000.200:8): op=remove_rule key=(null) list=4 res=1")])) == []
-    assert live.reconfigured
+
+
+def test_changes_of_audit_are_noticed() -> None:
+    datagrams = Datagrams()
+    list(datagrams.documents(access_by(1)))
+    assert not datagrams.reconfigured
+    removal = datagram(1305, b"audit(1700000000.200:8): op=remove_rule key=(null) list=4 res=1")
+    assert list(datagrams.documents([removal])) == []
+    assert datagrams.reconfigured

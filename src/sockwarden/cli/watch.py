@@ -10,13 +10,15 @@ from pathlib import Path
 import click
 
 from sockwarden.cli.lasting import Lasting
+from sockwarden.cli.sensors_of import AUTO, SENSORS, Asked, lookers_of, sources_of
 from sockwarden.cli.sinks_of import sinks_of, terminal_of
 from sockwarden.errors import InputError, SockwardenError
 from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.export import Exporter
 from sockwarden.pipeline.notify import Notifier
+from sockwarden.pipeline.source import LiveSource, described
 from sockwarden.pipeline.watch import Watch
-from sockwarden.sensors.audit import DEFAULT, AuditSensor
+from sockwarden.sensors.audit import DEFAULT
 from sockwarden.settings import Config, load_config, state_folder
 from sockwarden.sinks import FORMS
 from sockwarden.sockets import Catalogue, RuntimeSocket, packaged
@@ -26,6 +28,11 @@ from sockwarden.store import Keeper
 @click.command()
 @click.option("--config", "config_path", metavar="FILE", help="Settings; else /etc/sockwarden/config.toml, if there.")
 @click.option("--rule", "selectors", multiple=True, metavar="NAME", help="Only this rule or signature; again for more.")
+@click.option(
+    "--sensor",
+    type=click.Choice([AUTO, *SENSORS]),
+    help="By what to watch; `auto`, the default, takes the best that works. Else [sensors] use of the settings.",
+)
 @click.option(
     "--output",
     type=click.Choice(["text", *FORMS]),
@@ -47,6 +54,7 @@ from sockwarden.store import Keeper
 def watch(
     config_path: str | None,
     selectors: tuple[str, ...],
+    sensor: str | None,
     output: str,
     state: str | None,
     runtime: str,
@@ -54,8 +62,8 @@ def watch(
 ) -> int:
     """Watch the runtime sockets of this host, live.
 
-    Puts audit rules in place for each socket, raises alerts as accesses happen, keeps every access, and takes the rules
-    away at the end. Ends on Ctrl-C and SIGTERM; SIGHUP reads the settings again.
+    Puts its sensor in place (by audit: rules on each socket), raises alerts as accesses happen, keeps every access, and
+    takes the sensor away at the end. Ends on Ctrl-C and SIGTERM; SIGHUP reads the settings again.
     """
     _need_root()
     path = Path(config_path) if config_path else None
@@ -63,7 +71,8 @@ def watch(
     folder = state_folder(state or config.watch.state)
     run = _Run(path, selectors, output)
     with run.signals():
-        run.watch(config, folder, Path(runtime), unicast=audit_unicast or config.sensors.audit.unicast)
+        asked = Asked(config, Path(runtime), audit_unicast)
+        run.watch(config, folder, Path(runtime), sources_of(sensor or config.sensors.use, asked))
     return 0
 
 
@@ -75,7 +84,7 @@ class _Run(Lasting):
         self._config = Config()
         self._catalogue = packaged()
 
-    def watch(self, config: Config, folder: Path, runtime: Path, *, unicast: bool) -> None:
+    def watch(self, config: Config, folder: Path, runtime: Path, sources: Sequence[LiveSource]) -> None:
         """Runs until something ends it."""
         keeper = Keeper(folder, max_age_days=config.retention.days, max_bytes=config.retention.max_bytes)
         sinks = sinks_of(config, self.output, folder)
@@ -85,7 +94,8 @@ class _Run(Lasting):
         watching = Watch(
             self.detections(config),
             catalogue=self._catalogue,
-            sensor=AuditSensor(runtime, unicast=unicast, backlog=config.sensors.audit.backlog),
+            sources=sources,
+            lookers=lookers_of(config),
             delivery=delivery,
             state=folder,
             runtime=runtime,
@@ -95,6 +105,7 @@ class _Run(Lasting):
         watching.start()
         try:
             exporter = Exporter(config.metrics.file, config.metrics.listen, watching, self.tell)
+            # The sensor is chosen, and sinks and port are open: from here on privileges can be dropped.
             self._greet(watching)
             notifier.ready(watching.status().line().plain)
             while not self.ended:
@@ -124,6 +135,8 @@ class _Run(Lasting):
     def _greet(self, watching: Watch) -> None:
         """What is watched, and what is not."""
         self.tell(_greeting(watching))
+        for refused in watching.refused:
+            self.tell(str(refused))
         spots = "".join(f"\n{spot.what}" for spot in watching.blind_spots())
         self.tell(f"blind to (`sockwarden doctor` says why, and what can be done):{spots}")
 
@@ -156,12 +169,12 @@ def _catalogue_of(config: Config) -> Catalogue:
 
 def _greeting(watching: Watch) -> str:
     """What is watched, in one line and one for each socket."""
-    found = watching.inventory.live()
+    found, by = watching.inventory.live(), described(watching.source)
     if not found:
-        return "watching by audit: no runtime socket exists yet; one that appears is watched at once"
+        return f"watching by {by}: no runtime socket exists yet; one that appears is watched at once"
     count = f"{len(found)} runtime socket{'s' if len(found) > 1 else ''}"
     return "\n".join(
-        [f"watching by audit: {count}", *(f"{live.socket.runtime} {live.socket.address}" for live in found)]
+        [f"watching by {by}: {count}", *(f"{live.socket.runtime} {live.socket.address}" for live in found)]
     )
 
 

@@ -53,14 +53,14 @@ class Exporter:
 
 def metrics_of(watch: Watch) -> list[Metric]:
     """The counts of a watch."""
-    delivery, losses = watch.delivery, watch.losses
+    delivery, losses, source = watch.delivery, watch.losses, watch.source
     counts, keeper = delivery.counts, delivery.keeper
 
     def counter(name: str, text: str, *samples: tuple[dict[str, str], float]) -> Metric:
         return Metric(f"sockwarden_{name}_total", "counter", text, samples)
 
-    def gauge(name: str, text: str, value: float) -> Metric:
-        return Metric(f"sockwarden_{name}", "gauge", text, (({}, value),))
+    def gauge(name: str, text: str, value: float, labels: dict[str, str] | None = None) -> Metric:
+        return Metric(f"sockwarden_{name}", "gauge", text, ((labels or {}, value),))
 
     return [
         counter("accesses", "Accesses to runtime sockets that were seen.", ({}, counts.accesses)),
@@ -68,15 +68,15 @@ def metrics_of(watch: Watch) -> list[Metric]:
         counter(
             "lost",
             "Events that the kernel could not deliver, by where.",
-            ({"where": "audit-buffer"}, losses.dropped or 0),
-            ({"where": "audit-backlog"}, losses.kernel),
-            ({"where": "process-events"}, watch.processes_lost),
+            *(({"where": place}, count) for place, count in losses.places.items()),
+            ({"where": "process-events"}, source.processes.lost),
         ),
-        counter("incomplete", "Events of the kernel with records missing.", ({}, watch.incomplete)),
-        counter("rejected", "Datagrams that are no audit record.", ({}, watch.rejected)),
+        counter("incomplete", "Events of the kernel with records missing.", ({}, losses.incomplete)),
+        counter("rejected", "Messages of the kernel that could not be read.", ({}, losses.rejected)),
         counter("unread", "Programs that had ended before their argv could be read.", ({}, watch.unread)),
         counter("unkept", "Accesses and alerts that the store did not take.", ({}, keeper.dropped)),
         counter("undelivered", "Alerts that a sink did not take.", ({}, delivery.undelivered)),
+        gauge("sensor_info", "By what is watched.", 1, {"sensor": source.name, "hook": source.hook}),
         gauge("sockets", "Runtime sockets under watch.", len(watch.inventory.live())),
         gauge("store_waiting", "Accesses and alerts that wait for the store.", keeper.waiting),
     ]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +22,7 @@ from sockwarden.health import Trouble
 from sockwarden.pipeline.hunt import Window
 from sockwarden.pipeline.replay import Replay
 from sockwarden.readers import Stream, format_of, plan
-from sockwarden.sensors.audit import Rule, rules_for
+from sockwarden.sensors.audit import Rule, list_rules, read_status, rules_for
 from sockwarden.sensors.audit.rule import EXIT, KEY
 
 MOST_BYTES = 1 << 30
@@ -66,6 +67,23 @@ class RunState(msgspec.Struct):
 def boot_id() -> str:
     """The kernel's identity of this boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+class Recording(NamedTuple):
+    """Who records: the audit rules that are in place, and the pid of the auditd that writes down what they tell; 0 for
+    none.
+    """
+
+    rules: list[Rule]
+    auditd: int
+
+
+def recording() -> Recording:
+    """As it is now, whichever sensor watches; nothing where the kernel's audit cannot be asked."""
+    try:
+        return Recording(list_rules(), read_status().pid)
+    except InputError:
+        return Recording([], 0)
 
 
 class Gap:

@@ -1,4 +1,4 @@
-"""From the kernel's datagrams to judged accesses: assemble, interpret, resolve, enrich, judge."""
+"""From a source's documents to judged accesses: resolve, enrich, judge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from sockwarden.auditrecords import Assembler, Event, Rejected, document_of, parse_datagram
 from sockwarden.detect import Engine
 from sockwarden.document import Document, get, put
 from sockwarden.enrich import Who
@@ -37,41 +36,24 @@ class _Canary(msgspec.Struct):
 class Live:
     """Judges what comes in.
 
-    rejected      datagrams that are no audit record
-    reconfigured  audit's configuration was changed since this was last set to False
-    elsewhere     connects and opens of other sockets, which only others' rules record
+    elsewhere  connects and opens of other sockets, which a source may tell of too
     """
 
     def __init__(self, resolver: Resolver, who: Who, engine: Callable[[], Engine], runtime: Path) -> None:
-        self._assembler = Assembler()
         self.resolver = resolver
         self._who = who
         self._engine = engine
         self._canary = runtime / "canary"
-        self.rejected = 0
         self.elsewhere = 0
-        self.reconfigured = False
 
-    def take(self, datagrams: Iterable[bytes]) -> Iterator[Judged]:
-        """The accesses that these datagrams complete."""
-        for datagram in datagrams:
-            record = parse_datagram(datagram)
-            if isinstance(record, Rejected):
-                self.rejected += 1
-                continue
-            self.reconfigured |= record.type == "CONFIG_CHANGE"
-            for event in self._assembler.push(record):
-                yield from self._of(event)
-
-    def expire(self, now: int) -> Iterator[Judged]:
-        """The accesses of events that were never completed, by a clock in milliseconds since the epoch."""
-        for event in self._assembler.expire(now):
-            yield from self._of(event)
-
-    @property
-    def incomplete(self) -> int:
-        """Events with records missing."""
-        return self._assembler.counts.incomplete
+    def accesses(self, documents: Iterable[Document]) -> Iterator[Judged]:
+        """Those of these documents that reach a runtime socket."""
+        for document in documents:
+            self.resolver.resolve(document)
+            if reaches(document):
+                yield self.judge(document)
+            else:
+                self.elsewhere += 1
 
     def judge(self, document: Document) -> Judged:
         """One resolved access. What sockwarden does itself is marked, kept and not judged."""
@@ -81,16 +63,6 @@ class Live:
             put(document, "sockwarden.own", own)
             return Judged(document, [])
         return Judged(document, list(self._engine().judge(document)))
-
-    def _of(self, event: Event) -> Iterator[Judged]:
-        document = document_of(event)
-        if document is None:
-            return
-        self.resolver.resolve(document)
-        if reaches(document):
-            yield self.judge(document)
-        else:
-            self.elsewhere += 1
 
     def _own(self, document: Document) -> str | None:
         """`watch` where this process did it, `canary` where the doctor did."""

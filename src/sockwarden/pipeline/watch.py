@@ -1,4 +1,4 @@
-"""A watch: sensors to sinks, until it is told to end. One loop, one thread: what waits, waits in the kernel's buffers,
+"""A watch: a source to sinks, until it is told to end. One loop, one thread: what waits, waits in the kernel's buffers,
 and what these cannot hold is counted there.
 """
 
@@ -6,34 +6,29 @@ from __future__ import annotations
 
 import selectors
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from stat import S_IWGRP
 
 from sockwarden.detect import Detection, Engine
 from sockwarden.enrich import Containers, ProcessCache, Who
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble, document_of
 from sockwarden.pipeline.delivery import Delivery
-from sockwarden.pipeline.gap import Gap, RunState, boot_id, log_of, unrecorded
+from sockwarden.pipeline.gap import Gap, Recording, RunState, boot_id, log_of, recording, unrecorded
 from sockwarden.pipeline.live import Live, local_host, reaches
+from sockwarden.pipeline.looking import Looking
 from sockwarden.pipeline.replay import Replay
+from sockwarden.pipeline.source import LiveSource, Looker, Refused, described, open_first
 from sockwarden.pipeline.wanted import wanted_by
-from sockwarden.sensors.audit import AuditSensor, BlindSpot, Losses, Rule, Unwatched, list_rules
-from sockwarden.sensors.proc_connector import ProcConnector
+from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
 from sockwarden.sinks import Status
 from sockwarden.sockets import Catalogue, Changes, Discovery, Inventory, Resolver
 
-_MOST_DATAGRAMS = 2048
-"""Read at once before anything else is looked at: some 300 accesses."""
-_PART = 64
-"""Judged before the time is looked at."""
 _TURN_SECONDS = 0.25
 """How long a turn waits, and how long it judges."""
 _BETWEEN_CHECKS = 0.5
-"""Seconds, however often audit is changed."""
+"""Seconds, however often others change what the source depends on."""
 _SHARE = 5
 """A discovery is followed by a pause of so many times what it took."""
 
@@ -65,11 +60,13 @@ class _Timer:
 class Watch:
     """One run. `start` puts everything in place, `turn` does what there is to do, `stop` leaves the host as it was.
 
-    sensor   the audit sensor, not open yet
+    sources  the best first, none open yet; the first that opens is watched by
+    lookers  what looks at the host from time to time, beside it
     state    folder in which a run notes how far it has watched
     runtime  folder in which the doctor says that it tries
     tell     called with lines for a person
-    losses   what the audit sensor lost, as of the last check
+    refused  the sources that did not open, known after `start`
+    losses   what the source lost, as of the last check
     """
 
     def __init__(
@@ -77,7 +74,8 @@ class Watch:
         detections: Sequence[Detection],
         *,
         catalogue: Catalogue,
-        sensor: AuditSensor,
+        sources: Sequence[LiveSource],
+        lookers: Sequence[Looker] = (),
         delivery: Delivery,
         state: Path,
         runtime: Path,
@@ -85,15 +83,17 @@ class Watch:
     ) -> None:
         self.delivery = delivery
         self.inventory = Inventory(catalogue)
-        self.losses = Losses(0, 0, 0, 0)
+        self.losses = Lost()
+        self.refused: list[Refused] = []
         self._catalogue = catalogue
-        self._sensor = sensor
+        self._sources = sources
+        self._source = sources[0]
+        self._looking = Looking(lookers)
         self._state = state
         self._tell = tell
         self._discovery = Discovery(catalogue)
         self._changes = Changes()
         self._unwatched: set[str] = set()
-        self._processes = ProcConnector()
         self._lost_before = 0
         self._errors_told: set[str] = set()
         self._evicted_told = 0
@@ -108,24 +108,13 @@ class Watch:
         self._run = RunState(boot_id(), time.time())
         self._selector = selectors.DefaultSelector()
         self._timers = (_Timer(2, self._check), _Timer(60, self._discover), _Timer(5, self._note_progress))
-        self._waiting: deque[bytes] = deque()
         self._busy = self._changed = self._caught_up = False
         self._checked = self._discovered = self._took = 0.0
 
     @property
-    def processes_lost(self) -> int:
-        """How often process events were lost."""
-        return self._processes.lost
-
-    @property
-    def incomplete(self) -> int:
-        """Audit events with records missing."""
-        return self._live.incomplete
-
-    @property
-    def rejected(self) -> int:
-        """Datagrams that are no audit record."""
-        return self._live.rejected
+    def source(self) -> LiveSource:
+        """What it watches by; known after `start`."""
+        return self._source
 
     @property
     def unread(self) -> int:
@@ -135,35 +124,30 @@ class Watch:
     def status(self) -> Status:
         """How it is, for people."""
         delivery, counts = self.delivery, self.delivery.counts
-        lost = (self.losses.dropped or 0) + self.losses.kernel + delivery.keeper.dropped + delivery.undelivered
-        return Status("audit", len(self.inventory.live()), counts.accesses, counts.alerts, lost)
+        lost = self.losses.total + delivery.keeper.dropped + delivery.undelivered
+        return Status(described(self._source), len(self.inventory.live()), counts.accesses, counts.alerts, lost)
 
     def blind_spots(self) -> list[BlindSpot]:
         """What it cannot see."""
-        found = self.inventory.live()
-        kinds = {live.kind for live in found}
-        gids = {live.gid for live in found if live.mode & S_IWGRP}
-        return self._sensor.blind_spots(gids, has_tcp="inet" in kinds, has_abstract="abstract" in kinds)
+        return self._source.blind_spots(self.inventory)
 
     def start(self) -> None:
-        """Puts rules in place, listens, and reads what was recorded since the last run. Raises InputError where the
-        sensor cannot work; then the host is as it was.
+        """Puts the source in place, and reads what was recorded since the last run. Raises InputError where none can
+        work; then the host is as it was.
         """
         # The gap ends here: what changes from now on is our own doing.
         began = time.time()
-        leftover = self._sensor.open()
+        self._source, self.refused = open_first(self._sources, self._tell)
         try:
-            if leftover:
-                of = f" (pid {leftover.pid})" if leftover.pid else ""
-                self._tell(f"taken over: {len(leftover.rules)} audit rules that a killed watch{of} had left")
-            present = list_rules() if self._last_run else []
+            recorder = recording() if self._last_run else None
             self._open_processes()
             self._discover()
-            self._catch_up(present, began)
+            if self._last_run and recorder:
+                self._catch_up(self._last_run, recorder, began)
             self._caught_up = True
             self._note_progress()
-            self._selector.register(self._sensor, selectors.EVENT_READ)
-            self._selector.register(self._changes, selectors.EVENT_READ)
+            self._poll(*self._source.filenos())
+            self._poll(self._changes.fileno())
         except BaseException:
             self.stop("an error at its start")
             raise
@@ -172,14 +156,14 @@ class Watch:
         """Waits for events, no longer than a quarter of a second, and handles what there is, for about as long: however
         much comes, whoever tells the watch to end is heard.
         """
-        self._selector.select(0 if self._busy else _TURN_SECONDS)
-        # Also before records are read: a process may be gone the moment after its access.
+        self._selector.select(self._patience())
+        # Also before events are read: a process may be gone the moment after its access.
         self._follow_processes()
-        self._busy = bool(self._waiting) or self._receive()
+        self._busy = self._source.receive()
         if self._busy:
             self._judge(time.monotonic() + _TURN_SECONDS)
         else:
-            self.delivery.accesses(self._live.expire(int(time.time() * 1000)))
+            self.delivery.accesses(self._live.accesses(self._source.expire(int(time.time() * 1000))))
         self._changed |= self._changes.read()
         self._report(self._changes.troubles())
         now = time.monotonic()
@@ -190,15 +174,31 @@ class Watch:
         self.delivery.tick(now)
         self._engine.groups.end(self.delivery.keeper.ended())
 
+    def _patience(self) -> float:
+        """How long to wait for events: not at all while something waits to be judged or is due."""
+        if self._busy or self._looking.waits:
+            return 0
+        if self._source.wants_discovery:
+            return min(_TURN_SECONDS, max(0, self._discovered + self._pause - time.monotonic()))
+        return _TURN_SECONDS
+
+    @property
+    def _pause(self) -> float:
+        """Between two discoveries, in seconds."""
+        return max(_BETWEEN_DISCOVERIES, _SHARE * self._took)
+
     def _look_around(self, now: float) -> None:
         """What changes call for, not more often than it can be borne: others decide how often things change."""
-        if self._live.reconfigured and now >= self._checked + _BETWEEN_CHECKS:
-            self._live.reconfigured = False
+        if self._source.wants_check and now >= self._checked + _BETWEEN_CHECKS:
             self._check()
-        pause = max(_BETWEEN_DISCOVERIES, _SHARE * self._took)
         since = now - self._discovered
-        if (self._changed and since >= pause) or (self.inventory.unsettled and since >= max(_SETTLING, pause)):
+        called_for = self._changed or self._source.wants_discovery
+        if (called_for and since >= self._pause) or (self.inventory.unsettled and since >= max(_SETTLING, self._pause)):
             self._discover()
+        self._looking.look(now, self.inventory)
+        if self._looking.waits:
+            self._follow_processes()
+            self.delivery.accesses(self._live.accesses(self._looking.take(now + _TURN_SECONDS)))
 
     def change(self, detections: Sequence[Detection], catalogue: Catalogue) -> None:
         """Takes over other rules and sockets."""
@@ -212,30 +212,29 @@ class Watch:
             self._discover()
 
     def stop(self, reason: str) -> None:
-        """Takes the rules away, delivers what has come, and lets go of everything. reason: why, for the next start."""
+        """Judges what has come, takes the source away, and lets go of everything. reason: why, for the next start."""
         with ExitStack() as last:
             last.callback(self._close)
             last.callback(self._give_back)
             end = time.monotonic() + _LAST_SECONDS
             with suppress(InputError):
-                while time.monotonic() < end and (self._waiting or self._receive()):
+                if self._source.wants_discovery:
+                    self._discover()
+            with suppress(InputError):
+                while (waits := self._source.receive()) and time.monotonic() < end:
                     self._judge(end)
-            self._busy = bool(self._waiting)
+                self._busy = waits
             if self._busy:
                 self._tell("more accesses had come than could be judged before the end; the next start tells of them")
             self._run.ended = reason
             self._note_progress()
 
-    def _receive(self) -> bool:
-        self._waiting.extend(self._sensor.receive(_MOST_DATAGRAMS))
-        return bool(self._waiting)
-
     def _give_back(self) -> None:
-        for failed in self._sensor.close():
-            self._tell(f"could not be put back: {failed}\n`sockwarden setup audit remove` tries again.")
+        self._source.processes.close()
+        for failed in self._source.close():
+            self._tell(f"could not be put back: {failed}")
 
     def _close(self) -> None:
-        self._processes.close()
         self._changes.close()
         self._containers.close()
         self._selector.close()
@@ -244,11 +243,14 @@ class Watch:
         self.delivery.close()
 
     def _discover(self) -> None:
-        """Looks what sockets there are, and makes rules and folders fit."""
+        """Looks what sockets there are, and makes the source and the watched folders fit."""
+        # What is held for this discovery is judged in the next turn, which then comes at once.
+        self._busy |= self._source.wants_discovery
         self._changed, begun = False, time.monotonic()
         found = self._discovery.discover()
         self.inventory.refresh(found, time.time(), self._discovery.limits)
-        unwatched = self._sensor.follow(self.inventory.paths(), self.inventory.folders())
+        unwatched = self._source.follow(self.inventory)
+        self._source.discovered(begun)
         self._changes.follow(self.inventory)
         self._report(self.inventory.troubles())
         self._say_unwatched(unwatched)
@@ -256,36 +258,40 @@ class Watch:
         self._took = self._discovered - begun
 
     def _say_unwatched(self, unwatched: Sequence[Unwatched]) -> None:
-        """Sockets without rules, each told once."""
+        """Sockets that the source cannot watch, each told once."""
         for one in unwatched:
             if one.path not in self._unwatched:
                 self._tell(f"not watched: {one.path}\n{one.why}")
         self._unwatched = {one.path for one in unwatched}
 
+    def _poll(self, *descriptors: int) -> None:
+        """Wakes up when one of these has something to read; two sources of events may share one."""
+        for descriptor in {*descriptors} - {*self._selector.get_map()}:
+            self._selector.register(descriptor, selectors.EVENT_READ)
+
     def _open_processes(self) -> None:
         try:
-            self._processes.open()
-            self._selector.register(self._processes, selectors.EVENT_READ)
+            self._source.processes.open()
+            self._poll(self._source.processes.fileno())
         except InputError as error:
             self._tell(f"{error}\nWho made an access is then known only while the process still runs.")
         self._cache.prime()
 
     def _follow_processes(self) -> None:
-        if not self._processes.is_open:
+        processes = self._source.processes
+        if not processes.is_open:
             return
-        while events := self._processes.receive():
+        while events := processes.receive():
             self._cache.feed(events)
-        if self._processes.lost > self._lost_before:
-            self._lost_before = self._processes.lost
+        if processes.lost > self._lost_before:
+            self._lost_before = processes.lost
             self._cache.prime()
 
     def _judge(self, end: float) -> None:
         """Judges what waits, until a time of time.monotonic."""
-        # Processes after records were read: what one did before its access is then known when that is judged.
+        # Processes after events were read: what one did before its access is then known when that is judged.
         self._follow_processes()
-        while self._waiting and time.monotonic() < end:
-            part = [self._waiting.popleft() for _ in range(min(_PART, len(self._waiting)))]
-            self.delivery.accesses(self._live.take(part))
+        self.delivery.accesses(self._live.accesses(self._source.take(end)))
 
     def _report(self, troubles: Iterable[Trouble]) -> None:
         for trouble in troubles:
@@ -295,8 +301,8 @@ class Watch:
 
     def _check(self) -> None:
         self._checked = time.monotonic()
-        self._report(self._sensor.check(self._checked))
-        self.losses = self._sensor.losses()
+        self._report(self._source.check(self._checked))
+        self.losses = self._source.losses()
         for error in self._engine.errors.keys() - self._errors_told:
             self._errors_told.add(error)
             self._tell(f"not judged: {error}")
@@ -305,22 +311,19 @@ class Watch:
             self._evicted_told = evicted
 
     def _note_progress(self) -> None:
-        """Notes that everything up to now was judged; while records wait, only why the run ended."""
+        """Notes that everything up to now was judged; while something waits, only why the run ended."""
         if not self._caught_up:
             return
-        if not self._busy:
+        if not self._busy and not self._source.wants_discovery:
             self._run.seen = time.time()
         # The folder is the store's too, which tells when it cannot be written.
         with suppress(OSError):
             self._run.save(self._state)
 
-    def _catch_up(self, present: Sequence[Rule], began: float) -> None:
-        """What was recorded from the last run until this one began, each access once. present: rules that it found."""
-        if self._last_run is None:
-            return
+    def _catch_up(self, last: RunState, recorder: Recording, began: float) -> None:
+        """What was recorded from the last run until this one began, each access once. recorder: as it was then."""
         paths = {live.path for live in self.inventory.live() if live.path}
-        recorded = unrecorded(present, paths)
-        gap = Gap(self._last_run, began, log=log_of(self._sensor.status().pid), recorded=recorded)
+        gap = Gap(last, began, log=log_of(recorder.auditd), recorded=unrecorded(recorder.rules, paths))
         replay = Replay(self._catalogue, self._wanted, known=self.inventory)
         for document in filter(reaches, gap.documents(replay)):
             if not self.delivery.keeper.known(str(document["_id"])):

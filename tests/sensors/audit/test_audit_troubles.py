@@ -12,11 +12,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sockwarden.sensors.audit.blind import Audit, BlindSpot, blind_spots, tasks
+from sockwarden.sensors.audit.blind import Audit, blind_spots, tasks
 from sockwarden.sensors.audit.losses import Loss
 from sockwarden.sensors.audit.protocol import Status
 from sockwarden.sensors.audit.rule import NEVER, TASK, Rule
 from sockwarden.sensors.audit.tamper import harmful
+from sockwarden.sensors.limits import BlindSpot
 
 GOOD = Status(
     enabled=1, failure=1, pid=0, rate_limit=0, backlog_limit=8192, lost=5, backlog=0, features=0, backlog_wait_time=0

@@ -8,10 +8,9 @@ losses      records that did not arrive                 blind       what is not 
 sensor      all of it together
 """
 
-from sockwarden.sensors.audit.blind import Audit, BlindSpot, blind_spots
+from sockwarden.sensors.audit.blind import Audit, blind_spots
 from sockwarden.sensors.audit.changes import remove_leftovers
 from sockwarden.sensors.audit.losses import Losses
-from sockwarden.sensors.audit.placement import Unwatched
 from sockwarden.sensors.audit.protocol import Status, list_rules, read_status
 from sockwarden.sensors.audit.rule import Rule
 from sockwarden.sensors.audit.runtime import DEFAULT
@@ -23,12 +22,10 @@ __all__ = [
     "OUR_KEY",
     "Audit",
     "AuditSensor",
-    "BlindSpot",
     "Leftover",
     "Losses",
     "Rule",
     "Status",
-    "Unwatched",
     "blind_spots",
     "list_rules",
     "read_status",

@@ -9,24 +9,15 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from sockwarden.sensors.audit.privilege import boot_parameters
 from sockwarden.sensors.audit.rule import NEVER, TASK, Rule
+from sockwarden.sensors.limits import BlindSpot
 
 _NAMED = 10
 """Executables that are named; the rest is counted."""
 _PF_KTHREAD = 0x00200000
 _WIDEST_LINE = 1 << 16
 """Bytes of /proc/PID/status that are read; Groups, the longest line of use, has at most 65536 numbers and is cut."""
-
-
-class BlindSpot(msgspec.Struct, frozen=True):
-    """What is not seen, why, and what can be done about it."""
-
-    what: str
-    why: str
-    todo: str
 
 
 class Task(NamedTuple):

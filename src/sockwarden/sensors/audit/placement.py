@@ -9,23 +9,15 @@ from itertools import islice
 from pathlib import PurePath
 from typing import NamedTuple
 
-import msgspec
-
 from sockwarden.sensors.audit.protocol import Control
 from sockwarden.sensors.audit.rule import IO_URING, Rule
 from sockwarden.sensors.audit.targets import ours, rules_for
+from sockwarden.sensors.limits import Unwatched
 
 _MOST_REMOVED = 64
 """Rules no longer wanted that one look takes away, about a second of waiting (see Control.delete); the next looks
 take the rest. Such a rule costs a few records, and waiting costs accesses.
 """
-
-
-class Unwatched(msgspec.Struct, frozen=True):
-    """A path that has no rule, and why: the kernel's reason."""
-
-    path: str
-    why: str
 
 
 class Fit(NamedTuple):

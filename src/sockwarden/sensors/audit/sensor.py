@@ -13,16 +13,17 @@ import msgspec
 
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble
-from sockwarden.sensors.audit.blind import Audit, BlindSpot, blind_spots
+from sockwarden.sensors.audit.blind import Audit, blind_spots
 from sockwarden.sensors.audit.changes import BACKLOG, planned, refuse, undo
 from sockwarden.sensors.audit.losses import Loss, Losses
-from sockwarden.sensors.audit.placement import Placement, Unwatched
+from sockwarden.sensors.audit.placement import Placement
 from sockwarden.sensors.audit.privilege import open_socket, refused
 from sockwarden.sensors.audit.protocol import Control, Status, registration
 from sockwarden.sensors.audit.rule import Rule
 from sockwarden.sensors.audit.runtime import DEFAULT, Changes, Runtime
 from sockwarden.sensors.audit.tamper import harmful, shadows
 from sockwarden.sensors.audit.targets import architectures, ours
+from sockwarden.sensors.limits import BlindSpot, Unwatched
 
 _READLOG = 1
 """AUDIT_NLGRP_READLOG, the multicast group to which the kernel sends every record."""

@@ -1,0 +1,133 @@
+/* Connects: the address as given, the listener that was reached, and failures. */
+#pragma once
+
+#include "tell.h"
+
+#define EINPROGRESS 115
+#define ENOENT 2
+
+static __always_inline bool is_port_watched(const __u8 *address)
+{
+    __u16 port = (__u16)address[2] << 8 | address[3];
+    return has(&watched, BY_PORT, 0, port);
+}
+
+static __always_inline __u16 family_of(const __u8 *address)
+{
+    return address[0] | (__u16)address[1] << 8;
+}
+
+/* Notes the address that the current thread gives a connect, out of user memory or, where the kernel has its copy, that. */
+static __always_inline void note_address(const void *address, __u32 length, __u8 abi, bool from_user)
+{
+    struct call call = {.abi = abi};
+    __u64 thread = bpf_get_current_pid_tgid();
+
+    if (length > 128)
+        length = 128;
+    if (length < 2)
+        return;
+    call.length = length;
+    if (from_user) {
+        if (bpf_probe_read_user(call.address, length & 255, address))
+            /* Its page may be there only when the kernel has asked for it. */
+            call.late = 1;
+    } else if (bpf_probe_read_kernel(call.address, length & 255, address)) {
+        return;
+    }
+    __u16 family = family_of(call.address);
+    if (!call.late && family != AF_UNIX && !((family == AF_INET || family == AF_INET6) && is_port_watched(call.address)))
+        return;
+    bpf_map_update_elem(&calls, &thread, &call, BPF_ANY);
+}
+
+static __always_inline void put_given(struct access *access, struct call *call)
+{
+    if (!call || !call->length)
+        return;
+    access->address = (__u64)call->address;
+    access->length = call->length;
+    access->family = family_of(call->address);
+    if (call->late)
+        access->flags |= FLAG_GIVEN_LATE;
+}
+
+static __always_inline void note_holder(void)
+{
+    __u32 pid = bpf_get_current_pid_tgid() >> 32;
+    __u8 one = 1;
+    bpf_map_update_elem(&holders, &pid, &one, BPF_ANY);
+}
+
+/* At security_unix_stream_connect: a spinlock of the listener's is held (net/unix/af_unix.c, unix_stream_connect). */
+static __always_inline void on_stream_connect(struct sock *sk, struct sock *other)
+{
+    struct access access = {.action = ACTION_CONNECT, .family = AF_UNIX, .hook = HOOK_UNIX_STREAM_CONNECT};
+    struct task_struct *task = current();
+    __u64 thread = bpf_get_current_pid_tgid();
+
+    access.reached.listener = inode_of_socket(other);
+    put_bound_file(&access.reached, other);
+    access.verdict = verdict_on(&access.reached, (__u64)other);
+    if (access.verdict == VERDICT_IGNORED) {
+        count(COUNT_LEFT_ALONE);
+        return;
+    }
+    access.reached.client = inode_of_socket(sk);
+    access.reached.connector = thread >> 32;
+    access.bound = (__u64)other;
+    struct call *call = bpf_map_lookup_elem(&calls, &thread);
+    put_given(&access, call);
+    access.abi = call && call->abi ? call->abi : abi_of(task, 0);
+    if (access.verdict == VERDICT_WATCHED)
+        note_holder();
+    tell(&access);
+}
+
+/* On the rung without that hook: at the end of a call that succeeded, by what its descriptor is now. */
+__noinline int on_connected(__u64 descriptor, struct call *call, __u32 abi, __u32 hook)
+{
+    struct access access = {.action = ACTION_CONNECT, .family = AF_UNIX, .hook = hook, .abi = abi};
+    struct file *file = (void *)descriptor;
+
+    if (!file || !call)
+        return 0;
+    struct sock *peer = peer_of(sock_of(file), &access.reached);
+    if (!peer)
+        return 0;
+    access.verdict = verdict_on(&access.reached, (__u64)peer);
+    if (access.verdict == VERDICT_IGNORED) {
+        count(COUNT_LEFT_ALONE);
+        return 0;
+    }
+    access.reached.connector = bpf_get_current_pid_tgid() >> 32;
+    access.bound = (__u64)peer;
+    put_given(&access, call);
+    if (access.verdict == VERDICT_WATCHED)
+        note_holder();
+    tell(&access);
+    return 0;
+}
+
+/* A connect that failed. The kernel does not say what it had found by the name: that is the name's reader's to find out.
+ * Where nothing was found only names that a runtime's socket may have are told: programs ask for what is not there all day.
+ */
+__noinline int on_refused(struct call *call, __s32 result, __u32 abi, __u32 hook)
+{
+    struct access access = {.action = ACTION_CONNECT, .result = result, .hook = hook, .abi = abi};
+
+    if (!call || call->length < 2)
+        return 0;
+    put_given(&access, call);
+    if (access.family != AF_UNIX && access.family != AF_INET && access.family != AF_INET6)
+        return 0;
+    access.verdict = VERDICT_UNDECIDED;
+    if (access.family == AF_UNIX) {
+        if (call->length == 2)
+            return 0;
+        if (result == -ENOENT && !has(&watched, BY_LAST_PART, 0, hash_of(call, true)))
+            return 0;
+    }
+    tell(&access);
+    return 0;
+}

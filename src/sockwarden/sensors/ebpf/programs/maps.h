@@ -1,0 +1,152 @@
+/* Maps and settings that the programs share with user space, and what is counted. */
+#pragma once
+
+#include "kernel.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include "record.h"
+
+#define SECOND 1000000000ULL
+
+/* Set before loading. Records of one process and action that are told whole in a second; more are counted. */
+const volatile __u32 rung = 4;
+const volatile __u32 whole_per_second = 2500;
+/* The sensor's own process. */
+const volatile __u32 own_pid = 0;
+
+enum rung { RUNG_LSM = 1, RUNG_FENTRY, RUNG_KPROBE, RUNG_TRACEPOINT };
+
+/* The call that a thread is in, from its entry to its exit. */
+struct call {
+    __u32 length;
+    __u8 abi;
+    __u8 late;
+    /* It is a pidfd_getfd, and no connect. */
+    __u8 duplicates;
+    __u8 unused;
+    __u8 address[128];
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 16 << 20);
+} accesses SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 16 << 20);
+} processes SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 32768);
+    __type(key, struct identity);
+    __type(value, __u32);
+} watched SEC(".maps");
+
+/* Sockets that user space has found to be no runtime's. One that is forgotten is told again. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 65536);
+    __type(key, struct identity);
+    __type(value, __u32);
+} left_alone SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 16384);
+    __type(key, __u64);
+    __type(value, struct call);
+} calls SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 16384);
+    __type(key, struct flood_key);
+    __type(value, struct flood);
+} floods SEC(".maps");
+
+/* Processes that hold a connection to a watched socket, by what is known: whose exec is looked at. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 16384);
+    __type(key, __u32);
+    __type(value, __u8);
+} holders SEC(".maps");
+
+/* A file's name as given to an open. */
+struct opening {
+    __u32 flags;
+    char name[256];
+};
+
+/* Where a name is put that is looked at once: what runs with preemption off has one for each CPU. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct opening);
+} scratch SEC(".maps");
+
+/* Names of files that io_uring was asked to open, by request. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 4096);
+    __type(key, __u64);
+    __type(value, struct opening);
+} openings SEC(".maps");
+
+/* The socket file that a thread has just tried to open. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 16384);
+    __type(key, __u64);
+    __type(value, struct reached);
+} opened SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, COUNTERS);
+    __type(key, __u32);
+    __type(value, __u64);
+} counters SEC(".maps");
+
+static __always_inline void count(__u32 which)
+{
+    __u64 *counter = bpf_map_lookup_elem(&counters, &which);
+    if (counter)
+        __sync_fetch_and_add(counter, 1);
+}
+
+static __always_inline bool has(void *map, __u32 kind, __u32 space, __u64 number)
+{
+    struct identity key = {.kind = kind, .space = space, .number = number};
+    return bpf_map_lookup_elem(map, &key) != NULL;
+}
+
+/* Whether a record of this process may be told whole; else it is counted with what it reached. */
+static __always_inline bool may_tell(__u32 action, const struct reached *reached, __u64 now, __u64 start, __u32 most)
+{
+    struct flood_key key = {.pid = bpf_get_current_pid_tgid() >> 32, .action = action};
+    struct flood *flood = bpf_map_lookup_elem(&floods, &key);
+    if (!flood || flood->start != start) {
+        struct flood first = {.second = now, .start = start, .told = 1};
+        bpf_map_update_elem(&floods, &key, &first, BPF_ANY);
+        return true;
+    }
+    if (now - flood->second >= SECOND) {
+        flood->second = now;
+        flood->told = 1;
+        return true;
+    }
+    if (__sync_fetch_and_add(&flood->told, 1) < most)
+        return true;
+    __sync_fetch_and_add(&flood->folded, 1);
+    flood->last = now;
+    flood->listener = reached->listener;
+    flood->file = reached->file;
+    flood->device = reached->device;
+    count(COUNT_FOLDED);
+    return false;
+}

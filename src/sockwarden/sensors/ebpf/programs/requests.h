@@ -1,0 +1,69 @@
+/* What io_uring was asked to do (include/linux/io_uring_types.h, io_uring/net.c, io_uring/openclose.c). The thread that a
+ * request ends in may be another than it was carried out in.
+ */
+#pragma once
+
+#include "connect.h"
+#include "opens.h"
+
+#define IORING_OP_CONNECT 16
+#define IORING_OP_OPENAT 18
+#define IORING_OP_OPENAT2 28
+
+static __always_inline bool opens(__u8 opcode)
+{
+    return opcode == IORING_OP_OPENAT || opcode == IORING_OP_OPENAT2;
+}
+
+/* The name is let go of before the request ends, so it is kept from its start. */
+static __always_inline void on_submitted(struct io_kiocb *request)
+{
+    __u32 first = 0;
+    __u64 key = (__u64)request;
+    struct opening *opening = bpf_map_lookup_elem(&scratch, &first);
+    if (!opening || !bpf_core_field_exists(request->cmd) || !bpf_core_type_exists(struct io_open) ||
+        !opens(BPF_CORE_READ(request, opcode)))
+        return;
+    struct io_open *open = (void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
+    opening->flags = BPF_CORE_READ(open, how.flags);
+    if (bpf_probe_read_kernel_str(opening->name, sizeof(opening->name), BPF_CORE_READ(open, filename, name)) < 0)
+        return;
+    bpf_map_update_elem(&openings, &key, opening, BPF_ANY);
+}
+
+static __always_inline void on_connect_completed(struct io_kiocb *request, long result)
+{
+    struct call call = {.abi = ABI_IO_URING, .late = 1};
+    __u64 thread = bpf_get_current_pid_tgid();
+
+    if (bpf_core_type_exists(struct io_connect) && bpf_core_field_exists(request->cmd)) {
+        struct io_connect *connect = (void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
+        __u32 length = BPF_CORE_READ(connect, addr_len);
+        if (length >= 2 && length <= 128 &&
+            !bpf_probe_read_user(call.address, length & 255, BPF_CORE_READ(connect, addr)))
+            call.length = length;
+    }
+    if (result < 0 && result != -EINPROGRESS)
+        on_refused(&call, result, ABI_IO_URING, HOOK_IO_URING_COMPLETE);
+    else if (rung == RUNG_TRACEPOINT)
+        on_connected((__u64)BPF_CORE_READ(request, file), &call, ABI_IO_URING, HOOK_IO_URING_COMPLETE);
+    bpf_map_delete_elem(&calls, &thread);
+}
+
+static __always_inline void on_completed(struct io_kiocb *request)
+{
+    __u64 key = (__u64)request;
+    /* Before Linux 5.19 this argument was something else. */
+    if (!bpf_core_field_exists(request->cqe))
+        return;
+    __u8 opcode = BPF_CORE_READ(request, opcode);
+    long result = BPF_CORE_READ(request, cqe.res);
+    if (opcode == IORING_OP_CONNECT) {
+        on_connect_completed(request, result);
+    } else if (opens(opcode)) {
+        struct opening *opening = bpf_map_lookup_elem(&openings, &key);
+        if (opening && result < 0)
+            on_open_failed(opening, result, ABI_IO_URING, HOOK_IO_URING_COMPLETE);
+        bpf_map_delete_elem(&openings, &key);
+    }
+}

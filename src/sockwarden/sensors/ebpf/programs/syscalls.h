@@ -1,0 +1,196 @@
+/* System calls by number and ABI: arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl, include/uapi/linux/net.h. */
+#pragma once
+
+#include "connect.h"
+#include "descriptors.h"
+#include "lives.h"
+#include "opens.h"
+
+enum does { DOES_NOTHING, DOES_CONNECT, DOES_LISTEN, DOES_OPEN, DOES_RECEIVE, DOES_RECEIVE_MANY, DOES_DUPLICATE };
+
+#define O_WRONLY 01
+#define O_CREAT 0100
+#define O_TRUNC 01000
+
+struct arguments {
+    __u64 first, second, third;
+};
+
+static __always_inline enum does of_64(__u64 number)
+{
+    switch (number & ~X32_BIT) {
+    case 42:
+        return DOES_CONNECT;
+    case 50:
+        return DOES_LISTEN;
+    case 2:
+    case 85:
+    case 257:
+    case 304:
+    case 437:
+        return DOES_OPEN;
+    case 47:
+    case 519:
+        return DOES_RECEIVE;
+    case 299:
+    case 537:
+        return DOES_RECEIVE_MANY;
+    case 438:
+        return DOES_DUPLICATE;
+    default:
+        return DOES_NOTHING;
+    }
+}
+
+static __always_inline enum does of_32(__u64 number, const struct arguments *arguments)
+{
+    if (number == 102)
+        number = arguments->first == 3 ? 362 : arguments->first == 4 ? 363 : arguments->first == 17 ? 372 :
+                 arguments->first == 19 ? 337 : 0;
+    switch (number) {
+    case 362:
+        return DOES_CONNECT;
+    case 363:
+        return DOES_LISTEN;
+    case 5:
+    case 8:
+    case 295:
+    case 342:
+    case 437:
+        return DOES_OPEN;
+    case 372:
+        return DOES_RECEIVE;
+    case 337:
+    case 417:
+        return DOES_RECEIVE_MANY;
+    case 438:
+        return DOES_DUPLICATE;
+    default:
+        return DOES_NOTHING;
+    }
+}
+
+static __always_inline void read_arguments(struct arguments *arguments, struct pt_regs *regs, bool narrow)
+{
+    arguments->first = narrow ? (__u32)BPF_CORE_READ(regs, bx) : BPF_CORE_READ(regs, di);
+    arguments->second = narrow ? (__u32)BPF_CORE_READ(regs, cx) : BPF_CORE_READ(regs, si);
+    arguments->third = narrow ? (__u32)BPF_CORE_READ(regs, dx) : BPF_CORE_READ(regs, dx);
+}
+
+/* What a call does, and its arguments; those of socketcall are in user memory. */
+static __always_inline enum does decode(struct pt_regs *regs, __u64 number, __u8 *abi, struct arguments *arguments)
+{
+    *abi = abi_of(current(), number);
+    if (*abi != ABI_I386) {
+        enum does does = of_64(number);
+        if (does)
+            read_arguments(arguments, regs, false);
+        return does;
+    }
+    read_arguments(arguments, regs, true);
+    enum does does = of_32(number, arguments);
+    if (does && number == 102) {
+        __u32 block[3] = {};
+        bpf_probe_read_user(block, sizeof(block), (void *)arguments->second);
+        arguments->first = block[0];
+        arguments->second = block[1];
+        arguments->third = block[2];
+    }
+    return does;
+}
+
+static __always_inline void on_enter(struct pt_regs *regs, __u64 number)
+{
+    struct arguments arguments;
+    __u8 abi;
+    enum does does = decode(regs, number, &abi, &arguments);
+    if (does == DOES_CONNECT) {
+        note_address((void *)arguments.second, arguments.third, abi, true);
+    } else if (does == DOES_DUPLICATE) {
+        struct call call = {.abi = abi, .duplicates = 1};
+        __u64 thread = bpf_get_current_pid_tgid();
+        bpf_map_update_elem(&calls, &thread, &call, BPF_ANY);
+    }
+}
+
+static __always_inline void on_connect_exit(const struct arguments *arguments, long result, __u8 abi)
+{
+    __u64 thread = bpf_get_current_pid_tgid();
+    struct call *call = bpf_map_lookup_elem(&calls, &thread);
+
+    if (!call)
+        return;
+    if (call->late && call->length <= 128 &&
+        bpf_probe_read_user(call->address, call->length & 255, (void *)arguments->second))
+        call->length = 0;
+    if (call->length >= 2 && family_of(call->address) != AF_UNIX) {
+        if (is_port_watched(call->address))
+            on_refused(call, result, abi, HOOK_SYS_EXIT);
+    } else if (result < 0) {
+        on_refused(call, result, abi, HOOK_SYS_EXIT);
+    } else if (rung == RUNG_TRACEPOINT) {
+        on_connected((__u64)file_at(arguments->first), call, abi, HOOK_SYS_EXIT);
+    }
+    bpf_map_delete_elem(&calls, &thread);
+}
+
+/* open, creat, openat, openat2 and open_by_handle_at: where each has its name and its flags. */
+static __always_inline void on_open_exit(const struct arguments *arguments, __u64 number, long result, __u8 abi)
+{
+    __u32 first = 0;
+    struct opening *opening = bpf_map_lookup_elem(&scratch, &first);
+    bool narrow = abi == ABI_I386;
+    __u64 plain = number & ~X32_BIT, name = arguments->second;
+
+    if (!opening || result >= 0)
+        return;
+    opening->flags = arguments->third;
+    if (plain == (narrow ? 5 : 2)) {
+        name = arguments->first;
+        opening->flags = arguments->second;
+    } else if (plain == (narrow ? 8 : 85)) {
+        name = arguments->first;
+        opening->flags = O_CREAT | O_WRONLY | O_TRUNC;
+    } else if (plain == 437) {
+        bpf_probe_read_user(&opening->flags, sizeof(opening->flags), (void *)arguments->third);
+    }
+    opening->name[0] = 0;
+    if (plain != (narrow ? 342 : 304))
+        bpf_probe_read_user_str(opening->name, sizeof(opening->name), (void *)name);
+    on_open_failed(opening, result, abi, HOOK_SYS_EXIT);
+}
+
+static __always_inline void on_exit_of(struct pt_regs *regs, long result)
+{
+    struct arguments arguments;
+    __u64 number = BPF_CORE_READ(regs, orig_ax), thread = bpf_get_current_pid_tgid();
+    __u8 abi;
+
+    switch (decode(regs, number, &abi, &arguments)) {
+    case DOES_CONNECT:
+        on_connect_exit(&arguments, result, abi);
+        break;
+    case DOES_LISTEN:
+        if (!result)
+            on_listen(arguments.first);
+        break;
+    case DOES_OPEN:
+        on_open_exit(&arguments, number, result, abi);
+        break;
+    case DOES_RECEIVE:
+        if (rung == RUNG_TRACEPOINT && result >= 0)
+            look_at_message(arguments.second, abi);
+        break;
+    case DOES_RECEIVE_MANY:
+        if (rung == RUNG_TRACEPOINT)
+            on_messages(arguments.second, result, abi);
+        break;
+    case DOES_DUPLICATE:
+        if (rung == RUNG_TRACEPOINT && result >= 0)
+            look_at(result, ACTION_DUPLICATE, abi, HOOK_SYS_EXIT);
+        bpf_map_delete_elem(&calls, &thread);
+        break;
+    default:
+        break;
+    }
+}
