@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from runtimes import CLIENT, IMAGE, WELL_KNOWN, Runtime, kept_clean, run, running, started_docker
+from runtimes import CLIENTS, IMAGE, WELL_KNOWN, Runtime, kept_clean, run, running, started_docker
 
 LOCK = Path("/tmp/sockwarden-runtimes.lock")  # noqa: S108 - one lock for all runs on this machine
 _APPLETS = ("sh", "chroot", "nsenter", "sleep")
@@ -23,9 +23,21 @@ def client(require: Callable[..., str]) -> Iterator[Path]:
     """The client, built static, so that it runs on the host, by any user, and in any container."""
     with TemporaryDirectory(prefix="sw-") as folder:
         Path(folder).chmod(0o755)
-        program = Path(folder) / "client"
-        run(require("gcc"), "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-no-pie", "-o", program, CLIENT)
-        yield program
+        sources = [path for path in sorted(CLIENTS.glob("*.c")) if path.name != "receiver.c"]
+        yield _built(require("gcc"), Path(folder) / "client", sources)
+
+
+@pytest.fixture(scope="session")
+def receiver(require: Callable[..., str], client: Path) -> Path:
+    """The program that comes by the client's descriptors, built likewise, beside it."""
+    sources = [CLIENTS / name for name in ("receiver.c", "address.c", "rings.c")]
+    return _built(require("gcc"), client.with_name("receiver"), sources)
+
+
+def _built(compiler: str, program: Path, sources: list[Path]) -> Path:
+    options = ("-O2", "-Wall", "-Wextra", "-Werror", "-static", "-no-pie", "-pthread")
+    run(compiler, *options, "-o", program, *sources)
+    return program
 
 
 @pytest.fixture(scope="session")

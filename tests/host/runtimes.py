@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 IMAGE = "sockwarden-test/client:1"
-CLIENT = Path(__file__).parent / "clients" / "client.c"
+CLIENTS = Path(__file__).parent / "clients"
 WELL_KNOWN = Path("/run/docker.sock")
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -84,6 +84,16 @@ def running(command: list[str], log: Path, ready: Callable[[], bool]) -> Iterato
                 process.wait(timeout=30)
             finally:
                 process.kill()
+
+
+@contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """A folder and those above it; afterwards the ones that were not there before are gone."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    yield
+    for path in new:
+        path.rmdir()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
-from runtimes import IMAGE, WELL_KNOWN, Runtime, run
+from runtimes import IMAGE, WELL_KNOWN, Runtime, made, run
 from watching import Watch, marked, recording, rule_of, watching
 
 from sockwarden.document import Document, get
@@ -160,16 +160,6 @@ def names_made(folder: Path, client: Path) -> Iterator[None]:
         shutil.copy(client, LOOKALIKE)
         undo.callback(LOOKALIKE.unlink)
         yield
-
-
-@contextmanager
-def made(folder: Path) -> Iterator[None]:
-    """A folder and those above it; afterwards the ones that were not there before are gone."""
-    new = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    yield
-    for path in new:
-        path.rmdir()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A SOCKADDR record's address: the bytes of struct sockaddr that the caller passed, in hex.
+"""A socket address: the bytes of struct sockaddr that the caller passed, in hex where an audit record has them.
 
 sockaddr_un, sockaddr_in and sockaddr_in6 as in include/uapi/linux/{un,in,in6}.h; the family in the caller's byte
 order, ports and inet addresses in network order.
@@ -40,6 +40,11 @@ def parse(value: bytes | None, *, little_endian: bool = True) -> Address:
         raw = bytes.fromhex((value or b"").decode("ascii"))
     except ValueError:
         return UNDECODABLE
+    return of(raw, little_endian=little_endian)
+
+
+def of(raw: bytes, *, little_endian: bool = True) -> Address:
+    """An address from the bytes of struct sockaddr; see `parse`."""
     if len(raw) < 2:
         return UNDECODABLE
     family = int.from_bytes(raw[:2], "little" if little_endian else "big")

@@ -8,8 +8,10 @@ from pathlib import Path
 import msgspec
 
 from sockwarden.pipeline.audit_source import AuditSource
+from sockwarden.pipeline.ebpf_source import EbpfSource
 from sockwarden.pipeline.source import LiveSource, Looker
 from sockwarden.settings import Config
+from sockwarden.sockets import Daemons, packaged
 
 AUTO = "auto"
 
@@ -30,7 +32,12 @@ def _audit(asked: Asked) -> LiveSource:
     return AuditSource(asked.runtime, unicast=asked.unicast or audit.unicast, backlog=audit.backlog)
 
 
-SENSORS: dict[str, Callable[[Asked], LiveSource]] = {"audit": _audit}
+def _ebpf(asked: Asked) -> LiveSource:
+    daemons = Daemons(packaged())
+    return EbpfSource(lambda path: daemons.serving(path) is not None, only=asked.config.sensors.ebpf.rung or None)
+
+
+SENSORS: dict[str, Callable[[Asked], LiveSource]] = {"ebpf": _ebpf, "audit": _audit}
 """By name, the best first: the order in which `auto` tries them. settings/config.py has the names too."""
 
 LOOKERS: tuple[Callable[[Config], Looker | None], ...] = ()

@@ -127,7 +127,7 @@ class AuditSource:
 
     def close(self) -> list[str]:
         """Takes the rules away and puts audit's status back."""
-        return self._sensor.close()
+        return [f"{failed}\n`sockwarden setup audit remove` tries again." for failed in self._sensor.close()]
 
 
 def _documents(events: Iterable[Event]) -> Iterator[Document]:

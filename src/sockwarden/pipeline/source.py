@@ -98,7 +98,10 @@ class LiveSource(Protocol):
         """What it cannot see on this host. To be asked after `follow`."""
 
     def close(self) -> list[str]:
-        """Puts the host back as it was: what could not be, each with its reason. A second call does nothing."""
+        """Puts the host back as it was: what could not be, each with its reason and the way on.
+
+        A second call does nothing.
+        """
 
 
 class Looker(Protocol):

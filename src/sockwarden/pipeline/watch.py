@@ -232,7 +232,7 @@ class Watch:
     def _give_back(self) -> None:
         self._source.processes.close()
         for failed in self._source.close():
-            self._tell(f"could not be put back: {failed}\n`sockwarden setup audit remove` tries again.")
+            self._tell(f"could not be put back: {failed}")
 
     def _close(self) -> None:
         self._changes.close()

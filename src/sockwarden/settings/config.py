@@ -39,7 +39,8 @@ Selector = Annotated[
 ]
 Days = Annotated[int, msgspec.Meta(ge=1, le=36_500, description="a whole number of days from 1 to 36500")]
 Backlog = Annotated[int, msgspec.Meta(ge=1024, le=1 << 20, description="a whole number from 1024 to 1048576")]
-Sensor = Literal["auto", "audit"]
+Sensor = Literal["auto", "ebpf", "audit"]
+Rung = Literal["", "lsm", "fentry", "kprobe", "tracepoint"]
 SweepSeconds = Annotated[int, msgspec.Meta(ge=1, le=3600, description="a whole number of seconds from 1 to 3600")]
 AbsoluteFolder = Annotated[
     str, msgspec.Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?\Z", description='a folder\'s absolute path, or "" for none')
@@ -59,6 +60,12 @@ class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backlog: Backlog = 8192
 
 
+class Ebpf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[sensors.ebpf]. rung: the one kind of hook to use; "" for the best that works."""
+
+    rung: Rung = ""
+
+
 class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[sensors.sweep]: a look, every so many seconds, at who holds a connection."""
 
@@ -70,6 +77,7 @@ class Sensors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[sensors]. use: by what `watch` watches, "auto" for the best that works."""
 
     use: Sensor = "auto"
+    ebpf: Ebpf = Ebpf()
     audit: Audit = Audit()
     sweep: Sweep = Sweep()
 

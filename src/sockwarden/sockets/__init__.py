@@ -5,6 +5,8 @@ socket an access reached.
 from sockwarden.sockets.accounts import owner_of
 from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket, packaged, piece_of
 from sockwarden.sockets.changes import Changes
+from sockwarden.sockets.daemons import Daemons
+from sockwarden.sockets.diag import device_text
 from sockwarden.sockets.discovery import Discovery, discover
 from sockwarden.sockets.exposure import Exposure, exposure
 from sockwarden.sockets.inventory import Inventory
@@ -15,6 +17,7 @@ from sockwarden.sockets.resolve import Identities, Resolver
 __all__ = [
     "Catalogue",
     "Changes",
+    "Daemons",
     "Discovery",
     "Exposure",
     "Identities",
@@ -24,6 +27,7 @@ __all__ = [
     "LiveSocket",
     "Resolver",
     "RuntimeSocket",
+    "device_text",
     "discover",
     "exposure",
     "owner_of",

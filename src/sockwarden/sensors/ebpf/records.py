@@ -16,7 +16,7 @@ REACHED = struct.Struct("=QQQII")
 _HEAD = struct.Struct("=II")
 """Of struct record: kind, flags."""
 _REST = struct.Struct("=QIIiIII6H4x")
-"""Of struct record, behind what it reached: the executable's inode and device, action, result, verdict, family."""
+"""Of struct record, behind what it reached: the executable's inode and device, action, result, verdict, family, open flags."""
 RECORD_SIZE = _HEAD.size + CONTEXT.size + REACHED.size + _REST.size
 REGION_SIZE = 1792
 FLOOD_KEY = struct.Struct("=II")
@@ -151,6 +151,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     result: int = 0
     verdict: int = 0
     family: int = 0
+    open_flags: int = 0
     given: bytes = b""
     bound: bytes = b""
     executable: str | None = None
@@ -170,7 +171,7 @@ def read(raw: bytes) -> Record:
     who = Context(*numbers, comm.partition(b"\0")[0])
     at = _HEAD.size + CONTEXT.size
     reached = Reached(*REACHED.unpack_from(raw, at))
-    inode, device, action, result, verdict, family, _, *lengths = _REST.unpack_from(raw, at + REACHED.size)
+    inode, device, action, result, verdict, family, open_flags, *lengths = _REST.unpack_from(raw, at + REACHED.size)
     texts, at = [], RECORD_SIZE
     for length in lengths[:5]:
         texts.append(raw[at : at + length])
@@ -185,6 +186,7 @@ def read(raw: bytes) -> Record:
         result=result,
         verdict=verdict,
         family=family,
+        open_flags=open_flags,
         given=given,
         bound=bound,
         executable=_path(executable, deleted=bool(flags & _DELETED)) if executable and not flags & _CUT_EXECUTABLE else None,

@@ -125,11 +125,7 @@ __noinline int on_refused(struct call *call, __s32 result, __u32 abi, __u32 hook
     if (access.family == AF_UNIX) {
         if (call->length == 2)
             return 0;
-        __u64 last = hash_of(call, true);
-        if (result == -ENOENT && !has(&watched, BY_LAST_PART, 0, last))
-            return 0;
-        __u64 name = hash_of(call, false);
-        if (call->address[2] == '/' && has(&left_alone, BY_NAME, 0, name))
+        if (result == -ENOENT && !has(&watched, BY_LAST_PART, 0, hash_of(call, true)))
             return 0;
     }
     tell(&access);

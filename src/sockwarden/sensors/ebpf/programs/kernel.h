@@ -312,8 +312,13 @@ struct filename {
     const char *name;
 };
 
+struct open_how {
+    __u64 flags;
+};
+
 struct io_open {
     struct filename *filename;
+    struct open_how how;
 };
 
 /* Of a raw tracepoint: its arguments as they are. */

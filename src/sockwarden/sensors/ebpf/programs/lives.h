@@ -44,7 +44,7 @@ static __always_inline void on_exec(struct task_struct *task)
         on_inherited(task);
 }
 
-/* A process, with its cgroup alone. */
+/* A process, with its cgroup alone, and who forked it or moved it there. */
 static __always_inline void tell_place(__u32 kind, struct task_struct *task)
 {
     __u32 at = 0;
@@ -54,6 +54,7 @@ static __always_inline void tell_place(__u32 kind, struct task_struct *task)
         return;
     }
     begin(&record->fixed, kind, task);
+    record->fixed.reached.connector = bpf_get_current_pid_tgid() >> 32;
     put_cgroup_of(&record->fixed, &record->region, &at, task);
     bpf_ringbuf_submit(record, 0);
 }

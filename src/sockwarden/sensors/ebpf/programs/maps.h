@@ -77,6 +77,7 @@ struct {
 
 /* A file's name as given to an open. */
 struct opening {
+    __u32 flags;
     char name[256];
 };
 

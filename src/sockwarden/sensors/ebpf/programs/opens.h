@@ -58,6 +58,7 @@ __noinline int on_open_failed(struct opening *opening, __s32 result, __u32 abi, 
         return 0;
     }
     access.address = (__u64)opening->name;
+    access.open_flags = opening->flags;
     tell(&access);
     return 0;
 }

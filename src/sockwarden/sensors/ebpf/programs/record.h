@@ -77,7 +77,8 @@ struct record {
     __s32 result;
     __u32 verdict;
     __u32 family;
-    __u32 reserved;
+    /* O_*, of an open; all ones where they are not known. */
+    __u32 open_flags;
     __u16 lengths[TEXTS];
 };
 

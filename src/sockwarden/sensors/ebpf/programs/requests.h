@@ -25,6 +25,7 @@ static __always_inline void on_submitted(struct io_kiocb *request)
         !opens(BPF_CORE_READ(request, opcode)))
         return;
     struct io_open *open = (void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
+    opening->flags = BPF_CORE_READ(open, how.flags);
     if (bpf_probe_read_kernel_str(opening->name, sizeof(opening->name), BPF_CORE_READ(open, filename, name)) < 0)
         return;
     bpf_map_update_elem(&openings, &key, opening, BPF_ANY);

@@ -8,6 +8,10 @@
 
 enum does { DOES_NOTHING, DOES_CONNECT, DOES_LISTEN, DOES_OPEN, DOES_RECEIVE, DOES_RECEIVE_MANY, DOES_DUPLICATE };
 
+#define O_WRONLY 01
+#define O_CREAT 0100
+#define O_TRUNC 01000
+
 struct arguments {
     __u64 first, second, third;
 };
@@ -130,6 +134,7 @@ static __always_inline void on_connect_exit(const struct arguments *arguments, l
     bpf_map_delete_elem(&calls, &thread);
 }
 
+/* open, creat, openat, openat2 and open_by_handle_at: where each has its name and its flags. */
 static __always_inline void on_open_exit(const struct arguments *arguments, __u64 number, long result, __u8 abi)
 {
     __u32 first = 0;
@@ -139,8 +144,16 @@ static __always_inline void on_open_exit(const struct arguments *arguments, __u6
 
     if (!opening || result >= 0)
         return;
-    if (plain == (narrow ? 5 : 2) || plain == (narrow ? 8 : 85))
+    opening->flags = arguments->third;
+    if (plain == (narrow ? 5 : 2)) {
         name = arguments->first;
+        opening->flags = arguments->second;
+    } else if (plain == (narrow ? 8 : 85)) {
+        name = arguments->first;
+        opening->flags = O_CREAT | O_WRONLY | O_TRUNC;
+    } else if (plain == 437) {
+        bpf_probe_read_user(&opening->flags, sizeof(opening->flags), (void *)arguments->third);
+    }
     opening->name[0] = 0;
     if (plain != (narrow ? 342 : 304))
         bpf_probe_read_user_str(opening->name, sizeof(opening->name), (void *)name);

@@ -20,6 +20,7 @@ struct access {
     __u32 verdict;
     __u32 flags;
     __u32 family;
+    __u32 open_flags;
     __u32 hook;
     __u32 abi;
 };
@@ -118,6 +119,7 @@ __noinline int tell(struct access *access)
     record->fixed.verdict = access->verdict;
     record->fixed.flags = access->flags;
     record->fixed.family = access->family;
+    record->fixed.open_flags = access->open_flags;
     put_who(&record->fixed.who, task, access->hook);
     record->fixed.who.abi = access->abi;
     if (access->address)

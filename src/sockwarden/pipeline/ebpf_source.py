@@ -1,0 +1,246 @@
+"""The eBPF sensor as a watch's source: what the programs told, as documents and as events of processes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+
+from sockwarden.document import Document
+from sockwarden.enrich import Moment, ProcessEvent, Program, Surroundings, boot
+from sockwarden.health import Trouble
+from sockwarden.sensors.ebpf import identities, records
+from sockwarden.sensors.ebpf.blind import blind_spots
+from sockwarden.sensors.ebpf.document import document_of
+from sockwarden.sensors.ebpf.lookup import file_of
+from sockwarden.sensors.ebpf.records import Action, Counter, Kind, Record
+from sockwarden.sensors.ebpf.sensor import EbpfSensor, Folded
+from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
+from sockwarden.sockets import Inventory, device_text, text_of
+
+_MOST_HELD = 20_000
+"""Accesses to sockets that nobody has decided on, until a discovery has."""
+_MOST_ACTORS = 4096
+"""Processes of which the last access is remembered, for what is counted only."""
+_KINDS: dict[Kind, EventKind] = {
+    Kind.FORK: "fork",
+    Kind.EXEC: "exec",
+    Kind.EXIT: "exit",
+    Kind.RENAME: "comm",
+    Kind.CGROUP: "cgroup",
+}
+_PLACED = frozenset({Kind.FORK, Kind.EXEC, Kind.CGROUP})
+"""Records that tell where the process lives."""
+
+
+class EbpfProcesses:
+    """The processes' half of the sensor: a `ProcessSource`."""
+
+    def __init__(self, sensor: EbpfSensor, is_daemon: Callable[[str], bool]) -> None:
+        self.is_open = False
+        self.called = False
+        self._sensor = sensor
+        self._is_daemon = is_daemon
+
+    def open(self) -> None:
+        """Nothing is to be done: the programs are in place."""
+        self.is_open = True
+
+    def fileno(self) -> int:
+        """The ring of processes."""
+        return self._sensor.filenos()[1]
+
+    @property
+    def lost(self) -> int:
+        """Events for which the ring had no room."""
+        return self._sensor.counts()[Counter.PROCESSES_DROPPED]
+
+    def receive(self) -> list[ProcessEvent]:
+        """What has come; a new listener, or the start of a runtime's daemon, calls for a discovery."""
+        events = []
+        for record in self._sensor.processes():
+            if record.kind is Kind.LISTEN:
+                self.called = True
+            else:
+                events.append(_event(record))
+                self.called |= record.kind is Kind.EXEC and self._is_daemon(record.executable or "")
+        return events
+
+    def close(self) -> None:
+        """The sensor takes the programs away."""
+        self.is_open = False
+
+
+class EbpfSource:
+    """A `LiveSource` by BPF programs. only: the one rung to stand on; None for the best.
+
+    is_daemon: whether a program of this path serves runtime sockets.
+    """
+
+    name = "ebpf"
+    wants_check = False
+    """Nothing tells it that others changed what it put in place: nobody can, short of ending it."""
+
+    def __init__(self, is_daemon: Callable[[str], bool], *, only: str | None = None) -> None:
+        self._sensor = EbpfSensor(only=only)
+        self.processes = EbpfProcesses(self._sensor, is_daemon)
+        self.hook = ""
+        self._inventory: Inventory | None = None
+        self._known: frozenset[bytes] = frozenset()
+        self._waiting: deque[Record] = deque()
+        self._held: deque[tuple[float, Record]] = deque()
+        self._overflowed = 0
+        self._folded: deque[Document] = deque()
+        self._folded_accesses = 0
+        self._last: OrderedDict[tuple[int, int], Record] = OrderedDict()
+        self._dropped_told = 0
+        self._boot = boot()
+        self._network = identities.network_of("self")
+        self._mounts = os.stat("/proc/self/ns/mnt").st_ino  # noqa: PTH116 - a namespace, no file
+
+    def open(self, tell: Callable[[str], None]) -> None:
+        """Loads and attaches the programs."""
+        loaded = self._sensor.open()
+        self.hook = loaded.rung.name
+        for name, why in loaded.rung.without.items():
+            tell(f"without {name.rpartition('__')[0]}: {why}")
+
+    def filenos(self) -> list[int]:
+        """The rings."""
+        return self._sensor.filenos()
+
+    def follow(self, inventory: Inventory) -> list[Unwatched]:
+        """Makes the programs' map fit the sockets that there are."""
+        self._inventory = inventory
+        keys = {key for live in inventory.live() for key in identities.of_live(live, self._network)}
+        self._known = frozenset(keys)
+        self._sensor.watch(self._known | set(identities.of_pieces(inventory.wanted.addresses)))
+        return []
+
+    def receive(self) -> bool:
+        """Reads records, unless some wait; what nobody has decided on is held for a discovery."""
+        if not self._waiting:
+            now = time.monotonic()
+            for record in self._sensor.accesses():
+                self._remember(record)
+                if record.verdict == records.WATCHED or record.result < 0 or not self._is_undecided(record):
+                    self._waiting.append(record)
+                elif len(self._held) < _MOST_HELD:
+                    self._held.append((now, record))
+                else:
+                    self._overflowed += 1
+        return bool(self._waiting or self._folded)
+
+    def take(self, end: float) -> Iterator[Document]:
+        """The accesses as documents."""
+        while self._folded:
+            yield self._folded.popleft()
+        offset = time.time_ns() - time.monotonic_ns()
+        while self._waiting and time.monotonic() < end:
+            yield self._document(self._waiting.popleft(), offset)
+
+    def expire(self, now: int) -> Iterator[Document]:
+        """Every record is whole."""
+        return iter(())
+
+    @property
+    def wants_discovery(self) -> bool:
+        """Whether something began to listen, a daemon began, or accesses wait for a decision."""
+        return self.processes.called or bool(self._held)
+
+    def discovered(self, began: float) -> None:
+        """Decides on what came before a discovery began: what it did not find is no runtime's."""
+        self.processes.called = False
+        while self._held and self._held[0][0] < began:
+            record = self._held.popleft()[1]
+            if self._is_undecided(record):
+                self._sensor.leave_alone(identities.of_record(record))
+            else:
+                self._waiting.append(record)
+
+    def check(self, now: float) -> list[Trouble]:
+        """Floods that were counted only, as an access each; and what was lost."""
+        for folded in self._sensor.folded():
+            self._folded_accesses += folded.accesses
+            if document := self._fold(folded):
+                self._folded.append(document)
+        dropped = self._sensor.counts()[Counter.DROPPED] + self._overflowed
+        fresh, self._dropped_told = dropped - self._dropped_told, dropped
+        if not fresh:
+            return []
+        why = f"{fresh:,} accesses were lost: more came than could be read"
+        return [Trouble("events-lost", why, f"ring buffer, {dropped:,} in all")]
+
+    def losses(self) -> Lost:
+        """By the programs' counters."""
+        counts = self._sensor.counts()
+        places = {"ebpf-ring": counts[Counter.DROPPED], "ebpf-undecided": self._overflowed}
+        return Lost(places, rejected=self._sensor.rejected, folded=counts[Counter.FOLDED])
+
+    def blind_spots(self, inventory: Inventory) -> list[BlindSpot]:
+        """What this rung cannot see."""
+        return blind_spots(self.hook)
+
+    def close(self) -> list[str]:
+        """Takes the programs away; nothing else of the host was changed."""
+        self._sensor.close()
+        return []
+
+    def _is_undecided(self, record: Record) -> bool:
+        """Whether neither a socket that was found nor a name of the catalogue's is what it reached."""
+        if not self._known.isdisjoint(identities.of_record(record)) or self._inventory is None:
+            return False
+        name = record.bound[2:]
+        if record.family != 1:
+            return False
+        if name.startswith(b"\0"):
+            return self._inventory.catalogue.abstract(text_of(name[1:])) is None
+        return self._inventory.catalogue.path(text_of(name.partition(b"\0")[0])) is None
+
+    def _document(self, record: Record, offset: int) -> Document:
+        file = None
+        if record.result < 0 and not record.reached.file and record.family == 1:
+            file = file_of(record, self._mounts)
+        return document_of(record, rung=self.hook, boot=self._boot, offset=offset, file=file)
+
+    def _remember(self, record: Record) -> None:
+        key = (record.who.pid, record.action)
+        self._last[key] = record
+        self._last.move_to_end(key)
+        if len(self._last) > _MOST_ACTORS:
+            self._last.popitem(last=False)
+
+    def _fold(self, folded: Folded) -> Document | None:
+        """One document for all accesses that were counted only, with what the last whole one of its process told."""
+        record = self._last.get((folded.pid, folded.action))
+        if record is None or record.who.start != folded.start or folded.action == Action.LISTEN:
+            return None
+        document = self._document(record, time.time_ns() - time.monotonic_ns())
+        document["_id"] = f"{document['_id']}+{folded.last}"
+        document["sockwarden"].setdefault("loss", {})["folded"] = folded.accesses
+        return document
+
+
+def _event(record: Record) -> ProcessEvent:
+    who = record.who
+    around = Surroundings(record.cgroup, who.mount_ns or None, who.pid_ns or None)
+    return ProcessEvent(
+        _KINDS[record.kind],
+        who.pid,
+        # A fork is told when the child is ready; it is as old as its start says.
+        who.start if record.kind is Kind.FORK else who.time,
+        parent=who.parent,
+        name=who.comm.decode("utf-8", "backslashreplace"),
+        start=who.start,
+        caller=record.reached.connector,
+        program=_program(record) if record.kind is Kind.EXEC else None,
+        file=(device_text(record.file[0]), record.file[1]) if record.file[1] else None,
+        around=around if record.kind in _PLACED else None,
+    )
+
+
+def _program(record: Record) -> Program:
+    command, cut = record.command, record.command_cut
+    count = command.removesuffix(b"\0").count(b"\0") + 1 if command and not cut else None
+    return Program(record.executable, command, record.directory, record.who.euid, count, cut)

@@ -1,0 +1,49 @@
+"""What the eBPF sensor cannot see, by the rung that it stands on."""
+
+from __future__ import annotations
+
+from sockwarden.sensors.limits import BlindSpot
+
+_ALWAYS = (
+    BlindSpot(
+        "connections from other hosts to a daemon's TCP port",
+        "a connect is seen where it is made, and that is another machine",
+        "close the port, or demand client certificates (dockerd --tlsverify)",
+    ),
+    BlindSpot(
+        "by what alias a failed attempt named a socket, where its process was gone at once",
+        "the kernel tells the name that it was given, and what that led to is looked up a moment later",
+        "nothing: such an attempt reached nothing, and one by the socket's own name is told",
+    ),
+)
+_BY_RUNG = {
+    "kprobe": (
+        BlindSpot(
+            "that another security module refused a connection",
+            "a probe looks when the question is asked, before the answer: the access is told as a success too",
+            "a kernel with function tracing for BPF, or `bpf` in its lsm= list",
+        ),
+    ),
+    "tracepoint": (
+        BlindSpot(
+            "a connection whose descriptor another thread closed or replaced before the call had returned",
+            "without a hook in the kernel's connect the socket is found by its descriptor, after the fact",
+            "the sweep finds the connection if it lasts; a kernel with kprobes, function tracing or the BPF LSM",
+        ),
+        BlindSpot(
+            "descriptors received through an io_uring, or whose message another thread wrote over at once",
+            "without a hook where the kernel installs them they are read from the receiver's memory",
+            "the sweep finds the connection if it lasts; a kernel as above",
+        ),
+        BlindSpot(
+            "an open of a socket's file by io_uring into its own table, by an alias",
+            "the request leaves neither descriptor nor file",
+            "nothing: opening gives no connection, and a connect is seen",
+        ),
+    ),
+}
+
+
+def blind_spots(rung: str) -> list[BlindSpot]:
+    """What is not seen from this rung."""
+    return [*_BY_RUNG.get(rung, ()), *_ALWAYS]

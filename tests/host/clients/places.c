@@ -1,0 +1,209 @@
+/* Other names for the same socket, the same name for another, and programs that are not where they were: in namespaces
+ * and roots of this process's own, or for a moment. `client WAY ADDRESS OTHER MARK`; what OTHER is, the way says. */
+#include "client.h"
+#include <fcntl.h>
+#include <libgen.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* As <sys/mount.h> has them, which cannot be had beside <linux/mount.h>. */
+int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
+int umount2(const char *target, int flags);
+enum { BIND = 4096, RECURSIVE = 16384, PRIVATE = 1 << 18, DETACH = 2 };
+
+static int connect_to(const char *path) { return set_address(path) ? by_connect() : EINVAL; }
+
+static char *folder_of(const char *path) { return dirname(strdup(path)); }
+
+static char *name_of(const char *path) { return basename(strdup(path)); }
+
+/* Whatever is mounted from here on, this process alone sees. */
+static int private_mounts(void) {
+    return unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, PRIVATE | RECURSIVE, NULL) ? errno : 0;
+}
+
+static int by_unshared(void) {
+    return unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) ? errno : by_connect();
+}
+
+static int by_unshared_network(void) { return unshare(CLONE_NEWNET) ? errno : by_connect(); }
+
+/* The socket's folder becomes the root. */
+static int by_chroot(void) {
+    if (chdir("/") || chroot(folder_of(given[2]))) return errno;
+    return connect_to(strcat(strcpy(malloc(256), "/"), name_of(given[2])));
+}
+
+/* The same by pivot_root, with nothing left of the old root: this program is then nowhere. OTHER: an empty folder. */
+static int by_pivot(void) {
+    int failed = private_mounts();
+    if (failed) return failed;
+    if (mount(folder_of(given[2]), given[3], NULL, BIND, NULL) || chdir(given[3])) return errno;
+    if (syscall(SYS_pivot_root, ".", ".") || umount2(".", DETACH) || chdir("/")) return errno;
+    return connect_to(strcat(strcpy(malloc(256), "/"), name_of(given[2])));
+}
+
+/* A mount of the socket's folder that is attached nowhere. */
+static int by_detached_mount(void) {
+    int tree = syscall(SYS_open_tree, AT_FDCWD, folder_of(given[2]), OPEN_TREE_CLONE);
+    char path[108];
+    if (tree < 0) return errno;
+    snprintf(path, sizeof path, "/proc/self/fd/%d/%s", tree, name_of(given[2]));
+    return connect_to(path);
+}
+
+/* Another socket, OTHER, mounted over this one: what is reached is no runtime's. */
+static int by_masked(void) {
+    int failed = private_mounts();
+    if (failed) return failed;
+    return mount(given[3], given[2], NULL, BIND, NULL) ? errno : by_connect();
+}
+
+/* The socket mounted over OTHER's name. */
+static int by_mounted(void) {
+    int failed = private_mounts();
+    if (failed) return failed;
+    return mount(given[2], given[3], NULL, BIND, NULL) ? errno : connect_to(given[3]);
+}
+
+/* OTHER: a name for a moment. */
+static int by_link(void) {
+    if (link(given[2], given[3])) return errno;
+    int result = connect_to(given[3]);
+    unlink(given[3]);
+    return result;
+}
+
+static int by_symlink(void) {
+    if (symlink(given[2], given[3])) return errno;
+    int result = connect_to(given[3]);
+    unlink(given[3]);
+    return result;
+}
+
+static int by_rename(void) {
+    if (rename(given[2], given[3])) return errno;
+    int result = connect_to(given[3]);
+    return rename(given[3], given[2]) ? errno : result;
+}
+
+/* There and back again before it connects. */
+static int by_rename_back(void) {
+    if (rename(given[2], given[3]) || rename(given[3], given[2])) return errno;
+    return by_connect();
+}
+
+/* OTHER is another name of the socket's folder. */
+static int by_renamed_folder(void) {
+    char path[108];
+    snprintf(path, sizeof path, "%s/%s", given[3], name_of(given[2]));
+    if (rename(folder_of(given[2]), given[3])) return errno;
+    int result = connect_to(path);
+    return rename(given[3], folder_of(given[2])) ? errno : result;
+}
+
+static int exchanged(const char *path) {
+    if (renameat2(AT_FDCWD, given[2], AT_FDCWD, given[3], RENAME_EXCHANGE)) return errno;
+    int result = connect_to(path);
+    return renameat2(AT_FDCWD, given[2], AT_FDCWD, given[3], RENAME_EXCHANGE) ? errno : result;
+}
+
+/* The two sockets change names: the runtime's is reached by OTHER's. */
+static int by_exchange(void) { return exchanged(given[3]); }
+
+/* And by its own name OTHER is reached, which is no runtime's. */
+static int by_exchanged(void) { return exchanged(given[2]); }
+
+static void copy_self(const char *path) {
+    char bytes[65536];
+    ssize_t size;
+    int from = open("/proc/self/exe", O_RDONLY), to = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+    while ((size = read(from, bytes, sizeof bytes)) > 0)
+        if (write(to, bytes, size) != size) break;
+    close(from);
+    close(to);
+}
+
+/* A program that deletes its own file first. OTHER: where this one is copied to. */
+static int by_deleted(void) {
+    copy_self(given[3]);
+    execl(given[3], given[3], "unlinked", given[2], mark, (char *)NULL);
+    return errno;
+}
+
+static int by_unlinked(void) { return unlink(given[0]) ? errno : by_connect(); }
+
+/* A program that was in no folder ever. */
+static int by_memory(void) {
+    char path[32];
+    int file = memfd_create("in-memory", MFD_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    copy_self(path);
+    int again = open(path, O_RDONLY | O_CLOEXEC);
+    close(file); /* a file that is open for writing cannot be executed */
+    char *arguments[] = {given[3], "connect", given[2], mark, NULL};
+    syscall(SYS_execveat, again, "", arguments, environ, AT_EMPTY_PATH);
+    return errno;
+}
+
+static int listening_at(const char *path) {
+    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (!set_address(path) || bind(descriptor, &address.any, length) || listen(descriptor, 8)) return -1;
+    return descriptor;
+}
+
+/* A socket at `old`, known for a while, is removed, and its inode number goes to another one at `new`. */
+static int reused(const char *old, const char *new, unsigned settling) {
+    struct stat before, after = {0};
+    int descriptor = listening_at(old);
+    if (descriptor < 0 || stat(old, &before)) return errno;
+    wait_for_signal();
+    close(descriptor);
+    unlink(old);
+    for (int tries = 0; tries < 100; tries++) {
+        descriptor = listening_at(new);
+        if (descriptor < 0 || stat(new, &after)) return errno;
+        if (after.st_ino == before.st_ino) break;
+        close(descriptor);
+        unlink(new);
+    }
+    if (after.st_ino != before.st_ino) return ENOENT;
+    sleep(settling);
+    int result = connect_to(new);
+    unlink(new);
+    return result;
+}
+
+/* OTHER, which is no runtime's, gets the inode of ADDRESS, which was one's. */
+static int by_reused(void) { return reused(given[2], given[3], 0); }
+
+/* ADDRESS gets the inode of OTHER. */
+static int by_reusing(void) { return reused(given[3], given[2], 3); }
+
+const struct way places[] = {
+    {"unshared", by_unshared},
+    {"unshared-network", by_unshared_network},
+    {"chroot", by_chroot},
+    {"pivot", by_pivot},
+    {"detached-mount", by_detached_mount},
+    {"masked", by_masked},
+    {"mounted", by_mounted},
+    {"link", by_link},
+    {"symlink", by_symlink},
+    {"rename", by_rename},
+    {"rename-back", by_rename_back},
+    {"renamed-folder", by_renamed_folder},
+    {"exchange", by_exchange},
+    {"exchanged", by_exchanged},
+    {"deleted", by_deleted},
+    {"unlinked", by_unlinked},
+    {"memory", by_memory},
+    {"reused", by_reused},
+    {"reusing", by_reusing},
+    {NULL, NULL},
+};
