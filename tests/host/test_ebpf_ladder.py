@@ -16,6 +16,7 @@ from typing import Any
 
 import bpf
 import pytest
+from lacking import HIDDEN_LIBBPF, HIDDEN_TYPES, securityfs
 
 from sockwarden.sensors.ebpf import ladder
 from sockwarden.sensors.ebpf.ladder import NoRungError
@@ -158,14 +159,12 @@ def test_in_a_user_namespace(tmp_path: Path) -> None:
 
 
 def test_without_libbpf(tmp_path: Path) -> None:
-    find = "ldconfig -p | sed -n 's/.*libbpf.so.1.*=> //p'"
-    library = subprocess.run(["sh", "-c", find], check=True, capture_output=True, text=True)
-    said = told(tmp_path, mounts=f"mount --bind /dev/null $(readlink -f {library.stdout.strip()})")
+    said = told(tmp_path, mounts=HIDDEN_LIBBPF)
     assert said[1].startswith("libbpf.so.1 cannot be loaded: ") and "apt-get install libbpf1" in said[2]
 
 
 def test_without_the_kernels_types(tmp_path: Path) -> None:
-    said = told(tmp_path, mounts="mount -t tmpfs none /sys/kernel/btf")
+    said = told(tmp_path, mounts=HIDDEN_TYPES)
     assert said[1].startswith("/sys/kernel/btf/vmlinux: the kernel's types cannot be read: ")
     assert "CONFIG_DEBUG_INFO_BTF=y" in said[2]
 
@@ -190,9 +189,3 @@ def test_on_another_architecture(tmp_path: Path) -> None:
     said = told(tmp_path, "setarch", "linux32")
     assert said[1] == "there are no BPF programs for i686: they are compiled for x86_64 alone"
     assert "--sensor audit" in said[2]
-
-
-def securityfs(file: str, content: str) -> str:
-    """Puts a file into the place of securityfs's."""
-    at = "/sys/kernel/security"
-    return f"mount -t tmpfs none {at} && echo '{content}' >{at}/{file} && echo '[none]' >>{at}/lockdown"

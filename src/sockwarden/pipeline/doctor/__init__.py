@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from sockwarden.pipeline.doctor import installation, kernel
+from sockwarden.pipeline.doctor import installation, kernel, programs
 from sockwarden.pipeline.doctor.canary import announced
 from sockwarden.pipeline.doctor.finding import Finding
 from sockwarden.pipeline.doctor.host import look, watcher
@@ -17,6 +17,7 @@ _CHECKS = (
     kernel.auditd,
     kernel.rules,
     kernel.sources,
+    programs.ladder,
     kernel.blind,
     installation.sockets,
     installation.configuration,
