@@ -14,7 +14,9 @@ from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket
 from sockwarden.sockets.lessons import directory_of, socket_paths
 from sockwarden.sockets.live import Listener
 
-_ACCESS = {"connected-to", "opened-file", "unknown-call"}
+_MOVED = {"held-connection", "received-descriptor", "duplicated-descriptor", "inherited-descriptor"}
+"""Accesses in which nobody gave an address: the connection was there."""
+_ACCESS = {"connected-to", "opened-file", "unknown-call"} | _MOVED
 
 
 class Identities(Protocol):
@@ -26,7 +28,7 @@ class Identities(Protocol):
     proven: bool
 
     def sockets_of(self, document: Document) -> set[RuntimeSocket]:
-        """The runtime sockets that the inodes of a document's PATH records are."""
+        """The runtime sockets that a document's inodes are: of its PATH records, or as a sensor of the kernel had them."""
 
     def named(self, address: str, port: int | None) -> RuntimeSocket | None:
         """The runtime socket at an address that the catalogue does not have."""
@@ -49,7 +51,7 @@ class Resolver:
 
     def resolve(self, document: Document) -> None:
         """Fills one document in place; one that is no access is left as it is."""
-        if _ACCESS.isdisjoint(action for action in values(document, "event.action") if isinstance(action, str)):
+        if not _is_any(_ACCESS, document):
             return
         given = get(document, "sockwarden.socket.address_as_given")
         if given and not get(document, "sockwarden.socket.type"):
@@ -90,7 +92,8 @@ class Resolver:
         return known and not any(socket_paths(document)) and aliases.normalise(given, directory_of(document)) is None
 
     def _describe(self, document: Document, sockets: list[RuntimeSocket], given: str | None) -> None:
-        if get(document, "sockwarden.socket.type") in ("path", "undecodable", "unnamed"):
+        addressed = given or not _is_any(_MOVED, document)
+        if addressed and get(document, "sockwarden.socket.type") in ("path", "undecodable", "unnamed"):
             kind = aliases.kind_of(given, directory_of(document), sockets[0].address)
             put(document, "sockwarden.socket.alias", kind)
         put(document, "sockwarden.socket.ambiguous", len(sockets) > 1 or None)
@@ -100,6 +103,10 @@ class Resolver:
         if listener := self._identities.listener_of(sockets[0], document):
             put(document, "sockwarden.socket.listener.pid", listener.pid)
             put(document, "sockwarden.socket.listener.executable", listener.executable or None)
+
+
+def _is_any(actions: set[str], document: Document) -> bool:
+    return not actions.isdisjoint(action for action in values(document, "event.action") if isinstance(action, str))
 
 
 def _fill(document: Document, sockets: list[RuntimeSocket], given: str | None) -> None:
