@@ -28,7 +28,7 @@ class Identities(Protocol):
     proven: bool
 
     def sockets_of(self, document: Document) -> set[RuntimeSocket]:
-        """The runtime sockets that a document's inodes are: of its PATH records, or as a sensor of the kernel had them."""
+        """The runtime sockets that the inodes in a document are, of its PATH records or as the kernel told a sensor."""
 
     def named(self, address: str, port: int | None) -> RuntimeSocket | None:
         """The runtime socket at an address that the catalogue does not have."""

@@ -111,12 +111,12 @@ def _describe(document: Document, pid: int, start: int) -> None:
 
 
 def _users(status: bytes, login: bytes) -> dict[str, str]:
-    """ECS user.*, by the numbers of /proc/PID/status: real, effective, saved and file system's."""
+    """ECS user.*, by the numbers of /proc/PID/status, of which the first two are real and effective."""
     found: dict[str, str] = {}
     for line in status.split(b"\n"):
         numbers = [number.decode() for number in line.split()[1:5] if number.isdigit()]
         if line.startswith(b"Uid:\t") and len(numbers) == 4:
-            found |= zip(("id", "effective.id", "saved.id", "filesystem.id"), numbers, strict=True)
+            found |= {"id": numbers[0], "effective.id": numbers[1]}
         elif line.startswith(b"Gid:\t") and numbers:
             found["group.id"] = numbers[0]
     if login.isdigit() and int(login) != _UNSET:
