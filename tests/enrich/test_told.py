@@ -293,6 +293,38 @@ def test_the_living_stay_while_any_has_ended_and_then_the_used_ones() -> None:
     assert kernel.cache.evicted == 3
 
 
+def test_who_made_the_connection_that_is_held() -> None:
+    kernel = Kernel()
+    kernel.fork(PARENT, 0)
+    kernel.exec(PARENT, "/usr/bin/broker", "broker")
+    connected = kernel.now
+    kernel.exec(PARENT, "/usr/bin/idle", "idle")
+    kernel.fork(CLIENT, PARENT)
+    kernel.fork(OTHER, 0)
+    entity = kernel.access(PARENT)["process"]["entity_id"]
+
+    def connector(pid: int, of: int = CLIENT, **more: Any) -> dict[str, Any]:
+        document: dict[str, Any] = {"process": {"pid": of}}
+        document["sockwarden"] = {"connection": {"connector": {"pid": pid, **more}}}
+        kernel.who.enrich(document, kernel.moment(of))
+        found = document["sockwarden"]["connection"]["connector"]
+        assert found.pop("pid") == pid
+        assert all(isinstance(found.pop(name), str) for name in more)
+        return found  # type: ignore[no-any-return]
+
+    idle = {"entity_id": entity, "executable": "/usr/bin/idle", "name": "idle"}
+    assert connector(PARENT) == idle
+    assert connector(PARENT, start=kernel.starts[PARENT]) == idle
+    assert connector(PARENT, of=OTHER, start=kernel.starts[PARENT]) == idle
+    then = {"entity_id": entity, "executable": "/usr/bin/broker"}
+    assert connector(PARENT, start=kernel.starts[PARENT], time=connected) == then
+    # whether it is the process now, or was before its exec, is not told
+    assert connector(PARENT, of=PARENT) == {"entity_id": entity, "name": "idle"}
+    assert connector(PARENT, of=OTHER) == {}
+    assert connector(PARENT, start=5) == {}
+    assert connector(PARENT, start=10**30, time=-(10**30)) == {}
+
+
 @pytest.mark.parametrize(
     ("known", "told", "after"),
     [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -31,6 +31,8 @@ _MOST_BYTES = 4096
 _CUT = 124
 """Bytes of a title from which on it may be cut: MAX_PROCTITLE_AUDIT_LEN (kernel/auditsc.c) less what is trimmed."""
 _SLACK = 20_000_000
+_LONGEST = 1 << 60
+"""ns, 36 years: no machine runs so long, and a date can still tell it."""
 _ROLES = ("", "effective.", "filesystem.", "saved.")
 
 
@@ -69,6 +71,7 @@ class Who:
         self._name_users(document, origin)
         name_component(document)
         self._verify(document, image, origin)
+        self._name_connector(document, process)
         if process and origin.name == "host":
             session = session_of(process, self._cache.host)
             for field, value in session._asdict().items():
@@ -120,6 +123,32 @@ class Who:
         """Names this process among all of all boots: boot, pid and start (to 10 ms, which /proc and events share)."""
         words = f"{self._boot}/{process.pid}/{process.born // 10_000_000}"
         return base64.urlsafe_b64encode(hashlib.sha256(words.encode()).digest()[:15]).decode()
+
+    def _name_connector(self, document: Document, process: Process | None) -> None:
+        """Who made the connection that a process holds now, where the sensor told the pid. `start` and `time` (of the
+        connect), as the sensor tells them, are ns of CLOCK_MONOTONIC. Without a start the pid may be another's by now:
+        then only the process itself and its ancestors are believed to be meant.
+        """
+        place = get(document, "sockwarden.connection.connector")
+        if not isinstance(place, dict) or not isinstance(pid := place.get("pid"), int):
+            return
+        start, when = place.get("start"), place.get("time")
+        if isinstance(start, int):
+            found = self._cache.find(Moment(pid, start, start))
+        else:
+            line = chain((process,), process.ancestors()) if process else ()
+            found = next((each for each in line if each.pid == pid), None)
+        for name, moment in (("start", start), ("time", when)):
+            if isinstance(moment, int):
+                place[name] = _iso(clocks.to_wall(moment % _LONGEST))
+        if found is None:
+            return
+        image = image_at(found, when, None, 0) if isinstance(when, int) else found.image
+        place["entity_id"] = self._entity(found)
+        if image.executable and (found is not process or isinstance(when, int)):
+            place.setdefault("executable", image.executable)
+        if image is found.image and found.name:
+            place.setdefault("name", found.name)
 
     def _contain(self, document: Document, origin: Origin) -> None:
         container = origin.container
