@@ -55,6 +55,13 @@ def test_the_reason_says_what_is_unknown() -> None:
     assert reason == "an unknown program tried and failed: connected to an unknown address: medium alert A Rule"
 
 
+def test_a_connection_that_is_in_other_hands() -> None:
+    for action, told in [("held-connection", "holds a connection to"), ("received-descriptor", "was passed")]:
+        moved = document(event={"action": action}, sockwarden={"socket": {"canonical": "/run/docker.sock"}})
+        reason = build(moved, DETECTOR, view=None)["kibana"]["alert"]["reason"]
+        assert reason.startswith(f"curl by user 0 {told}") and "/run/docker.sock: medium" in reason
+
+
 def test_an_event_of_an_index_is_told_by_its_destination() -> None:
     for address, named in [("/run/docker.sock", "/run/docker.sock"), (["/run/a.sock", "/b"], "/run/a.sock, /b")]:
         indexed = document(sockwarden={}, destination={"address": address})

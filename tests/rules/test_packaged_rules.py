@@ -204,12 +204,22 @@ def test_published_matches_failed_connects_too() -> None:
     assert PUBLISHED.matches(connection(event__outcome="failure"))
 
 
-@pytest.mark.parametrize("action", ["connected-to", "opened-file"])
+@pytest.mark.parametrize(
+    "action",
+    [
+        "connected-to",
+        "opened-file",
+        "held-connection",
+        "received-descriptor",
+        "duplicated-descriptor",
+        "inherited-descriptor",
+    ],
+)
 def test_ours_matches_any_catalogued_socket(action: str) -> None:
     assert OURS.matches(connection(event__action=action, sockwarden__socket__runtime="crio"))
 
 
-@pytest.mark.parametrize("action", ["received-descriptor", "bound-socket"])
+@pytest.mark.parametrize("action", ["deleted", "bound-socket"])
 def test_ours_leaves_other_actions(action: str) -> None:
     assert not OURS.matches(connection(event__action=action))
 

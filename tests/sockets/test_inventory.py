@@ -270,3 +270,72 @@ def test_a_flood_of_socket_files_leaves_root_s_their_rules() -> None:
     assert len(inventory.paths() - may_come) == 512
     (trouble,) = inventory.troubles()
     assert "more than 512 socket files" in trouble.detail
+
+
+def held(at: float, **socket: Any) -> Document:
+    moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "@timestamp": moment,
+        "event": {"action": "held-connection"},
+        "sockwarden": {"sensor": {"name": "sweep"}, "socket": {"type": "path", **socket}},
+    }
+
+
+def test_a_listener_is_known_by_its_own_inode_whatever_the_time() -> None:
+    """A held connection may be told after its socket is gone, and is one to that socket still."""
+    inventory = Inventory(packaged())
+    inventory.refresh([live(DOCKER, generation=77), live(SHIMS[0], inode=13, generation=78)], START)
+    inventory.refresh([live(SHIMS[1], generation=79)], START + 10)
+    by_listener = {
+        generation: inventory.sockets_of(held(START + 1000, listener={"inode": generation}, inode=12, device="fe:00"))
+        for generation in (77, 78, 79)
+    }
+    assert by_listener == {77: {DOCKER}, 78: {SHIMS[0]}, 79: {SHIMS[1]}}
+
+
+def test_a_file_on_which_nobody_listens_is_no_listener() -> None:
+    """Its generation is a time, and no socket's number."""
+    inventory = Inventory(packaged())
+    inventory.refresh([msgspec.structs.replace(live(DOCKER, generation=77), listening=False)], START)
+    assert inventory.sockets_of(held(START + 1, listener={"inode": 77})) == set()
+
+
+@pytest.mark.parametrize("sensor", ["ebpf", "sweep", "audit", None])
+def test_a_file_is_known_by_what_the_kernel_told_a_sensor(sensor: str | None) -> None:
+    inventory = Inventory(packaged())
+    inventory.refresh([live(DOCKER)], START)
+    document = held(START + 1, listener={"inode": 5}, inode=12, device="fe:00")
+    document["sockwarden"]["sensor"]["name"] = sensor
+    assert inventory.sockets_of(document) == ({DOCKER} if sensor in ("ebpf", "sweep") else set())
+    document["sockwarden"]["socket"]["device"] = "fe:01"
+    assert inventory.sockets_of(document) == set()
+
+
+@pytest.mark.parametrize(
+    "action", ["held-connection", "received-descriptor", "duplicated-descriptor", "inherited-descriptor"]
+)
+def test_an_access_without_an_address_is_no_alias(action: str) -> None:
+    inventory = Inventory(packaged())
+    inventory.refresh([live(DOCKER, generation=77, listeners=(Listener(4711, "/usr/bin/dockerd"),))], START)
+    document = held(START + 1, listener={"inode": 77}, inode=12, device="fe:00")
+    document["event"]["action"] = [action]
+    Resolver(packaged(), inventory).resolve(document)
+    assert document["destination"] == {"address": "/run/docker.sock", "path": "/run/docker.sock"}
+    assert get(document, "sockwarden.socket") == {
+        "type": "path",
+        "inode": 12,
+        "device": "fe:00",
+        "canonical": "/run/docker.sock",
+        "runtime": "docker",
+        "name": "Docker Engine API",
+        "listener": {"inode": 77, "pid": 4711, "executable": "/usr/bin/dockerd"},
+    }
+
+
+@pytest.mark.parametrize("value", [None, "77", [77], {"a": 1}, 1.5, True, -1, 1 << 70])
+def test_what_is_no_inode_reaches_nothing(value: object) -> None:
+    inventory = Inventory(packaged())
+    inventory.refresh([live(DOCKER, generation=77)], START)
+    document = held(START + 1, listener={"inode": value}, inode=value, device=value)
+    Resolver(packaged(), inventory).resolve(document)
+    assert "destination" not in document

@@ -17,6 +17,14 @@ from sockwarden.health import HEALTH
 View = Literal["given", "canonical", "both"]
 """By which address a rule matched: the one the caller gave, the one it reached, or either."""
 _MOST_ADDRESSES = 3
+_VERBS = {
+    "connected-to": "connected to",
+    "opened-file": "opened",
+    "held-connection": "holds a connection to",
+    "received-descriptor": "was passed a connection to",
+    "duplicated-descriptor": "duplicated a connection to",
+    "inherited-descriptor": "inherited a connection to",
+}
 
 
 def build(
@@ -133,7 +141,7 @@ def reason_of(document: Document, name: str, severity: str) -> str:
     canonical, given = socket.get("canonical"), socket.get("address_as_given")
     target = socket_of(document) or "an unknown address"
     as_given = f", given as {given}" if canonical and given and given != canonical else ""
-    verb = {"connected-to": "connected to", "opened-file": "opened"}.get(str(event.get("action")), "reached")
+    verb = _VERBS.get(str(event.get("action")), "reached")
     if event.get("outcome") == "failure":
         verb = f"tried and failed: {verb}"
     by = "" if who is None else f" by user {who}"

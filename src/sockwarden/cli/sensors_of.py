@@ -10,6 +10,7 @@ import msgspec
 from sockwarden.pipeline.audit_source import AuditSource
 from sockwarden.pipeline.ebpf_source import EbpfSource
 from sockwarden.pipeline.source import LiveSource, Looker
+from sockwarden.pipeline.sweeping import Sweeping
 from sockwarden.settings import Config
 from sockwarden.sockets import Daemons, packaged
 
@@ -40,7 +41,11 @@ def _ebpf(asked: Asked) -> LiveSource:
 SENSORS: dict[str, Callable[[Asked], LiveSource]] = {"ebpf": _ebpf, "audit": _audit}
 """By name, the best first: the order in which `auto` tries them. settings/config.py has the names too."""
 
-LOOKERS: tuple[Callable[[Config], Looker | None], ...] = ()
+def _sweep(config: Config) -> Looker | None:
+    return Sweeping(config.sensors.sweep.seconds) if config.sensors.sweep.enabled else None
+
+
+LOOKERS: tuple[Callable[[Config], Looker | None], ...] = (_sweep,)
 """Each gives None where the settings do not want it."""
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from stat import S_IWGRP
 
 from sockwarden.auditrecords import Assembler, Event, Rejected, document_of, parse_datagram
-from sockwarden.document import Document
+from sockwarden.document import Document, get
 from sockwarden.health import Trouble
 from sockwarden.sensors.audit import DEFAULT, AuditSensor
 from sockwarden.sensors.audit.changes import BACKLOG
@@ -21,6 +21,8 @@ _MOST_DATAGRAMS = 2048
 """Read at once before anything else is looked at: some 300 accesses."""
 _PART = 64
 """Interpreted before the time is looked at."""
+_MOST_TOLD = 16_384
+"""Processes of which it is remembered that they connected."""
 
 
 class Datagrams:
@@ -68,6 +70,7 @@ class AuditSource:
         self._sensor = AuditSensor(runtime, unicast=unicast, backlog=backlog)
         self._datagrams = Datagrams()
         self._waiting: deque[bytes] = deque()
+        self._told: OrderedDict[int, None] = OrderedDict()
 
     def open(self, tell: Callable[[str], None]) -> None:
         """Takes the lock, subscribes, and switches audit on."""
@@ -93,7 +96,9 @@ class AuditSource:
         """The accesses that the records complete."""
         while self._waiting and time.monotonic() < end:
             part = [self._waiting.popleft() for _ in range(min(_PART, len(self._waiting)))]
-            yield from self._datagrams.documents(part)
+            for document in self._datagrams.documents(part):
+                self._remember(document)
+                yield document
 
     def expire(self, now: int) -> Iterator[Document]:
         """Accesses whose last record never came."""
@@ -101,6 +106,17 @@ class AuditSource:
 
     def discovered(self, began: float) -> None:
         """Records are judged when they come: the inventory has a past."""
+
+    def has_told(self, client: int, pid: int) -> bool:
+        """Whether it told of a connect by this process: a record does not say which connection that made."""
+        return pid in self._told
+
+    def _remember(self, document: Document) -> None:
+        pid = get(document, "process.pid")
+        if isinstance(pid, int):
+            self._told[pid] = None
+            if len(self._told) > _MOST_TOLD:
+                self._told.popitem(last=False)
 
     @property
     def wants_check(self) -> bool:

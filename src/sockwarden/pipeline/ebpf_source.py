@@ -23,6 +23,8 @@ _MOST_HELD = 20_000
 """Accesses to sockets that nobody has decided on, until a discovery has."""
 _MOST_ACTORS = 4096
 """Processes of which the last access is remembered, for what is counted only."""
+_MOST_CONNECTIONS = 65_536
+"""Connections of which it is remembered who was told to have them."""
 _KINDS: dict[Kind, EventKind] = {
     Kind.FORK: "fork",
     Kind.EXEC: "exec",
@@ -94,6 +96,7 @@ class EbpfSource:
         self._folded: deque[Document] = deque()
         self._folded_accesses = 0
         self._last: OrderedDict[tuple[int, int], Record] = OrderedDict()
+        self._told: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._dropped_told = 0
         self._boot = boot()
         self._network = identities.network_of("self")
@@ -159,6 +162,10 @@ class EbpfSource:
             else:
                 self._waiting.append(record)
 
+    def has_told(self, client: int, pid: int) -> bool:
+        """Whether a record told that this process has this connection."""
+        return (client, pid) in self._told
+
     def check(self, now: float) -> list[Trouble]:
         """Floods that were counted only, as an access each; and what was lost."""
         for folded in self._sensor.folded():
@@ -205,11 +212,15 @@ class EbpfSource:
         return document_of(record, rung=self.hook, boot=self._boot, offset=offset, file=file)
 
     def _remember(self, record: Record) -> None:
-        key = (record.who.pid, record.action)
-        self._last[key] = record
-        self._last.move_to_end(key)
+        pid = record.who.pid
+        self._last[pid, record.action] = record
+        self._last.move_to_end((pid, record.action))
         if len(self._last) > _MOST_ACTORS:
             self._last.popitem(last=False)
+        if record.reached.client:
+            self._told[record.reached.client, pid] = None
+            if len(self._told) > _MOST_CONNECTIONS:
+                self._told.popitem(last=False)
 
     def _fold(self, folded: Folded) -> Document | None:
         """One document for all accesses that were counted only, with what the last whole one of its process told."""

@@ -84,6 +84,9 @@ class LiveSource(Protocol):
     def discovered(self, began: float) -> None:
         """Tells it that the inventory has a discovery that began at a time of time.monotonic."""
 
+    def has_told(self, client: int, pid: int) -> bool:
+        """Whether it told that a process has a connection, by the inode of the client's end: nobody else then needs to."""
+
     @property
     def wants_check(self) -> bool:
         """Whether it has seen what calls for `check` before its time."""

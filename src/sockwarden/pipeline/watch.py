@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from sockwarden.detect import Detection, Engine
+from sockwarden.document import Document, get
 from sockwarden.enrich import Containers, ProcessCache, Who
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble, document_of
@@ -198,7 +199,13 @@ class Watch:
         self._looking.look(now, self.inventory)
         if self._looking.waits:
             self._follow_processes()
-            self.delivery.accesses(self._live.accesses(self._looking.take(now + _TURN_SECONDS)))
+            found = self._looking.take(now + _TURN_SECONDS)
+            self.delivery.accesses(self._live.accesses(each for each in found if not self._is_told(each)))
+
+    def _is_told(self, document: Document) -> bool:
+        """Whether the source told of this connection and its holder already."""
+        client, pid = get(document, "sockwarden.connection.inode"), get(document, "process.pid")
+        return isinstance(client, int) and isinstance(pid, int) and self._source.has_told(client, pid)
 
     def change(self, detections: Sequence[Detection], catalogue: Catalogue) -> None:
         """Takes over other rules and sockets."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from datetime import UTC, datetime
 from typing import Any
@@ -164,8 +165,8 @@ def _access(alert: Document) -> Text:
         line.append(f", given as {escape(str(given))}" + (f" ({alias})" if alias else ""))
     if get(alert, "sockwarden.socket.ambiguous"):
         line.append(", or another: ambiguous", style="yellow")
-    hook = str(get(alert, "sockwarden.sensor.hook") or "")
-    line.append(f", by {escape(hook)}" if hook in ("socketcall", "io_uring") or hook.startswith("x32") else "")
+    way = str(get(alert, "sockwarden.sensor.abi") or get(alert, "sockwarden.sensor.hook") or "")
+    line.append(f", by {escape(way)}" if way in ("socketcall", "io_uring", "i386") or way.startswith("x32") else "")
     return line.append(_outcome(alert), style="dim")
 
 
@@ -173,6 +174,8 @@ def _outcome(alert: Document) -> str:
     outcome = get(alert, "event.outcome")
     if outcome != "failure":
         return "" if outcome == "success" else "  outcome unknown"
+    if number := getattr(errno, str(get(alert, "error.code")), None):
+        return f"  failed: {os.strerror(number)}"
     try:
         return f"  failed: {os.strerror(-int(str(get(alert, 'auditd.data.exit'))))}"
     except (ValueError, OverflowError):

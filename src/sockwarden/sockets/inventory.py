@@ -16,7 +16,7 @@ from math import inf
 
 import msgspec
 
-from sockwarden.document import Document
+from sockwarden.document import Document, get
 from sockwarden.health import Trouble
 from sockwarden.literals import Wanted
 from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket, piece_of
@@ -36,6 +36,8 @@ _MOST_TROUBLES = 16
 """Sockets out of sight that are told one by one; the rest is counted."""
 _ANY = ("0.0.0.0", "::")  # noqa: S104 # compared, not bound
 _LOOPBACK = ("127.0.0.1", "::1")
+_KERNEL_TOLD = ("ebpf", "sweep")
+"""Sensors that name the listener by what the kernel has of it, not by PATH records."""
 
 
 class _Stay(msgspec.Struct):
@@ -65,6 +67,7 @@ class Inventory:
         self._by_inode: dict[tuple[str, int], list[_Stay]] = {}
         self._by_name: dict[str, list[_Stay]] = {}
         self._by_port: dict[int, list[_Stay]] = {}
+        self._by_sockfs: dict[int, _Stay] = {}
         self._refreshed = -inf
         self._told: set[tuple[object, ...]] = set()
         self._lost: dict[tuple[object, ...], float] = {}
@@ -126,11 +129,13 @@ class Inventory:
         self._limits = lasting | dict.fromkeys(limits, now)
 
     def _index(self) -> None:
-        self._by_inode, self._by_name, self._by_port = {}, {}, {}
+        self._by_inode, self._by_name, self._by_port, self._by_sockfs = {}, {}, {}, {}
         for stay in sorted(self._every(), key=lambda one: (one.start, one.live.changed)):
             self._by_name.setdefault(stay.live.socket.address, []).append(stay)
             if stay.live.kind == "inet":
                 self._by_port.setdefault(_port(stay.live), []).append(stay)
+            if stay.live.listening:
+                self._by_sockfs[stay.live.generation] = stay
             if stay.live.kind != "path":
                 continue
             stays = self._by_inode.setdefault((stay.live.device, stay.live.inode), [])
@@ -198,8 +203,18 @@ class Inventory:
         return self.catalogue.wanted | beside
 
     def sockets_of(self, document: Document) -> set[RuntimeSocket]:
-        """The runtime sockets that the inodes of this document's PATH records were at its time."""
+        """The runtime socket whose listener a sensor named, or what the inodes were at that time which the document
+        has: of the socket's file, of its PATH records.
+        """
+        # The kernel gives a listener's own inode to no other socket: whatever the time, it is that one.
+        listener = get(document, "sockwarden.socket.listener.inode")
+        if isinstance(listener, int) and (stay := self._by_sockfs.get(listener)):
+            return {stay.live.socket}
         found: set[RuntimeSocket] = set()
+        if get(document, "sockwarden.sensor.name") in _KERNEL_TOLD:
+            inode, device = (get(document, f"sockwarden.socket.{field}") for field in ("inode", "device"))
+            if isinstance(inode, int) and isinstance(device, str):
+                found |= {stay.live.socket for stay in _at(self._by_inode.get((device, inode), []), document)}
         for path in socket_paths(document):
             stays = self._by_inode.get((path.get("dev", ""), int(path["inode"])))
             if stays and path.get("nametype") != "DELETE":

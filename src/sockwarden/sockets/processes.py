@@ -48,6 +48,11 @@ def uid_of(pid: int) -> int | None:
 
 def sockets_held(pid: int) -> Iterator[int]:
     """The sockfs inodes of the sockets that a process holds."""
+    return (inode for inode, _ in socket_descriptors(pid))
+
+
+def socket_descriptors(pid: int) -> Iterator[tuple[int, int]]:
+    """The sockets that a process holds: sockfs inode, and the descriptor's number."""
     folder = f"/proc/{pid}/fd"
     try:
         names = os.listdir(folder)
@@ -56,7 +61,7 @@ def sockets_held(pid: int) -> Iterator[int]:
     for name in names:
         target = _link(f"{folder}/{name}")
         if target and target.startswith("socket:["):
-            yield int(target[8:-1])
+            yield int(target[8:-1]), int(name)
 
 
 def holders_of(sockfs: Collection[int]) -> dict[int, list[int]]:

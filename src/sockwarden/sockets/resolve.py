@@ -14,7 +14,9 @@ from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket
 from sockwarden.sockets.lessons import directory_of, socket_paths
 from sockwarden.sockets.live import Listener
 
-_ACCESS = {"connected-to", "opened-file", "unknown-call"}
+_MOVED = {"held-connection", "received-descriptor", "duplicated-descriptor", "inherited-descriptor"}
+"""Accesses in which nobody gave an address: the connection was there."""
+_ACCESS = {"connected-to", "opened-file", "unknown-call"} | _MOVED
 
 
 class Identities(Protocol):
@@ -26,7 +28,7 @@ class Identities(Protocol):
     proven: bool
 
     def sockets_of(self, document: Document) -> set[RuntimeSocket]:
-        """The runtime sockets that the inodes of a document's PATH records are."""
+        """The runtime sockets that the inodes in a document are, of its PATH records or as the kernel told a sensor."""
 
     def named(self, address: str, port: int | None) -> RuntimeSocket | None:
         """The runtime socket at an address that the catalogue does not have."""
@@ -49,7 +51,7 @@ class Resolver:
 
     def resolve(self, document: Document) -> None:
         """Fills one document in place; one that is no access is left as it is."""
-        if _ACCESS.isdisjoint(action for action in values(document, "event.action") if isinstance(action, str)):
+        if not _is_any(_ACCESS, document):
             return
         given = get(document, "sockwarden.socket.address_as_given")
         if given and not get(document, "sockwarden.socket.type"):
@@ -60,7 +62,8 @@ class Resolver:
             plain = named and aliases.spelled_plainly(str(given), named.address)
             _fill(document, [named] if named and plain else [], given)
             return
-        named = self._named(document, given) if given else None
+        name = _bound_name(document) or given
+        named = self._named(document, name) if name else None
         reached = self._identities.sockets_of(document)
         if self._identities.proven and reached and named not in reached:
             named = None
@@ -90,7 +93,8 @@ class Resolver:
         return known and not any(socket_paths(document)) and aliases.normalise(given, directory_of(document)) is None
 
     def _describe(self, document: Document, sockets: list[RuntimeSocket], given: str | None) -> None:
-        if get(document, "sockwarden.socket.type") in ("path", "undecodable", "unnamed"):
+        addressed = given or not _is_any(_MOVED, document)
+        if addressed and get(document, "sockwarden.socket.type") in ("path", "undecodable", "unnamed"):
             kind = aliases.kind_of(given, directory_of(document), sockets[0].address)
             put(document, "sockwarden.socket.alias", kind)
         put(document, "sockwarden.socket.ambiguous", len(sockets) > 1 or None)
@@ -100,6 +104,16 @@ class Resolver:
         if listener := self._identities.listener_of(sockets[0], document):
             put(document, "sockwarden.socket.listener.pid", listener.pid)
             put(document, "sockwarden.socket.listener.executable", listener.executable or None)
+
+
+def _bound_name(document: Document) -> str | None:
+    """The listener's own name, where the kernel told it: what the caller gave may be anything that led there."""
+    bound = get(document, "sockwarden.socket.bound")
+    return bound if isinstance(bound, str) and bound.startswith(("/", "@")) else None
+
+
+def _is_any(actions: set[str], document: Document) -> bool:
+    return not actions.isdisjoint(action for action in values(document, "event.action") if isinstance(action, str))
 
 
 def _fill(document: Document, sockets: list[RuntimeSocket], given: str | None) -> None:

@@ -21,8 +21,8 @@ RECORD_SIZE = _HEAD.size + CONTEXT.size + REACHED.size + _REST.size
 REGION_SIZE = 1792
 FLOOD_KEY = struct.Struct("=II")
 """struct flood_key: pid, action."""
-FLOOD = struct.Struct("=QQQQQQII")
-"""struct flood: second, start, folded, listener, file, last, device, told."""
+FLOOD = struct.Struct("=QQQQII")
+"""struct flood: second, start, folded, last, told, unused."""
 IDENTITY = struct.Struct("=IIQ")
 """struct identity: kind, space, number."""
 

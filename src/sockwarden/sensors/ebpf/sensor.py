@@ -128,7 +128,7 @@ class EbpfSensor:
         told = []
         now: dict[bytes, tuple[int, int]] = {}
         for key, value in self._opened().object.map("floods").items():
-            _, start, folded, _, _, last, _, _ = FLOOD.unpack(value)
+            _, start, folded, last, _, _ = FLOOD.unpack(value)
             if not folded:
                 continue
             now[key] = (start, folded)

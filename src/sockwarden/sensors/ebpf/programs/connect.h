@@ -18,21 +18,24 @@ static __always_inline __u16 family_of(const __u8 *address)
 }
 
 /* Notes the address that the current thread gives a connect, out of user memory or, where the kernel has its copy, that. */
-static __always_inline void note_address(const void *address, __u32 length, __u8 abi, bool from_user)
+static __always_inline void note_address(const void *address, __u64 length, __u8 abi, bool from_user)
 {
     struct call call = {.abi = abi};
     __u64 thread = bpf_get_current_pid_tgid();
 
-    if (length > 128)
-        length = 128;
     if (length < 2)
         return;
+    if (length > sizeof(call.address))
+        length = sizeof(call.address);
     call.length = length;
+    PIN(length);
+    if (length > sizeof(call.address))
+        return;
     if (from_user) {
-        if (bpf_probe_read_user(call.address, length & 255, address))
+        if (bpf_probe_read_user(call.address, length, address))
             /* Its page may be there only when the kernel has asked for it. */
             call.late = 1;
-    } else if (bpf_probe_read_kernel(call.address, length & 255, address)) {
+    } else if (bpf_probe_read_kernel(call.address, length, address)) {
         return;
     }
     __u16 family = family_of(call.address);
@@ -68,14 +71,14 @@ static __always_inline void on_stream_connect(struct sock *sk, struct sock *othe
 
     access.reached.listener = inode_of_socket(other);
     put_bound_file(&access.reached, other);
-    access.verdict = verdict_on(&access.reached, (__u64)other);
+    access.verdict = verdict_on(&access.reached, number_of(other));
     if (access.verdict == VERDICT_IGNORED) {
         count(COUNT_LEFT_ALONE);
         return;
     }
     access.reached.client = inode_of_socket(sk);
     access.reached.connector = thread >> 32;
-    access.bound = (__u64)other;
+    access.bound = number_of(other);
     struct call *call = bpf_map_lookup_elem(&calls, &thread);
     put_given(&access, call);
     access.abi = call && call->abi ? call->abi : abi_of(task, 0);

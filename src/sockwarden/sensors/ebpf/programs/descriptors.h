@@ -45,7 +45,7 @@ static __always_inline void on_file_receive(struct file *file)
 /* The descriptors that a control message has brought. What is read is the receiver's memory: another thread of his may
  * have written over it, and the sweep then finds the connection.
  */
-__noinline int look_at_control(__u64 data, __u32 bytes, __u32 abi)
+static __always_inline void look_at_control(__u64 data, __u32 bytes, __u32 abi)
 {
     for (__u32 i = 0; i < MOST_DESCRIPTORS; i++) {
         __s32 descriptor = -1;
@@ -53,7 +53,6 @@ __noinline int look_at_control(__u64 data, __u32 bytes, __u32 abi)
             break;
         look_at(descriptor, ACTION_RECEIVE, abi, HOOK_SYS_EXIT);
     }
-    return 0;
 }
 
 /* struct user_msghdr and cmsghdr (include/linux/socket.h), of 64 and of 32 bits. */

@@ -6,6 +6,9 @@
 #include "tell.h"
 
 
+/* New listeners of one process that are told in a second. */
+#define MOST_LISTENS 64
+
 static __always_inline void begin(struct record *record, __u32 kind, struct task_struct *task)
 {
     count(COUNT_PROCESSES);
@@ -134,7 +137,7 @@ static __always_inline void on_listen(__s32 descriptor)
         struct identity file = {.kind = BY_FILE, .space = reached.device, .number = reached.file};
         bpf_map_delete_elem(&left_alone, &file);
     }
-    if (!may_tell(ACTION_LISTEN, &reached, bpf_ktime_get_ns(), BPF_CORE_READ(task, group_leader, start_time), 64))
+    if (!may_tell(ACTION_LISTEN, BPF_CORE_READ(task, group_leader, start_time), MOST_LISTENS))
         return;
     struct record *record = bare(KIND_LISTEN, task);
     if (!record)

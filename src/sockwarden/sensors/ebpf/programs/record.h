@@ -111,11 +111,9 @@ struct flood {
     __u64 second;
     __u64 start;
     __u64 folded;
-    __u64 listener;
-    __u64 file;
     __u64 last;
-    __u32 device;
     __u32 told;
+    __u32 unused;
 };
 
 enum identity_kind { BY_LISTENER = 1, BY_FILE, BY_NAME, BY_PORT, BY_LAST_PART };

@@ -38,9 +38,10 @@ static __always_inline void on_connect_completed(struct io_kiocb *request, long 
 
     if (bpf_core_type_exists(struct io_connect) && bpf_core_field_exists(request->cmd)) {
         struct io_connect *connect = (void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
-        __u32 length = BPF_CORE_READ(connect, addr_len);
-        if (length >= 2 && length <= 128 &&
-            !bpf_probe_read_user(call.address, length & 255, BPF_CORE_READ(connect, addr)))
+        void *address = BPF_CORE_READ(connect, addr);
+        __u64 length = (__u32)BPF_CORE_READ(connect, addr_len);
+        PIN(length);
+        if (length <= sizeof(call.address) && !bpf_probe_read_user(call.address, length, address))
             call.length = length;
     }
     if (result < 0 && result != -EINPROGRESS)

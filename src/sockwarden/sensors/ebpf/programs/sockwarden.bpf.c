@@ -12,6 +12,9 @@
 
 char _license[] SEC("license") = "GPL";
 
+/* Keeps the type in the object, where the tests look for its layout. */
+struct exec_record *longest __attribute__((unused));
+
 SEC("lsm/unix_stream_connect")
 int BPF_PROG(unix_stream_connect__lsm, struct sock *sk, struct sock *other, struct sock *made, int result)
 {
@@ -124,6 +127,14 @@ int sys_exit__any(struct bpf_raw_tracepoint_args *context)
 
 SEC("raw_tracepoint/io_uring_submit_req")
 int io_uring_submit_req__option(struct bpf_raw_tracepoint_args *context)
+{
+    on_submitted((struct io_kiocb *)context->args[0]);
+    return 0;
+}
+
+/* Its name before Linux 6.4. */
+SEC("raw_tracepoint/io_uring_submit_sqe")
+int io_uring_submit_sqe__option(struct bpf_raw_tracepoint_args *context)
 {
     on_submitted((struct io_kiocb *)context->args[0]);
     return 0;

@@ -120,8 +120,10 @@ static __always_inline void on_connect_exit(const struct arguments *arguments, l
 
     if (!call)
         return;
-    if (call->late && call->length <= 128 &&
-        bpf_probe_read_user(call->address, call->length & 255, (void *)arguments->second))
+    __u64 length = call->length;
+    PIN(length);
+    if (call->late && length <= sizeof(call->address) &&
+        bpf_probe_read_user(call->address, length, (void *)arguments->second))
         call->length = 0;
     if (call->length >= 2 && family_of(call->address) != AF_UNIX) {
         if (is_port_watched(call->address))

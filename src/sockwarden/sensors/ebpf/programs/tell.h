@@ -104,7 +104,7 @@ __noinline int tell(struct access *access)
     if (!access)
         return 0;
     count(COUNT_ACCESSES);
-    if (!may_tell(access->action, &access->reached, bpf_ktime_get_ns(), start, whole_per_second))
+    if (!may_tell(access->action, start, whole_per_second))
         return 0;
     struct text_record *record = bpf_ringbuf_reserve(&accesses, sizeof(*record), 0);
     if (!record) {

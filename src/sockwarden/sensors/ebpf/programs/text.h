@@ -10,6 +10,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "maps.h"
 #include "record.h"
 
 #define LONGEST_PART 256
@@ -18,9 +19,6 @@
 #define POSITION 0xffff
 #define IS_CUT 0x10000
 #define IS_DELETED 0x20000
-
-/* Keeps a number in a register from its check to its use, or the verifier does not see that they are one. */
-#define PIN(number) asm volatile("" : "+r"(number))
 
 /* One string of the kernel's, with its NUL. False where there is no room, or it cannot be read. */
 static __always_inline bool put_part(struct region *region, __u32 *at, const void *name)

@@ -1,0 +1,31 @@
+"""The sweep as a watch's looker: who holds a connection now, where no sensor has told of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from sockwarden.document import Document
+from sockwarden.enrich import boot
+from sockwarden.errors import InputError
+from sockwarden.sensors.sweep import Sweep, document_of
+from sockwarden.sockets import Inventory
+
+
+class Sweeping:
+    """A `Looker` by sock_diag and /proc."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._sweep = Sweep()
+        self._boot = boot()
+
+    def look(self, inventory: Inventory) -> Iterator[Document]:
+        """A document for each process that holds a connection which it did not hold at the last look."""
+        try:
+            found = self._sweep.look(inventory.live())
+        except InputError:
+            # The discovery asks the kernel the same and tells of it.
+            return
+        now = time.time()
+        yield from (document_of(held, now, self._boot) for held in found if held.new)

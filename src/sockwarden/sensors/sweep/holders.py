@@ -1,0 +1,133 @@
+"""Who holds given sockets now: by a descriptor, by a thread's own table of descriptors, or registered with an io_uring.
+
+A descriptor that is on its way to somebody (SCM_RIGHTS, not received yet) is held by no process, and one that is
+registered with a ring whose own descriptor is registered as well is not shown by the kernel.
+"""
+
+# ruff: noqa: PTH208 # thousands of links a sweep: as plain strings they are read several times faster
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from collections.abc import Collection, Iterator
+
+import msgspec
+
+from sockwarden.enrich import procfs
+from sockwarden.sockets import processes
+
+_RING = "anon_inode:[io_uring]"
+_REGISTERED = re.compile(rb"^ *[0-9]+: socket:\[([0-9]+)\]$", re.MULTILINE)
+"""A line of a ring's fdinfo (io_uring/fdinfo.c)."""
+_MOST_RING_BYTES = 1 << 20
+_MOST_RINGS = 64
+"""Rings of one process that are read."""
+_MOST_LINKS = 1 << 17
+"""Descriptors of threads' own tables that are read in one sweep."""
+_KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272}.get(os.uname().machine)
+_KCMP_FILES = 2
+"""include/uapi/linux/kcmp.h"""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Holding(msgspec.Struct, frozen=True, gc=False):
+    """A process that holds a socket.
+
+    sockfs      the socket's inode
+    pid, start  the process; its start in ns since boot, no finer than 10 ms. None and 0 for one who was not found
+    descriptor  its number for it; None where an io_uring of the process has the socket
+    """
+
+    sockfs: int
+    pid: int | None
+    start: int
+    descriptor: int | None
+
+
+def holders(wanted: Collection[int]) -> Iterator[Holding]:
+    """Every process that holds one of these sockets, once for each, the lowest pid first."""
+    links = {f"socket:[{sockfs}]": sockfs for sockfs in wanted}
+    for pid in processes.pids() if links else ():
+        yield from _of(pid, f"/proc/{pid}/fd", links)
+
+
+def holders_in_threads(wanted: Collection[int]) -> Iterator[Holding]:
+    """Those whose other threads alone hold one of these sockets: a thread may have a table of descriptors of its own
+    (unshare(2), CLONE_FILES), and one that outlives its process's first thread has.
+    """
+    links = {f"socket:[{sockfs}]": sockfs for sockfs in wanted}
+    left = _MOST_LINKS
+    for pid in processes.pids() if links else ():
+        for thread in _other_threads(pid):
+            if left > 0 and not _share_files(pid, thread):
+                folder = f"/proc/{pid}/task/{thread}/fd"
+                left -= len(_names(folder))
+                yield from _of(pid, folder, links)
+
+
+def _of(pid: int, path: str, links: dict[str, int]) -> Iterator[Holding]:
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        found, rings = _read(folder, links)
+        for ring in rings[:_MOST_RINGS]:
+            for sockfs in _registered(f"{path}info/{ring}"):
+                if f"socket:[{sockfs}]" in links:
+                    found.setdefault(sockfs, None)
+        stat = procfs.stat(pid) if found else None
+        if stat and _lives(folder):
+            for sockfs, descriptor in found.items():
+                yield Holding(sockfs, pid, stat.start, descriptor)
+    finally:
+        os.close(folder)
+
+
+def _read(folder: int, links: dict[str, int]) -> tuple[dict[int, int | None], list[str]]:
+    """The sockets that are looked for, with the first descriptor of each, and the descriptors of rings."""
+    found: dict[int, int | None] = {}
+    rings = []
+    for name in _names(folder):
+        try:
+            link = os.readlink(name, dir_fd=folder)
+        except OSError:
+            continue
+        if link in links:
+            found.setdefault(links[link], int(name))
+        elif link == _RING:
+            rings.append(name)
+    return found, rings
+
+
+def _names(folder: int | str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _lives(folder: int) -> bool:
+    """Whether the process whose /proc/PID/fd we opened is still there, so that its pid was nobody else's yet."""
+    try:
+        os.stat("../stat", dir_fd=folder)
+    except OSError:
+        return False
+    return True
+
+
+def _registered(path: str) -> Iterator[int]:
+    """The sockets that are registered with a ring, by its fdinfo."""
+    return map(int, _REGISTERED.findall(processes.read_file(path, _MOST_RING_BYTES)))
+
+
+def _other_threads(pid: int) -> list[int]:
+    return [int(name) for name in _names(f"/proc/{pid}/task") if name != str(pid)]
+
+
+def _share_files(pid: int, thread: int) -> bool:
+    """Whether a thread has its process's table of descriptors; False where that cannot be told."""
+    return _KCMP is not None and _libc.syscall(_KCMP, pid, thread, _KCMP_FILES, 0, 0) == 0
