@@ -41,6 +41,7 @@ def _ebpf(asked: Asked) -> LiveSource:
 SENSORS: dict[str, Callable[[Asked], LiveSource]] = {"ebpf": _ebpf, "audit": _audit}
 """By name, the best first: the order in which `auto` tries them. settings/config.py has the names too."""
 
+
 def _sweep(config: Config) -> Looker | None:
     return Sweeping(config.sensors.sweep.seconds) if config.sensors.sweep.enabled else None
 

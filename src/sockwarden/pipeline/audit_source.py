@@ -11,6 +11,7 @@ from stat import S_IWGRP
 from sockwarden.auditrecords import Assembler, Event, Rejected, document_of, parse_datagram
 from sockwarden.document import Document, get
 from sockwarden.health import Trouble
+from sockwarden.pipeline.source import Told
 from sockwarden.sensors.audit import DEFAULT, AuditSensor
 from sockwarden.sensors.audit.changes import BACKLOG
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
@@ -92,23 +93,23 @@ class AuditSource:
             self._waiting.extend(self._sensor.receive(_MOST_DATAGRAMS))
         return bool(self._waiting)
 
-    def take(self, end: float) -> Iterator[Document]:
+    def take(self, end: float) -> Iterator[Told]:
         """The accesses that the records complete."""
         while self._waiting and time.monotonic() < end:
             part = [self._waiting.popleft() for _ in range(min(_PART, len(self._waiting)))]
             for document in self._datagrams.documents(part):
                 self._remember(document)
-                yield document
+                yield Told(document)
 
-    def expire(self, now: int) -> Iterator[Document]:
+    def expire(self, now: int) -> Iterator[Told]:
         """Accesses whose last record never came."""
-        return self._datagrams.expire(now)
+        return map(Told, self._datagrams.expire(now))
 
     def discovered(self, began: float) -> None:
         """Records are judged when they come: the inventory has a past."""
 
-    def has_told(self, client: int, pid: int) -> bool:
-        """Whether it told of a connect by this process: a record does not say which connection that made."""
+    def has_told(self, client: int, pid: int) -> bool:  # noqa: ARG002 - a record has no inode of the client's end
+        """Whether it told of a connect by this process."""
         return pid in self._told
 
     def _remember(self, document: Document) -> None:

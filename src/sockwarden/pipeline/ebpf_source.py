@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
-from sockwarden.document import Document
-from sockwarden.enrich import Moment, ProcessEvent, Program, Surroundings, boot
+from sockwarden.document import put
+from sockwarden.enrich import Moment, ProcessEvent
+from sockwarden.enrich.event import Kind as EventKind
+from sockwarden.enrich.procfs import Program, Surroundings, boot
 from sockwarden.health import Trouble
+from sockwarden.pipeline.source import Told
 from sockwarden.sensors.ebpf import identities, records
 from sockwarden.sensors.ebpf.blind import blind_spots
 from sockwarden.sensors.ebpf.document import document_of
@@ -93,7 +96,7 @@ class EbpfSource:
         self._waiting: deque[Record] = deque()
         self._held: deque[tuple[float, Record]] = deque()
         self._overflowed = 0
-        self._folded: deque[Document] = deque()
+        self._folded: deque[Told] = deque()
         self._folded_accesses = 0
         self._last: OrderedDict[tuple[int, int], Record] = OrderedDict()
         self._told: OrderedDict[tuple[int, int], None] = OrderedDict()
@@ -135,16 +138,16 @@ class EbpfSource:
                     self._overflowed += 1
         return bool(self._waiting or self._folded)
 
-    def take(self, end: float) -> Iterator[Document]:
+    def take(self, end: float) -> Iterator[Told]:
         """The accesses as documents."""
         while self._folded:
             yield self._folded.popleft()
         offset = time.time_ns() - time.monotonic_ns()
         while self._waiting and time.monotonic() < end:
-            yield self._document(self._waiting.popleft(), offset)
+            yield self._told_of(self._waiting.popleft(), offset)
 
-    def expire(self, now: int) -> Iterator[Document]:
-        """Every record is whole."""
+    def expire(self, now: int) -> Iterator[Told]:  # noqa: ARG002 - every record is whole
+        """None: every record is whole."""
         return iter(())
 
     @property
@@ -166,12 +169,12 @@ class EbpfSource:
         """Whether a record told that this process has this connection."""
         return (client, pid) in self._told
 
-    def check(self, now: float) -> list[Trouble]:
+    def check(self, now: float) -> list[Trouble]:  # noqa: ARG002 - counters have no clock
         """Floods that were counted only, as an access each; and what was lost."""
         for folded in self._sensor.folded():
             self._folded_accesses += folded.accesses
-            if document := self._fold(folded):
-                self._folded.append(document)
+            if told := self._fold(folded):
+                self._folded.append(told)
         dropped = self._sensor.counts()[Counter.DROPPED] + self._overflowed
         fresh, self._dropped_told = dropped - self._dropped_told, dropped
         if not fresh:
@@ -185,7 +188,7 @@ class EbpfSource:
         places = {"ebpf-ring": counts[Counter.DROPPED], "ebpf-undecided": self._overflowed}
         return Lost(places, rejected=self._sensor.rejected, folded=counts[Counter.FOLDED])
 
-    def blind_spots(self, inventory: Inventory) -> list[BlindSpot]:
+    def blind_spots(self, inventory: Inventory) -> list[BlindSpot]:  # noqa: ARG002 - the rung alone decides
         """What this rung cannot see."""
         return blind_spots(self.hook)
 
@@ -205,11 +208,12 @@ class EbpfSource:
             return self._inventory.catalogue.abstract(text_of(name[1:])) is None
         return self._inventory.catalogue.path(text_of(name.partition(b"\0")[0])) is None
 
-    def _document(self, record: Record, offset: int) -> Document:
+    def _told_of(self, record: Record, offset: int) -> Told:
         file = None
         if record.result < 0 and not record.reached.file and record.family == 1:
             file = file_of(record, self._mounts)
-        return document_of(record, rung=self.hook, boot=self._boot, offset=offset, file=file)
+        document = document_of(record, rung=self.hook, boot=self._boot, offset=offset, file=file)
+        return Told(document, Moment(record.who.pid, record.who.start, record.who.time))
 
     def _remember(self, record: Record) -> None:
         pid = record.who.pid
@@ -222,15 +226,15 @@ class EbpfSource:
             if len(self._told) > _MOST_CONNECTIONS:
                 self._told.popitem(last=False)
 
-    def _fold(self, folded: Folded) -> Document | None:
+    def _fold(self, folded: Folded) -> Told | None:
         """One document for all accesses that were counted only, with what the last whole one of its process told."""
         record = self._last.get((folded.pid, folded.action))
         if record is None or record.who.start != folded.start or folded.action == Action.LISTEN:
             return None
-        document = self._document(record, time.time_ns() - time.monotonic_ns())
-        document["_id"] = f"{document['_id']}+{folded.last}"
-        document["sockwarden"].setdefault("loss", {})["folded"] = folded.accesses
-        return document
+        told = self._told_of(record, time.time_ns() - time.monotonic_ns())
+        told.document["_id"] += f"+{folded.last}"
+        put(told.document, "sockwarden.loss.folded", folded.accesses)
+        return told
 
 
 def _event(record: Record) -> ProcessEvent:

@@ -13,7 +13,8 @@ import msgspec
 
 from sockwarden.detect import Engine
 from sockwarden.document import Document, get, put
-from sockwarden.enrich import Who
+from sockwarden.enrich import Moment, Who
+from sockwarden.pipeline.source import Told
 from sockwarden.sockets import Resolver
 
 
@@ -46,19 +47,19 @@ class Live:
         self._canary = runtime / "canary"
         self.elsewhere = 0
 
-    def accesses(self, documents: Iterable[Document]) -> Iterator[Judged]:
-        """Those of these documents that reach a runtime socket."""
-        for document in documents:
+    def accesses(self, told: Iterable[Told]) -> Iterator[Judged]:
+        """Those of these accesses that reach a runtime socket."""
+        for document, moment in told:
             self.resolver.resolve(document)
             if reaches(document):
-                yield self.judge(document)
+                yield self.judge(document, moment)
             else:
                 self.elsewhere += 1
 
-    def judge(self, document: Document) -> Judged:
+    def judge(self, document: Document, moment: Moment | None = None) -> Judged:
         """One resolved access. What sockwarden does itself is marked, kept and not judged."""
         document["host"] = {**local_host(), **(get(document, "host") or {})}
-        self._who.enrich(document)
+        self._who.enrich(document, moment)
         if own := self._own(document):
             put(document, "sockwarden.own", own)
             return Judged(document, [])

@@ -6,8 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from sockwarden.document import Document
-from sockwarden.pipeline.source import Looker
+from sockwarden.pipeline.source import Looker, Told
 from sockwarden.sockets import Inventory
 
 _SHARE = 20
@@ -19,7 +18,7 @@ class Looking:
 
     def __init__(self, lookers: Sequence[Looker]) -> None:
         self._due = [(0.0, looker) for looker in lookers]
-        self._found: deque[Document] = deque()
+        self._found: deque[Told] = deque()
 
     @property
     def waits(self) -> bool:
@@ -39,7 +38,7 @@ class Looking:
         pause = max(looker.seconds, _SHARE * (ended - began))
         self._due = [(ended + pause, one) if one is looker else (at, one) for at, one in self._due]
 
-    def take(self, end: float) -> Iterator[Document]:
+    def take(self, end: float) -> Iterator[Told]:
         """What was found, until a time of time.monotonic."""
         while self._found and time.monotonic() < end:
             yield self._found.popleft()

@@ -6,11 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from sockwarden.document import Document
-from sockwarden.enrich import ProcessEvent
+from sockwarden.enrich import Moment, ProcessEvent
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
 from sockwarden.sockets import Inventory
+
+
+class Told(NamedTuple):
+    """An access, not resolved yet. moment: who and when, exactly, where the source knows; else the document says it."""
+
+    document: Document
+    moment: Moment | None = None
 
 
 class ProcessSource(Protocol):
@@ -71,10 +78,10 @@ class LiveSource(Protocol):
     def receive(self) -> bool:
         """Takes what waits in the kernel, unless something of that waits here still: whether `take` has what to do."""
 
-    def take(self, end: float) -> Iterator[Document]:
-        """Accesses, not resolved yet; ends when no more is here, or at a time of time.monotonic."""
+    def take(self, end: float) -> Iterator[Told]:
+        """Accesses; ends when no more is here, or at a time of time.monotonic."""
 
-    def expire(self, now: int) -> Iterator[Document]:
+    def expire(self, now: int) -> Iterator[Told]:
         """Accesses that were never completed, by a clock in milliseconds since the epoch; asked while nothing comes."""
 
     @property
@@ -85,7 +92,7 @@ class LiveSource(Protocol):
         """Tells it that the inventory has a discovery that began at a time of time.monotonic."""
 
     def has_told(self, client: int, pid: int) -> bool:
-        """Whether it told that a process has a connection, by the inode of the client's end: nobody else then needs to."""
+        """Whether it told already that a process has a connection, by the inode of the client's end."""
 
     @property
     def wants_check(self) -> bool:
@@ -114,8 +121,8 @@ class Looker(Protocol):
     def seconds(self) -> float:
         """Between two looks, at least."""
 
-    def look(self, inventory: Inventory) -> Iterable[Document]:
-        """Accesses that it found and has not told of, not resolved yet."""
+    def look(self, inventory: Inventory) -> Iterable[Told]:
+        """Accesses that it found and has not told of."""
 
 
 class Refused(NamedTuple):

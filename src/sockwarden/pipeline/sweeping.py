@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from sockwarden.document import Document
-from sockwarden.enrich import boot
+from sockwarden.enrich.procfs import boot
 from sockwarden.errors import InputError
+from sockwarden.pipeline.source import Told
 from sockwarden.sensors.sweep import Sweep, document_of
 from sockwarden.sockets import Inventory
 
@@ -20,7 +20,7 @@ class Sweeping:
         self._sweep = Sweep()
         self._boot = boot()
 
-    def look(self, inventory: Inventory) -> Iterator[Document]:
+    def look(self, inventory: Inventory) -> Iterator[Told]:
         """A document for each process that holds a connection which it did not hold at the last look."""
         try:
             found = self._sweep.look(inventory.live())
@@ -28,4 +28,4 @@ class Sweeping:
             # The discovery asks the kernel the same and tells of it.
             return
         now = time.time()
-        yield from (document_of(held, now, self._boot) for held in found if held.new)
+        yield from (Told(document_of(held, now, self._boot)) for held in found if held.new)

@@ -200,7 +200,7 @@ class Watch:
         if self._looking.waits:
             self._follow_processes()
             found = self._looking.take(now + _TURN_SECONDS)
-            self.delivery.accesses(self._live.accesses(each for each in found if not self._is_told(each)))
+            self.delivery.accesses(self._live.accesses(each for each in found if not self._is_told(each.document)))
 
     def _is_told(self, document: Document) -> bool:
         """Whether the source told of this connection and its holder already."""

@@ -8,15 +8,16 @@ from enum import IntEnum
 import msgspec
 
 CONTEXT = struct.Struct("=QQQQ18IBBBB16s4x")
-"""struct context: time, start, cgroup id, capabilities; pid, tid, parent; uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
-auid, session; namespaces of mount, pid, user, net; hierarchy; abi, seccomp, hook, controller; comm.
+"""struct context: time, start, cgroup id, capabilities; pid, tid, parent; uid, euid, suid, fsuid, gid, egid, sgid,
+fsgid; auid, session; namespaces of mount, pid, user, net; hierarchy; abi, seccomp, hook, controller; comm.
 """
 REACHED = struct.Struct("=QQQII")
 """struct reached: listener, file, client, device, connector."""
 _HEAD = struct.Struct("=II")
 """Of struct record: kind, flags."""
 _REST = struct.Struct("=QIIiIII6H4x")
-"""Of struct record, behind what it reached: the executable's inode and device, action, result, verdict, family, open flags."""
+"""Of struct record, behind what it reached: the executable's inode and device, action, result, verdict, family, open
+flags, lengths."""
 RECORD_SIZE = _HEAD.size + CONTEXT.size + REACHED.size + _REST.size
 REGION_SIZE = 1792
 FLOOD_KEY = struct.Struct("=II")
@@ -168,7 +169,7 @@ def read(raw: bytes) -> Record:
     """A record as it was in the ring. Raises struct.error or ValueError where it is none."""
     kind, flags = _HEAD.unpack_from(raw)
     *numbers, comm = CONTEXT.unpack_from(raw, _HEAD.size)
-    who = Context(*numbers, comm.partition(b"\0")[0])
+    who = Context(*(*numbers, comm.partition(b"\0")[0]))
     at = _HEAD.size + CONTEXT.size
     reached = Reached(*REACHED.unpack_from(raw, at))
     inode, device, action, result, verdict, family, open_flags, *lengths = _REST.unpack_from(raw, at + REACHED.size)
@@ -189,7 +190,9 @@ def read(raw: bytes) -> Record:
         open_flags=open_flags,
         given=given,
         bound=bound,
-        executable=_path(executable, deleted=bool(flags & _DELETED)) if executable and not flags & _CUT_EXECUTABLE else None,
+        executable=_path(executable, deleted=bool(flags & _DELETED))
+        if executable and not flags & _CUT_EXECUTABLE
+        else None,
         deleted=bool(flags & _DELETED),
         directory=_path(directory) if lengths[3] and not flags & _CUT_DIRECTORY else None,
         cgroup=None if flags & _CUT_CGROUP or kind in (Kind.EXIT, Kind.RENAME, Kind.LISTEN) else _cgroup(who, cgroup),

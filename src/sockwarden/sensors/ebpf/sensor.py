@@ -127,7 +127,7 @@ class EbpfSensor:
         """Floods since this was asked last. What has ended is forgotten by the map."""
         told = []
         now: dict[bytes, tuple[int, int]] = {}
-        for key, value in self._opened().object.map("floods").items():
+        for key, value in self._opened().object.map("floods").items().items():
             _, start, folded, last, _, _ = FLOOD.unpack(value)
             if not folded:
                 continue
@@ -135,7 +135,7 @@ class EbpfSensor:
             known_start, known = self._folded.get(key, (start, 0))
             fresh = folded - (known if known_start == start else 0)
             if fresh > 0:
-                told.append(Folded(*FLOOD_KEY.unpack(key), start, fresh, last))
+                told.append(Folded(*(*FLOOD_KEY.unpack(key), start, fresh, last)))
         self._folded = now
         return told
 
