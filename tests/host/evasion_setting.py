@@ -129,8 +129,8 @@ def _listeners(setting: Setting) -> Iterator[None]:
         abandoned.close()
         setting.activated = undo.enter_context(_bound(str(setting.names["activated"])))
         setting.activated.listen(128)
-        end, started = os.pipe(), threading.Event()
-        server = threading.Thread(target=_serve, args=(served, end[0], started))
+        end = os.pipe()
+        server = threading.Thread(target=_serve, args=(served, end[0]))
         server.start()
         undo.callback(server.join)
         undo.callback(os.close, end[1])
@@ -150,10 +150,11 @@ def _bound(address: str) -> Iterator[socket.socket]:
         yield one
 
 
-def _serve(listeners: list[socket.socket], end: int, started: threading.Event) -> None:
+def _serve(listeners: list[socket.socket], end: int) -> None:
     """Accepts and closes, until the pipe's other end is closed."""
     with selectors.DefaultSelector() as selector:
-        for one in (*listeners, end):
+        selector.register(end, selectors.EVENT_READ)
+        for one in listeners:
             selector.register(one, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
@@ -217,9 +218,9 @@ def _containers(setting: Setting) -> Iterator[None]:
             setting.containers[name] = (docker, made.strip())
 
         mounts = [f"--volume={names['docker']}:/var/run/docker.sock", f"--volume={names['private']}:/x.sock"]
+        known = set(shims.iterdir()) if shims.exists() else set()
         start("mounted", *mounts, "--volume=/run:/host/run", IMAGE, "sleep", "999")
-        names["docker-shim"] = next(shims.iterdir())
-        known = set(shims.iterdir())
+        names["docker-shim"] = next(iter(set(shims.iterdir()) - known))
         rights = ("--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE", "--cap-add=SYS_CHROOT")
         unconfined = ("--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined")
         start("escaped", "--pid=host", *rights, *unconfined, "--volume=/:/host", IMAGE, "sleep", "999")

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from runtimes import CLIENTS, IMAGE, WELL_KNOWN, Runtime, kept_clean, run, running, started_docker
+from runtimes import CLIENTS, IMAGE, WELL_KNOWN, Runtime, kept_clean, run, started_containerd, started_docker
 
 LOCK = Path("/tmp/sockwarden-runtimes.lock")  # noqa: S108 - one lock for all runs on this machine
 _APPLETS = ("sh", "chroot", "nsenter", "sleep")
@@ -74,18 +74,10 @@ def docker(require: Callable[..., str], image: bytes) -> Iterator[Runtime]:
 def containerd(require: Callable[..., str], docker: Runtime) -> Iterator[Runtime]:
     """A containerd that listens on a path of its own, with the same image in it."""
     daemon, ctr = require("containerd", root=True), require("ctr")
-    with kept_clean("sockwarden-containerd-") as folder:
-        address, config = folder / "containerd.sock", folder / "config.toml"
-        config.write_text(
-            f'version = 2\nroot = "{folder}/root"\nstate = "{folder}/state"\n'
-            f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{address}"\n',
-            encoding="ascii",
-        )
-        with running([daemon, f"--config={config}"], folder / "log", address.is_socket) as pid:
-            containerd = Runtime(folder, address, [ctr, f"--address={address}"], pid)
-            docker("save", f"--output={folder}/image.tar", IMAGE)
-            containerd("image", "import", folder / "image.tar")
-            yield containerd
+    with kept_clean("sockwarden-containerd-") as folder, started_containerd(daemon, ctr, folder) as containerd:
+        docker("save", f"--output={folder}/image.tar", IMAGE)
+        containerd("image", "import", folder / "image.tar")
+        yield containerd
 
 
 @pytest.fixture(scope="session")

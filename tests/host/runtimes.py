@@ -71,6 +71,21 @@ def started_docker(daemon: str, folder: Path, *more: Path) -> Iterator[Runtime]:
 
 
 @contextmanager
+def started_containerd(daemon: str, ctr: str, folder: Path) -> Iterator[Runtime]:
+    """A containerd that keeps everything in a folder, its socket too."""
+    address, config = folder / "containerd.sock", folder / "config.toml"
+    config.write_text(
+        f'version = 2\nroot = "{folder}/root"\nstate = "{folder}/state"\n'
+        f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{address}"\n',
+        encoding="ascii",
+    )
+    # The ended one leaves its socket, on which a client gets no answer.
+    address.unlink(missing_ok=True)
+    with running([daemon, f"--config={config}"], folder / "log", address.is_socket) as pid:
+        yield Runtime(folder, address, [ctr, f"--address={address}"], pid)
+
+
+@contextmanager
 def running(command: list[str], log: Path, ready: Callable[[], bool]) -> Iterator[int]:
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, "PATH": _PATH})

@@ -31,6 +31,8 @@ disk_full_action = IGNORE
 disk_error_action = IGNORE
 plugin_dir = {plugins}
 """
+SENSORS: dict[str, tuple[str, ...]] = {"audit": ()}
+"""Options of `sockwarden watch` by sensor, for tests that say the same of each."""
 SOCKWARDEN = Path(sys.executable).with_name("sockwarden")
 
 

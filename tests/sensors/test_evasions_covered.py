@@ -1,0 +1,30 @@
+"""Every technique is carried out by a scenario, by a test of its own, or waits for a room that is not there yet."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+TESTS = Path(__file__).parent.parent
+NOT_YET = {"requests", "components", "relays"}
+
+
+def rows(path: str) -> list[dict[str, str]]:
+    with (TESTS / path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", strict=True))
+
+
+def test_every_technique_is_carried_out_somewhere() -> None:
+    techniques = {row["technique"]: row["elsewhere"] for row in rows("data/evasions/techniques.tsv")}
+    done = {row["technique"] for row in rows("host/evasions.tsv")}
+    assert done == {name for name, elsewhere in techniques.items() if elsewhere == "-"}
+    for elsewhere in set(techniques.values()) - NOT_YET - {"-"}:
+        for place in elsewhere.split():
+            file, _, test = place.partition("::")
+            assert f"def {test}(" in (TESTS.parent / file).read_text(encoding="utf-8"), place
+
+
+def test_scenarios_and_what_is_expected_of_them_fit() -> None:
+    names = [row["scenario"] for row in rows("host/evasions.tsv")]
+    assert len(names) == len(set(names))
+    assert {row["scenario"] for row in rows("host/evasions_expected.tsv")} <= set(names)
