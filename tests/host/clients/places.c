@@ -157,20 +157,28 @@ static int listening_at(const char *path) {
     return descriptor;
 }
 
-/* A socket at `old`, known for a while, is removed, and its inode number goes to another one at `new`. */
+/* A socket at `old`, known for a while, is removed, and its inode number goes to another one at `new`. What else is
+ * free before that number is taken up by files, which are removed in the end. */
 static int reused(const char *old, const char *new, unsigned settling) {
     struct stat before, after = {0};
-    int descriptor = listening_at(old);
+    char filler[128];
+    int fillers = 0, descriptor = listening_at(old);
     if (descriptor < 0 || stat(old, &before)) return errno;
     wait_for_signal();
     close(descriptor);
     unlink(old);
-    for (int tries = 0; tries < 100; tries++) {
+    for (;;) {
         descriptor = listening_at(new);
         if (descriptor < 0 || stat(new, &after)) return errno;
-        if (after.st_ino == before.st_ino) break;
+        if (after.st_ino == before.st_ino || fillers == 1000) break;
         close(descriptor);
         unlink(new);
+        snprintf(filler, sizeof filler, "%s.%d", new, fillers++);
+        close(open(filler, O_WRONLY | O_CREAT, 0600));
+    }
+    while (fillers > 0) {
+        snprintf(filler, sizeof filler, "%s.%d", new, --fillers);
+        unlink(filler);
     }
     if (after.st_ino != before.st_ino) return ENOENT;
     sleep(settling);
