@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import threading
@@ -18,12 +19,13 @@ from pathlib import Path
 
 from runtimes import IMAGE, WELL_KNOWN, Runtime, made, run, running, until
 
-NOBODY = 65534
+NOBODY, ROOTLESS = 65534, 65532
 NAME_ONLY = {
     "crio": "/run/crio/crio.sock",
     "buildkit": "/run/buildkit/buildkitd.sock",
     "k3s": "/run/k3s/containerd/containerd.sock",
     "k0s": "/run/k0s/containerd.sock.ttrpc",
+    "cri-dockerd": "/run/k3s/cri-dockerd/cri-dockerd.sock",
     "microk8s": "/var/snap/microk8s/common/run/containerd.sock",
     "rootless-docker": "/run/user/65533/docker.sock",
     "desktop": "/root/.docker/run/docker.sock",
@@ -86,6 +88,7 @@ class Setting:
             "activated": folder / "activated.sock",
             "renamable": folder / "srv/docker.sock",
             "podman": "/run/podman/podman.sock",
+            "podman-rootless": f"/run/user/{ROOTLESS}/podman/podman.sock",
             "podman-as-docker": folder / "podman/docker.sock",
             "docker-cli": docker.command[0],
             "ctr-cli": containerd.command[0],
@@ -111,6 +114,7 @@ def set_up(setting: Setting, bystander: int) -> Iterator[None]:
         undo.enter_context(_files(setting))
         undo.enter_context(_podman(setting.folder, "/run/podman/podman.sock"))
         undo.enter_context(_podman(setting.folder, f"{setting.folder}/podman/docker.sock"))
+        undo.enter_context(_podman_of_a_user(setting.folder, Path(str(setting.names["podman-rootless"]))))
         undo.enter_context(_containers(setting))
         yield
 
@@ -188,6 +192,9 @@ def _files(setting: Setting) -> Iterator[None]:
         yield
 
 
+_PODMAN = ["podman", "--cgroup-manager=cgroupfs", "--events-backend=none", "--storage-driver=vfs"]
+
+
 @contextmanager
 def _podman(folder: Path, address: str) -> Iterator[None]:
     """Podman's service, which speaks Docker's API as well."""
@@ -197,11 +204,33 @@ def _podman(folder: Path, address: str) -> Iterator[None]:
         undo.enter_context(made(Path(address).parent))
         home = folder / f"podman-of-{Path(address).name}"
         home.mkdir()
-        command = ["podman", f"--root={home}/root", f"--runroot={home}/run", f"--tmpdir={home}/own"]
-        command += ["--cgroup-manager=cgroupfs", "--events-backend=none", "--storage-driver=vfs"]
+        command = [*_PODMAN, f"--root={home}/root", f"--runroot={home}/run", f"--tmpdir={home}/own"]
         command += ["system", "service", "--time=0", f"unix://{address}"]
         undo.callback(Path(address).unlink, missing_ok=True)
         undo.enter_context(running(command, home / "log", Path(address).is_socket))
+        yield
+
+
+@contextmanager
+def _podman_of_a_user(folder: Path, address: Path) -> Iterator[None]:
+    """Rootless, in a user and a mount namespace of its own, which a process of its own keeps."""
+    home, run_folder = folder / "rootless", address.parent.parent
+    with ExitStack() as undo:
+        undo.enter_context(_emptied(run_folder))
+        for path in (home, address.parent):
+            path.mkdir()
+        folder.chmod(0o711)
+        for path in (home, address.parent, run_folder):
+            os.chown(path, ROOTLESS, ROOTLESS)
+        # setpriv keeps the process id, as `running` takes no user.
+        command = ["setpriv", f"--reuid={ROOTLESS}", f"--regid={ROOTLESS}", "--clear-groups", "env", f"HOME={home}"]
+        command += [f"XDG_RUNTIME_DIR={run_folder}", *_PODMAN, "system", "service", "--time=0", f"unix://{address}"]
+        pid = undo.enter_context(running(command, folder / "rootless.log", address.is_socket))
+        # Both outlive the command: who serves, and who keeps the namespaces.
+        others = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        others.append((run_folder / "libpod/tmp/pause.pid").read_text(encoding="ascii"))
+        for other in others:
+            undo.callback(os.kill, int(other), signal.SIGKILL)
         yield
 
 
@@ -280,5 +309,7 @@ def activated(setting: Setting, require: Callable[..., str]) -> Iterator[None]:
 @contextmanager
 def _emptied(folder: Path) -> Iterator[Path]:
     folder.mkdir()
-    yield folder
-    run("rm", "-r", "--one-file-system", folder)
+    try:
+        yield folder
+    finally:
+        run("rm", "-r", "--one-file-system", folder)

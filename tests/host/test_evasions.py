@@ -32,7 +32,7 @@ def setting(
     bystander: int,
     require: Callable[..., str],
 ) -> Iterator[Setting]:
-    for program in ("podman", "busybox", "/usr/bin/python3"):
+    for program in ("podman", "setpriv", "busybox", "/usr/bin/python3"):
         require(program)
     # A short path: of a client that is gone at once audit's record keeps 128 bytes of arguments.
     with TemporaryDirectory(prefix="sw-") as folder:
