@@ -24,6 +24,7 @@ from sockwarden.enrich import Containers, ProcessCache, Who
 from sockwarden.pipeline.audit_source import Datagrams
 from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.live import Live
+from sockwarden.pipeline.source import Told
 from sockwarden.pipeline.watch import MOST_REMEMBERED
 from sockwarden.sockets import Inventory, LiveSocket, Resolver, RuntimeSocket, packaged
 from sockwarden.store import Keeper
@@ -78,7 +79,7 @@ def run(accesses: int, state: Path, megabytes: int) -> None:
     began, step, told = time.monotonic(), max(accesses // 100, 1), 0
     source, records = datagrams(accesses), Datagrams()
     while batch := list(islice(source, BATCH)):
-        delivery.accesses(live.accesses(records.documents(batch)))
+        delivery.accesses(live.accesses(map(Told, records.documents(batch))))
         delivery.tick(time.monotonic())
         if delivery.counts.accesses >= told:
             told += step

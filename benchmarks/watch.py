@@ -1,6 +1,6 @@
 """What a watch takes and loses under a steady stream of accesses.
 
-    python benchmarks/watch.py [--rate 2000] [--seconds 30] [--accesses N]
+    python benchmarks/watch.py [--rate 2000] [--seconds 30] [--accesses N] [--sensor ebpf|audit]
 
 One process connects to a socket of its own over and over, paced to the rate (0: as fast as it can); a client that is a
 process of its own each time would measure fork and exec instead. Needs root, and changes the kernel's audit while it
@@ -108,8 +108,9 @@ def kernel_lost() -> int:
     return int(found[1]) if found else 0
 
 
-def measure(listener: socket.socket, accesses: int, rate: int, folder: Path) -> None:
-    command = [str(SOCKWARDEN), "watch", f"--state={folder}/state", f"--runtime-dir={folder}/run", "--output=ndjson"]
+def measure(listener: socket.socket, accesses: int, rate: int, sensor: str, folder: Path) -> None:
+    command = [str(SOCKWARDEN), "watch", f"--sensor={sensor}", "--output=ndjson"]
+    command += [f"--state={folder}/state", f"--runtime-dir={folder}/run"]
     lost, messages = kernel_lost(), folder / "messages"
     with messages.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as watch:
         reader, usage = Reader(watch.stdout or ()), Usage(watch.pid)
@@ -154,6 +155,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--accesses", type=int, help="how many, whatever the seconds")
+    parser.add_argument("--sensor", default="auto", help="as `watch` has it")
     options = parser.parse_args()
     accesses = options.accesses or options.rate * options.seconds
     if accesses < 1:
@@ -164,7 +166,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-") as work, socket.socket(socket.AF_UNIX) as door:
             door.bind(str(FOLDER / "docker.sock"))
             door.listen(64)
-            measure(door, accesses, options.rate, Path(work))
+            measure(door, accesses, options.rate, options.sensor, Path(work))
     finally:
         (FOLDER / "docker.sock").unlink(missing_ok=True)
         for folder in made:

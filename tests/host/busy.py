@@ -12,7 +12,13 @@ from pathlib import Path
 from runtimes import run, until
 
 JOURNALD = "/usr/lib/systemd/systemd-journald"
-_OWN_RUN = 'mount -t tmpfs none /run && mkdir -p /run/systemd/journal /run/log/journal && exec "$0"'
+_OWN_RUN = """\
+mount -t tmpfs none /run
+mkdir -p /run/systemd/journal /run/systemd/journald.conf.d /run/log/journal
+printf '[Journal]\\nAudit=\\n' >/run/systemd/journald.conf.d/audit.conf
+exec "$0"
+"""
+"""Debian's journald switches audit off when it starts unless it is told to leave it; a watch then rightly complains."""
 _BUS = """\
 <busconfig><type>session</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*"/><allow own="*"/><allow user="*"/></policy></busconfig>

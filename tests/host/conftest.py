@@ -14,6 +14,11 @@ import pytest
 _STEADY = ("enabled", "failure", "pid", "rate_limit", "backlog_limit", "backlog_wait_time ", "loginuid")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What changes the machine for others goes last."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
 @pytest.fixture(scope="session")
 def require() -> Callable[..., str]:
     """`require("ausearch")` gives the program's path; `root=True` asks for root too, `module="auparse"` for a module

@@ -129,6 +129,6 @@ def kept_clean(prefix: str) -> Iterator[Path]:
 def _left_behind() -> list[Path]:
     """Folders that runtimes make for themselves and keep, inner ones first."""
     cgroups = [path for name in ("docker", "default") for path in (*_CGROUPS.glob(f"*/{name}"), _CGROUPS / name)]
-    tops = [Path("/run/docker"), Path("/run/containerd"), Path("/opt/containerd")]
+    tops = [Path("/run/docker"), Path("/run/containerd"), Path("/run/runc"), Path("/opt/containerd")]
     folders = [Path(folder) for top in tops for folder, _, _ in os.walk(top, topdown=False)]
     return folders + [folder for folder in cgroups if folder.is_dir()]

@@ -5,6 +5,8 @@ A test module takes them by `pytest_plugins = ["sweep_fixtures"]`.
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -39,8 +41,11 @@ def act(require: Callable[..., str]) -> Iterator[Callable[..., Actor]]:
 
         def start(code: str, address: bytes = b"", *words: object, by: Sequence[str] = ()) -> Actor:
             command = [*by, sys.executable, "-c", _BEGINNING + code, address.hex(), *map(str, words)]
-            process = running.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
-            running.callback(process.kill)
+            process = running.enter_context(
+                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+            )
+            # With all that it has started.
+            running.callback(os.killpg, process.pid, signal.SIGKILL)
             assert process.stdout
             said = process.stdout.readline().split()
             assert said[:1] == [b"ready"], said

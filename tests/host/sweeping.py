@@ -16,9 +16,9 @@ class Actor:
         self.process, self.pid, self.said = process, process.pid, said
 
     def end(self) -> None:
-        """Returns when it is gone."""
+        """Returns when it is gone. It is not reaped, so that its group is no other's when that is ended."""
         self.process.kill()
-        self.process.wait()
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
 
 
 def found(sockfs: int, daemon: int, kind: str = "path") -> LiveSocket:

@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +27,8 @@ pytest_plugins = ["runtime_fixtures"]
 
 CONTAINERS, CONNECTS = 50, 2000
 SPEAKERS = frozenset(("dockerd", "containerd", "containerd-shim-runc-v2", "docker", "ctr", "runc"))
+POLICY = Path("/usr/sbin/policy-rc.d")
+"""Whether packages may start services: invoke-rc.d(8)."""
 TOOLS = frozenset(("docker", "ctr"))
 ALERTS: dict[tuple[str, str], str] = {}
 """Alerts on components that are expected: rule and program, and why."""
@@ -127,6 +130,46 @@ def test_a_build(day: Day, docker: Runtime, tmp_path: Path, require: Callable[..
     assert done.returncode == 0, done.stderr
     docker("image", "rm", "sockwarden-test/built:1")
     day.explained()
+
+
+@pytest.mark.last  # the daemons of the whole session run programs that are deleted from then on
+def test_an_upgrade_of_the_package(day: Day, tmp_path: Path, require: Callable[..., str]) -> None:
+    """Of Debian's docker.io, with a daemon that runs meanwhile, and is restarted."""
+    install = [
+        require("apt-get", root=True),
+        "install",
+        "--reinstall",
+        "--yes",
+        "-o",
+        f"Dir::Cache::archives={tmp_path}",
+    ]
+    install += ["-o", "Dpkg::Options::=--force-confold", "docker.io"]
+    (tmp_path / "partial").mkdir()
+    fetched = subprocess.run([*install, "--download-only"], capture_output=True, text=True, check=False, timeout=120)
+    if fetched.returncode or not list(tmp_path.glob("docker.io_*.deb")):
+        require("a package docker.io that can be fetched again")
+    with kept_clean("sockwarden-upgrade-") as folder:
+        day.folders.append(folder)
+        with started_docker(require("dockerd"), folder) as docker, no_services():
+            subprocess.run(install, capture_output=True, check=True, timeout=120)
+            docker("version")
+            docker("ps")
+        with started_docker(require("dockerd"), folder) as docker:
+            docker("version")
+        day.explained()
+
+
+@contextmanager
+def no_services() -> Iterator[None]:
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 def builds(cli: str) -> bool:

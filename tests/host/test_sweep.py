@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ import pytest
 from sweeping import Actor, address_of, found, runtime
 
 from sockwarden.sensors.sweep import Held, Sweep
-from sockwarden.sockets import LiveSocket
+from sockwarden.sockets import LiveSocket, diag
 
 pytest_plugins = ["sweep_fixtures"]
 pytestmark = pytest.mark.host
@@ -140,18 +139,15 @@ def test_a_descriptor_that_was_inherited(
 ) -> None:
     client = act(f"one = connected()\n{how}\nready(inode(one), child)", address_of(listener))
     _, child = client.said
-    try:
-        with listener.accept()[0]:
-            sweep = Sweep()
-            held = sweep.look([runtime(listener)])
-            assert {one.pid for one in held} == {client.pid, child}
-            assert of(held, child).connected_by == client.pid
-            client.end()
-            (one,) = sweep.look([runtime(listener)])
-            assert (one.pid, one.new) == (child, False)
-            assert program is None or Path(f"/proc/{child}/exe").samefile(program)
-    finally:
-        os.kill(child, signal.SIGKILL)
+    with listener.accept()[0]:
+        sweep = Sweep()
+        held = sweep.look([runtime(listener)])
+        assert {one.pid for one in held} == {client.pid, child}
+        assert of(held, child).connected_by == client.pid
+        client.end()
+        (one,) = sweep.look([runtime(listener)])
+        assert (one.pid, one.new) == (child, False)
+        assert program is None or Path(f"/proc/{child}/exe").samefile(program)
 
 
 def test_a_program_that_execs_another(listener: socket.socket, act: Callable[..., Actor]) -> None:
@@ -328,21 +324,16 @@ def test_processes_that_come_and_go(listener: socket.socket, act: Callable[..., 
         "        os.waitpid(child, 0)\n"
         "for _ in range(2):\n"
         "    if not os.fork(): crowd()\n"
-        "ready()\n"
-        "os.killpg(0, signal.SIGKILL)",
+        "ready()",
         address_of(listener),
-        by=("setsid",),
     )
     with listener.accept()[0]:
         sweep = Sweep()
-        try:
-            for _ in range(100):
-                held = sweep.look([runtime(listener)])
-                assert client.pid in [one.pid for one in held]
-                assert {one.connected_by for one in held} == {client.pid}
-                assert len({(one.pid, one.start) for one in held}) == len(held)
-        finally:
-            os.killpg(client.pid, signal.SIGKILL)
+        for _ in range(100):
+            held = sweep.look([runtime(listener)])
+            assert client.pid in [one.pid for one in held]
+            assert {one.connected_by for one in held} == {client.pid}
+            assert len({(one.pid, one.start) for one in held}) == len(held)
 
 
 def test_a_crowd_of_connections_of_one_process(tmp_path: Path, act: Callable[..., Actor]) -> None:
@@ -372,12 +363,8 @@ def test_a_crowd_of_connections_of_one_process(tmp_path: Path, act: Callable[...
 
 def test_a_crowd_of_holders_of_one_connection(listener: socket.socket, act: Callable[..., Actor]) -> None:
     act(
-        "one = connected()\n"
-        "for _ in range(99):\n"
-        "    if not os.fork(): signal.pause()\n"
-        "print('ready', flush=True)\nsys.stdin.read()\nos.killpg(0, signal.SIGKILL)",
+        "one = connected()\nfor _ in range(99):\n    if not os.fork(): signal.pause()\nready()",
         address_of(listener),
-        by=("setsid",),
     )
     late = act(CONNECT, address_of(listener))
     sweep = Sweep()
@@ -412,3 +399,89 @@ def test_without_pidfd_getfd(listener: socket.socket, act: Callable[..., Actor])
             by=("env", f"PYTHONPATH={Path(__file__).parent}"),
         )
         assert told.said == [client.pid]
+
+
+def test_a_listener_with_more_waiting_than_the_kernel_can_tell(act: Callable[..., Actor], tmp_path: Path) -> None:
+    """The kernel ends its list there without a word; whoever waits at another listener is found all the same."""
+    name, crowded = (bytes(tmp_path / name) for name in ("docker.sock", "crowded.sock"))
+    daemon = act(
+        "open('/proc/sys/net/core/somaxconn', 'w').write('20000')\n"
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (12000, 12000))\n"
+        "one, many = (socket.socket(socket.AF_UNIX) for _ in range(2))\n"
+        "one.bind(ADDRESS); one.listen()\n"
+        "ADDRESS = bytes.fromhex(sys.argv[2])\n"
+        "many.bind(ADDRESS); many.listen(20000)\n"
+        "kept = [connected() for _ in range(9000)]\n"
+        "ready(inode(one), inode(many))",
+        name,
+        crowded.hex(),
+        by=OTHER,
+    )
+    client = act(CONNECT, name)
+    namespace = Path(f"/proc/{daemon.pid}/ns/net")
+    assert daemon.said[1] not in diag.unix_connections(namespace).waiting
+    sweep = Sweep()
+    (one,) = sweep.look([found(daemon.said[0], daemon.pid)])
+    assert (one.pid, one.accepted, sweep.limits) == (client.pid, False, [])
+    sweep.look([found(daemon.said[1], daemon.pid)])
+    assert sweep.limits == ["a socket has more connections waiting to be accepted than the kernel lists"]
+
+
+@pytest.mark.parametrize(
+    ("without", "seen", "limits"),
+    [
+        ("kill", 3, []),
+        (
+            "sys_ptrace",
+            0,
+            ["the descriptors of a daemon cannot be read", "the descriptors of some processes cannot be read"],
+        ),
+        (
+            "net_admin",
+            3,
+            ["connections from network namespaces without any process are not looked for (Operation not permitted)"],
+        ),
+        (
+            "sys_admin",
+            2,
+            ["the kernel does not list its sockets in another network namespace (Operation not permitted)"],
+        ),
+        ("dac_read_search", 2, ["the descriptors of some processes cannot be read"]),
+    ],
+)
+def test_what_a_missing_capability_hides_is_said(
+    without: str, seen: int, limits: list[str], tmp_path: Path, act: Callable[..., Actor], require: Callable[..., str]
+) -> None:
+    """And of what it may not look at, it does not say that nobody holds it."""
+    require("setpriv")
+    address = bytes(tmp_path / "docker.sock")
+    with bound(address) as listener:
+        act(CONNECT, address)
+        act(CONNECT, address, by=OTHER)
+        act(
+            "one = connected()\n"
+            "os.setgroups([]); os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3)\n"
+            "assert libc.prctl(4, 1, 0, 0, 0) == 0  # PR_SET_DUMPABLE\n"
+            "ready()",
+            address,
+        )
+        with listener.accept()[0], listener.accept()[0], listener.accept()[0]:
+            kept = {"kill", "sys_ptrace", "net_admin", "sys_admin", "dac_read_search"} - {without}
+            bounding = ",".join(["-all", *(f"+{one}" for one in sorted(kept))])
+            told = act(
+                "from sockwarden.sensors.sweep import Sweep\n"
+                "from sweeping import found\n"
+                "sweep = Sweep()\n"
+                "for _ in range(2): held = sweep.look([found(int(sys.argv[2]), int(sys.argv[3]))])\n"
+                "assert sweep.limits == sys.argv[4:], sweep.limits\n"
+                "ready(len(held))",
+                b"",
+                os.fstat(listener.fileno()).st_ino,
+                os.getpid(),
+                *limits,
+                by=(
+                    *("env", f"PYTHONPATH={Path(__file__).parent}"),
+                    *("setpriv", "--inh-caps=-all", f"--bounding-set={bounding}"),
+                ),
+            )
+            assert told.said == [seen]

@@ -18,6 +18,7 @@ from sockwarden.enrich import Containers, ProcessCache, Who
 from sockwarden.pipeline import Hunt
 from sockwarden.pipeline.audit_source import Datagrams
 from sockwarden.pipeline.live import Judged, Live
+from sockwarden.pipeline.source import Told
 from sockwarden.readers import plan
 from sockwarden.rules import load_packaged
 from sockwarden.signatures import SIGNATURES
@@ -76,7 +77,7 @@ def test_the_same_alerts_as_from_the_log(log: Path, live: Live) -> None:
     inventory.refresh([socket_of(*place)], 0)
     live.resolver = Resolver(packaged(), inventory)
     datagrams = Datagrams()
-    judged = list(live.accesses(chain(datagrams.documents(sent(log)), datagrams.expire(1 << 60))))
+    judged = list(live.accesses(map(Told, chain(datagrams.documents(sent(log)), datagrams.expire(1 << 60)))))
     found = {serial(alert) for one in judged for alert in one.alerts}
     assert found
     assert found == hunted
@@ -100,7 +101,7 @@ def access_by(pid: int) -> list[bytes]:
 
 
 def judged(live: Live, datagrams: list[bytes]) -> Iterator[Judged]:
-    return live.accesses(Datagrams().documents(datagrams))
+    return live.accesses(map(Told, Datagrams().documents(datagrams)))
 
 
 def own_of(judged: Iterator[Judged]) -> tuple[object, int]:

@@ -19,7 +19,7 @@ from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.export import metrics_of
 from sockwarden.pipeline.gap import RunState
 from sockwarden.pipeline.looking import Looking
-from sockwarden.pipeline.source import LiveSource, Looker
+from sockwarden.pipeline.source import LiveSource, Looker, Told, open_first
 from sockwarden.pipeline.watch import Watch
 from sockwarden.rules import load_packaged
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
@@ -72,11 +72,11 @@ class Handed:
             os.eventfd_read(self._event)
         return bool(self._waiting)
 
-    def take(self, end: float) -> Iterator[Document]:
+    def take(self, end: float) -> Iterator[Told]:
         while self._waiting and time.monotonic() < end:
-            yield self._waiting.pop(0)
+            yield Told(self._waiting.pop(0))
 
-    def expire(self, now: int) -> Iterator[Document]:
+    def expire(self, now: int) -> Iterator[Told]:
         self.expired = now
         return iter(())
 
@@ -87,6 +87,9 @@ class Handed:
     def discovered(self, began: float) -> None:
         self._waiting += [document for came, document in self._held if came < began]
         self._held = [(came, document) for came, document in self._held if came >= began]
+
+    def has_told(self, client: int, pid: int) -> bool:
+        return (client, pid) == (1, 1)
 
     def check(self, now: float) -> list[Trouble]:
         self.checks.append(now)
@@ -130,10 +133,11 @@ def watched(
     tell = ([] if notes is None else notes).append
     delivery = Delivery([], Keeper(folder, max_age_days=30, max_bytes=64 << 20), tell)
     detections = list(map(RuleDetection, load_packaged()))
+    opened = open_first(sources, tell)
     watch = Watch(
         detections,
         catalogue=packaged(),
-        sources=sources,
+        opened=opened,
         lookers=lookers,
         delivery=delivery,
         state=folder,
@@ -174,10 +178,11 @@ def test_what_comes_is_judged_and_kept(tmp_path: Path) -> None:
 
 def test_the_first_source_that_opens_is_taken(tmp_path: Path) -> None:
     good, last = Handed(), Handed()
-    with watched(tmp_path, [Handed("no such hook"), good, last]) as watch:
-        assert watch.source is good
-        assert list(map(str, watch.refused)) == ["not by handed: no such hook"]
-    assert (good.state, last.state) == ("closed", "new")
+    opened = open_first([Handed("no such hook"), good, last], print)
+    assert opened.source is good
+    assert list(map(str, opened.refused)) == ["not by handed: no such hook"]
+    assert (good.state, last.state) == ("open", "new")
+    good.close()
 
 
 def test_where_no_source_opens_each_reason_is_told(tmp_path: Path) -> None:
@@ -245,11 +250,11 @@ class Finder:
         self.inventory: Inventory | None = None
         self._takes = takes
 
-    def look(self, inventory: Inventory) -> list[Document]:
+    def look(self, inventory: Inventory) -> list[Told]:
         self.inventory = inventory
         self.looked.append(time.monotonic())
         time.sleep(self._takes)
-        return [access(len(self.looked))]
+        return [Told(access(len(self.looked)))]
 
 
 def test_what_a_looker_finds_is_judged_as_well(tmp_path: Path) -> None:

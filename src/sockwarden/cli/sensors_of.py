@@ -35,7 +35,8 @@ def _audit(asked: Asked) -> LiveSource:
 
 def _ebpf(asked: Asked) -> LiveSource:
     daemons = Daemons(packaged())
-    return EbpfSource(lambda path: daemons.serving(path) is not None, only=asked.config.sensors.ebpf.rung or None)
+    only = asked.config.sensors.ebpf.rung or None
+    return EbpfSource(asked.runtime, lambda path: daemons.serving(path) is not None, only=only)
 
 
 SENSORS: dict[str, Callable[[Asked], LiveSource]] = {"ebpf": _ebpf, "audit": _audit}

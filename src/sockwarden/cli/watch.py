@@ -16,9 +16,10 @@ from sockwarden.errors import InputError, SockwardenError
 from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.export import Exporter
 from sockwarden.pipeline.notify import Notifier
-from sockwarden.pipeline.source import LiveSource, described
+from sockwarden.pipeline.source import LiveSource, Opened, described, open_first
 from sockwarden.pipeline.watch import Watch
 from sockwarden.sensors.audit import DEFAULT
+from sockwarden.sensors.capabilities import drop, kept
 from sockwarden.settings import Config, load_config, state_folder
 from sockwarden.sinks import FORMS
 from sockwarden.sockets import Catalogue, RuntimeSocket, packaged
@@ -71,6 +72,8 @@ def watch(
     folder = state_folder(state or config.watch.state)
     run = _Run(path, selectors, output)
     with run.signals():
+        if audit_unicast and sensor == "ebpf":
+            raise click.UsageError("--audit-unicast is for the sensor audit")
         asked = Asked(config, Path(runtime), audit_unicast)
         run.watch(config, folder, Path(runtime), sources_of(sensor or config.sensors.use, asked))
     return 0
@@ -85,28 +88,39 @@ class _Run(Lasting):
         self._catalogue = packaged()
 
     def watch(self, config: Config, folder: Path, runtime: Path, sources: Sequence[LiveSource]) -> None:
-        """Runs until something ends it."""
+        """Opens the first sensor that works, gives up what that does not need, and runs until something ends it."""
+        opened = open_first(sources, self.tell)
+        try:
+            drop(kept(opened.source.name, _written(config, folder)))
+            watching = self._watching(config, folder, runtime, opened)
+        except BaseException:
+            opened.source.close()
+            raise
+        self._run(config, watching, opened)
+
+    def _watching(self, config: Config, folder: Path, runtime: Path, opened: Opened) -> Watch:
         keeper = Keeper(folder, max_age_days=config.retention.days, max_bytes=config.retention.max_bytes)
         sinks = sinks_of(config, self.output, folder)
         self.terminal = terminal_of(sinks)
         delivery = Delivery(list(sinks.values()), keeper, self.tell)
         self._config, self._catalogue = config, _catalogue_of(config)
-        watching = Watch(
+        return Watch(
             self.detections(config),
             catalogue=self._catalogue,
-            sources=sources,
+            opened=opened,
             lookers=lookers_of(config),
             delivery=delivery,
             state=folder,
             runtime=runtime,
             tell=self.tell,
         )
-        notifier = Notifier()
+
+    def _run(self, config: Config, watching: Watch, opened: Opened) -> None:
+        notifier, delivery = Notifier(), watching.delivery
         watching.start()
         try:
             exporter = Exporter(config.metrics.file, config.metrics.listen, watching, self.tell)
-            # The sensor is chosen, and sinks and port are open: from here on privileges can be dropped.
-            self._greet(watching)
+            self._greet(watching, opened)
             notifier.ready(watching.status().line().plain)
             while not self.ended:
                 watching.turn()
@@ -132,10 +146,10 @@ class _Run(Lasting):
         watching.change(detections, self._catalogue)
         return f"{len(detections)} rules and signatures now"
 
-    def _greet(self, watching: Watch) -> None:
+    def _greet(self, watching: Watch, opened: Opened) -> None:
         """What is watched, and what is not."""
         self.tell(_greeting(watching))
-        for refused in watching.refused:
+        for refused in opened.refused:
             self.tell(str(refused))
         spots = "".join(f"\n{spot.what}" for spot in watching.blind_spots())
         self.tell(f"blind to (`sockwarden doctor` says why, and what can be done):{spots}")
@@ -159,6 +173,12 @@ class _Run(Lasting):
         keeper = watching.delivery.keeper
         keeper.max_age_days, keeper.max_bytes = config.retention.days, config.retention.max_bytes
         self.tell("settings read again: rules, sockets and retention; other changes need a restart")
+
+
+def _written(config: Config, folder: Path) -> list[Path]:
+    """Where it goes on writing: a file of an output, and the folders of what is made anew."""
+    files = [Path(file) for file in (config.sinks.file.path, config.metrics.file) if file]
+    return [folder, *files, *(file.parent for file in files)]
 
 
 def _catalogue_of(config: Config) -> Catalogue:

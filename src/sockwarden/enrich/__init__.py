@@ -2,7 +2,7 @@
 
 from sockwarden.enrich.component import component_of, name_component
 from sockwarden.enrich.containers import Container, Containers
-from sockwarden.enrich.event import ProcessEvent
+from sockwarden.enrich.event import Moment, ProcessEvent
 from sockwarden.enrich.process import Process
 from sockwarden.enrich.processes import ProcessCache
 from sockwarden.enrich.who import Who
@@ -10,6 +10,7 @@ from sockwarden.enrich.who import Who
 __all__ = [
     "Container",
     "Containers",
+    "Moment",
     "Process",
     "ProcessCache",
     "ProcessEvent",

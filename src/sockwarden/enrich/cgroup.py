@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
@@ -42,6 +43,8 @@ _MACHINE = re.compile(r"machine-(?!qemu)(.+)\.scope")
 _UNIT = re.compile(r"[^/]+\.(?:service|scope)")
 _SLICES = (".slice", ".scope", ".service")
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
+_MOST_LINES = 32
+"""Hierarchies of cgroup v1 that are looked at; the kernel has some dozen controllers."""
 _DEEPEST = 64
 """Path components that are looked at, from the innermost."""
 
@@ -103,11 +106,17 @@ def paths(text: str) -> Iterator[str]:
 def lines(text: str) -> Iterator[str]:
     """The lines of a /proc/PID/cgroup that have different paths, but the root."""
     seen = {"/", ""}
-    for line in text.split("\n")[:32]:
+    for line in text.split("\n")[:_MOST_LINES]:
         path = path_of(line)
         if path not in seen:
             seen.add(path)
             yield line
+
+
+def merged(known: str | None, told: str) -> str:
+    """The lines of a /proc/PID/cgroup after a move: those told in place of the ones of the same hierarchies."""
+    found = {line.partition(":")[0]: line for text in (known or "", told) for line in text.split("\n") if line}
+    return "\n".join(islice(found.values(), _MOST_LINES))
 
 
 def path_of(line: str) -> str:

@@ -9,7 +9,8 @@ from sockwarden.enrich.process import Image, Process
 from sockwarden.enrich.procfs import Surroundings
 
 _CREATORS = frozenset(("runc", "crun", "youki", "runsc", "kata-runtime", "lxc-start", "systemd-nspawn", "conmon"))
-"""Programs whose children they move into a container after the fork, which no event tells."""
+"""Programs whose children they move into a container after the fork, which the process connector does not tell."""
+_COPIES = ("/memfd:runc", "/memfd:crun")
 
 
 class Origin(NamedTuple):
@@ -34,7 +35,8 @@ def origin_of(process: Process, image: Image, host: Surroundings) -> Origin:
     if process.container:
         before = process.inside is None or (image is process.before and image.time < process.inside)
         return Origin("container-init" if before else "container", process.evidence, process.container)
-    if process.made_for and not process.read:
+    apart = (process.place.mount, process.place.pids) != (host.mount, host.pids)
+    if process.made_for and (not process.read or (process.init and apart)):
         return Origin("container-init" if process.init else "unknown", "lineage", process.made_for)
     if process.place.cgroup is None or _was_moved_unseen(process):
         return UNSEEN
@@ -65,4 +67,4 @@ def _was_moved_unseen(process: Process) -> bool:
     if process.read or process.parent is None:
         return False
     executable = process.parent.image.executable or ""
-    return executable.rpartition("/")[2].removesuffix(" (deleted)") in _CREATORS or executable.startswith("/memfd:runc")
+    return executable.rpartition("/")[2].removesuffix(" (deleted)") in _CREATORS or executable.startswith(_COPIES)

@@ -7,7 +7,9 @@ from typing import Literal
 
 import msgspec
 
+from sockwarden.enrich.cgroup import merged
 from sockwarden.enrich.containers import Container
+from sockwarden.enrich.procfs import Surroundings
 
 Evidence = Literal["cgroup", "namespaces", "lineage"]
 
@@ -19,7 +21,7 @@ class Image(msgspec.Struct, frozen=True, gc=False):
     """The program that a process runs since its last exec; what could not be read is None.
 
     command    argv, each with its NUL, maybe cut
-    installed  of a runtime component's path only: whether it is the host's file there, and root's alone
+    installed  of the path of a runtime's part only: whether it is the host's file there, and root's alone
     by_root    whether its effective user was root: any user may run a component with a library of his own preloaded
     count      arguments in all of argv
     cut        whether command is not all of argv
@@ -36,11 +38,16 @@ class Image(msgspec.Struct, frozen=True, gc=False):
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """Where a process lives: the lines of its /proc/PID/cgroup, its namespaces' inodes; None where unreadable."""
+    """Where a process lives: the lines of its /proc/PID/cgroup, its namespaces' inodes; None where not known."""
 
     cgroup: str | None = None
     mount: int | None = None
     pids: int | None = None
+
+    def after(self, told: Surroundings) -> Place:
+        """This place once the kernel told of some of it."""
+        cgroup = merged(self.cgroup, told.cgroup) if told.cgroup else self.cgroup
+        return Place(cgroup, told.mount or self.mount, told.pids or self.pids)
 
 
 _UNREAD = Image(0)
@@ -50,7 +57,9 @@ _NOWHERE = Place()
 class Process(msgspec.Struct, gc=False, eq=False):
     """One process (thread group) from fork to exit.
 
-    start      exact from the connector, no finer than 10 ms from /proc
+    start      some microseconds late from the connector, no finer than 10 ms from /proc
+    exact      whether it is the kernel's own: then no other process ever has this pid and this start
+    born       the start by CLOCK_BOOTTIME, to 10 ms, as /proc tells it: the same for as long as the machine runs
     before     the image before the last exec
     container  by its own cgroup, else by its mount namespace, else by lineage: once inside, a process and its
                descendants stay in
@@ -60,7 +69,7 @@ class Process(msgspec.Struct, gc=False, eq=False):
     init       whether it is to become that container's, as the runtime named it: its first exec is the entry point
     inside     since when its program was executed inside the container and not by the runtime outside; None: it was not
     home       mount namespace of the last in its lineage that was outside of any container
-    read       whether /proc was read for it since its fork or last exec, whichever is later
+    read       whether /proc was read for it since its fork or last exec, whichever is later, or an event told as much
     """
 
     pid: int
@@ -78,6 +87,8 @@ class Process(msgspec.Struct, gc=False, eq=False):
     inside: int | None = None
     home: int | None = None
     read: bool = False
+    exact: bool = False
+    born: int = 0
     end: int | None = None
 
     def ancestors(self) -> Iterator[Process]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cache
-from pathlib import Path
 
 import msgspec
 
@@ -30,7 +28,7 @@ class Stat(msgspec.Struct, frozen=True, gc=False):
 
 
 class Program(msgspec.Struct, frozen=True, gc=False):
-    """What an exec set; None where it cannot be read.
+    """What an exec set; None where it is not known.
 
     command  argv, each with its NUL, cut at 4 KiB
     user     effective user id
@@ -38,20 +36,20 @@ class Program(msgspec.Struct, frozen=True, gc=False):
     cut      whether command is not all of argv
     """
 
-    executable: str | None
-    command: bytes | None
-    directory: str | None
-    user: int | None
-    count: int | None
-    cut: bool
+    executable: str | None = None
+    command: bytes | None = None
+    directory: str | None = None
+    user: int | None = None
+    count: int | None = None
+    cut: bool = False
 
 
 class Surroundings(msgspec.Struct, frozen=True, gc=False):
-    """Where a process lives: /proc/PID/cgroup, and the inodes of its namespaces; None where unreadable."""
+    """Where a process lives: /proc/PID/cgroup, and the inodes of its namespaces; None where not known."""
 
-    cgroup: str | None
-    mount: int | None
-    pids: int | None
+    cgroup: str | None = None
+    mount: int | None = None
+    pids: int | None = None
 
 
 def processes() -> list[int]:
@@ -87,9 +85,14 @@ def program(pid: int) -> Program:
         cut=bool(command) and len(command or b"") > _MOST_ARGUMENT_BYTES,
         # Before the executable: a set-user-ID program that follows must not lend this one its user.
         user=_effective_user(f"{folder}/status"),
-        executable=_link(f"{folder}/exe"),
+        executable=executable(pid),
         directory=_link(f"{folder}/cwd"),
     )
+
+
+def executable(pid: int) -> str | None:
+    """The path of the program that a process runs."""
+    return _link(f"/proc/{pid}/exe")
 
 
 def arguments(command: bytes | None) -> list[str]:
@@ -111,25 +114,7 @@ def surroundings(pid: int) -> Surroundings:
 def host() -> Surroundings:
     """The host's own: of pid 1, of the kernel's threads where that one is out of reach, else of this process."""
     found = (surroundings(pid) for pid in (1, 2, os.getpid()))
-    return next((each for each in found if each.mount is not None), Surroundings(None, None, None))
-
-
-def installed(pid: int, executable: str) -> bool | None:
-    """Whether the program file of a process is the one that the host has at this path, and only root can have written
-    it. In a mount namespace of its own a process may have any file at any path. None where it cannot be told.
-    """
-    try:
-        status, hosts = Path(f"/proc/{pid}/exe").stat(), Path(f"{_host_root()}{executable}").stat()
-    except (OSError, ValueError):
-        return None
-    same = (status.st_dev, status.st_ino) == (hosts.st_dev, hosts.st_ino)
-    return same and status.st_uid == 0 and not status.st_mode & 0o022
-
-
-@cache
-def _host_root() -> str:
-    """Where the host's files are: here, or through pid 1 where this process has a mount namespace of its own."""
-    return "" if surroundings(os.getpid()).mount == host().mount else "/proc/1/root"
+    return next((each for each in found if each.mount is not None), Surroundings())
 
 
 def boot() -> str:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
+
+import msgspec
 
 from sockwarden.auditrecords.record import decode, fields, text
 from sockwarden.document import Document, get, put
-from sockwarden.enrich import procfs
+from sockwarden.enrich import clocks, procfs
 from sockwarden.enrich.accounts import Accounts
 from sockwarden.enrich.component import name_component
 from sockwarden.enrich.containers import Containers
+from sockwarden.enrich.event import Moment
 from sockwarden.enrich.origin import UNSEEN, Origin, image_at, origin_of
 from sockwarden.enrich.process import Image, Process
 from sockwarden.enrich.processes import ProcessCache
@@ -29,6 +31,8 @@ _MOST_BYTES = 4096
 _CUT = 124
 """Bytes of a title from which on it may be cut: MAX_PROCTITLE_AUDIT_LEN (kernel/auditsc.c) less what is trimmed."""
 _SLACK = 20_000_000
+_LONGEST = 1 << 60
+"""ns, 36 years: no machine runs so long, and a date can still tell it."""
 _ROLES = ("", "effective.", "filesystem.", "saved.")
 
 
@@ -41,19 +45,25 @@ class Who:
         self._accounts = accounts or Accounts()
         self._boot = procfs.boot()
 
-    def enrich(self, document: Document) -> None:
-        """Process, lineage, container, user, session and `sockwarden.actor` of a document of this host, of just now."""
-        pid, moment = get(document, "process.pid"), _milliseconds(document)
-        process = self._cache.at(pid, moment) if isinstance(pid, int) and moment is not None else None
+    def enrich(self, document: Document, moment: Moment | None = None) -> None:
+        """Process, lineage, container, user, session and `sockwarden.actor` of a document of this host, of just now.
+
+        With the moment that the kernel told, the process is that one and no other, and its program the one that it ran
+        right then; else both go by `@timestamp`.
+        """
+        exact = bool(moment and moment.start)
+        moment = moment or _moment(document)
+        process = self._cache.find(moment, _around(document)) if moment else None
         origin = UNSEEN
         image = None
         executable = get(document, "process.executable")
         executable = executable if isinstance(executable, str) else None
-        if process and moment is not None:
-            now = self._cache.moment(moment)
-            image = image_at(process, now, executable, _SLACK)
+        if process and moment:
+            image = image_at(process, moment.time, executable, 0 if exact else _SLACK)
             origin = origin_of(process, image, self._cache.host)
             self._describe(document, process, image)
+            if exact:
+                image = _by_its_name_now(image, executable)
         _put_args(document, image, _entry_command(process, image, origin) if process and image else [])
         put(document, "sockwarden.actor.origin", origin.name)
         put(document, "sockwarden.actor.evidence", origin.evidence)
@@ -61,6 +71,7 @@ class Who:
         self._name_users(document, origin)
         name_component(document)
         self._verify(document, image, origin)
+        self._name_connector(document, process)
         if process and origin.name == "host":
             session = session_of(process, self._cache.host)
             for field, value in session._asdict().items():
@@ -72,7 +83,7 @@ class Who:
         if place.get("executable") is None and image.executable:
             place["executable"] = image.executable
         place["entity_id"] = self._entity(process)
-        place["start"] = _iso(process.start)
+        place["start"] = _iso(clocks.wall_of_boottime(process.born))
         if "working_directory" not in place and image.directory:
             place["working_directory"] = image.directory
         parent = place.setdefault("parent", {})
@@ -100,7 +111,7 @@ class Who:
         fields: dict[str, Any] = {
             "pid": process.pid,
             "entity_id": self._entity(process),
-            "start": _iso(process.start),
+            "start": _iso(clocks.wall_of_boottime(process.born)),
         }
         if process.name:
             fields["name"] = process.name
@@ -110,8 +121,34 @@ class Who:
 
     def _entity(self, process: Process) -> str:
         """Names this process among all of all boots: boot, pid and start (to 10 ms, which /proc and events share)."""
-        words = f"{self._boot}/{process.pid}/{process.start // 10_000_000}"
+        words = f"{self._boot}/{process.pid}/{process.born // 10_000_000}"
         return base64.urlsafe_b64encode(hashlib.sha256(words.encode()).digest()[:15]).decode()
+
+    def _name_connector(self, document: Document, process: Process | None) -> None:
+        """Who made the connection that a process holds now, where the sensor told the pid. `start` and `time` (of the
+        connect), as the sensor tells them, are ns of CLOCK_MONOTONIC. Without a start the pid may be another's by now:
+        then only the process itself and its ancestors are believed to be meant.
+        """
+        place = get(document, "sockwarden.connection.connector")
+        if not isinstance(place, dict) or not isinstance(pid := place.get("pid"), int):
+            return
+        start, when = place.get("start"), place.get("time")
+        if isinstance(start, int):
+            found = self._cache.find(Moment(pid, start, start))
+        else:
+            line = chain((process,), process.ancestors()) if process else ()
+            found = next((each for each in line if each.pid == pid), None)
+        for name, moment in (("start", start), ("time", when)):
+            if isinstance(moment, int):
+                place[name] = _iso(clocks.to_wall(moment % _LONGEST))
+        if found is None:
+            return
+        image = image_at(found, when, None, 0) if isinstance(when, int) else found.image
+        place["entity_id"] = self._entity(found)
+        if image.executable and (found is not process or isinstance(when, int)):
+            place.setdefault("executable", image.executable)
+        if image is found.image and found.name:
+            place.setdefault("name", found.name)
 
     def _contain(self, document: Document, origin: Origin) -> None:
         container = origin.container
@@ -233,21 +270,42 @@ def _title(document: Document) -> list[str]:
     return [decode(part) for part in raw.rstrip(b"\0").split(b"\0")] if raw and len(raw) < _CUT else []
 
 
+def _by_its_name_now(image: Image, executable: str | None) -> Image:
+    """An image by the path that the kernel tells of it now: unknown at the exec, or the file is unlinked since."""
+    same = executable is not None and image.executable in (None, executable.removesuffix(" (deleted)"))
+    return msgspec.structs.replace(image, executable=executable) if same else image
+
+
+def _around(document: Document) -> procfs.Surroundings | None:
+    """Where the process lived, as far as the sensor told in the document."""
+    cgroup = get(document, "sockwarden.process.cgroup")
+    mount, pids = (get(document, f"sockwarden.process.namespaces.{kind}") for kind in ("mount", "pid"))
+    around = procfs.Surroundings(
+        cgroup if isinstance(cgroup, str) else None,
+        mount if isinstance(mount, int) else None,
+        pids if isinstance(pids, int) else None,
+    )
+    return around if around != procfs.Surroundings() else None
+
+
 def _name(document: Document, place: str, of: Any) -> None:
     number = get(document, f"{place}.id")
     if isinstance(number, str) and get(document, f"{place}.name") is None:
         put(document, f"{place}.name", of(number))
 
 
-def _milliseconds(document: Document) -> int | None:
-    """@timestamp in milliseconds since the epoch."""
-    text = document.get("@timestamp")
+def _moment(document: Document) -> Moment | None:
+    """The moment of @timestamp."""
+    pid, text = get(document, "process.pid"), document.get("@timestamp")
     try:
-        return round(datetime.fromisoformat(text).timestamp() * 1000) if isinstance(text, str) else None
+        seconds = datetime.fromisoformat(text).timestamp() if isinstance(text, str) else None
     except (ValueError, OverflowError):
         return None
+    if seconds is None or not isinstance(pid, int):
+        return None
+    return Moment(pid, 0, clocks.of_wall(round(seconds * 1000) * 1_000_000))
 
 
-def _iso(monotonic: int) -> str:
-    moment = datetime.fromtimestamp((monotonic + time.time_ns() - time.monotonic_ns()) / 1e9, UTC)
+def _iso(wall: int) -> str:
+    moment = datetime.fromtimestamp(wall / 1e9, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"

@@ -4,30 +4,43 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter as Counted
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from sockwarden.document import put
 from sockwarden.enrich import Moment, ProcessEvent
 from sockwarden.enrich.event import Kind as EventKind
 from sockwarden.enrich.procfs import Program, Surroundings, boot
+from sockwarden.errors import InputError
 from sockwarden.health import Trouble
+from sockwarden.pipeline.fair import FairQueue
 from sockwarden.pipeline.source import Told
+from sockwarden.sensors.audit import remove_leftovers
+from sockwarden.sensors.audit.runtime import Runtime
 from sockwarden.sensors.ebpf import identities, records
 from sockwarden.sensors.ebpf.blind import blind_spots
 from sockwarden.sensors.ebpf.document import document_of
 from sockwarden.sensors.ebpf.lookup import file_of
 from sockwarden.sensors.ebpf.records import Action, Counter, Kind, Record
-from sockwarden.sensors.ebpf.sensor import EbpfSensor, Folded
+from sockwarden.sensors.ebpf.sensor import EbpfSensor
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
 from sockwarden.sockets import Inventory, device_text, text_of
 
+_MOST_WAITING, _MOST_OF_ONE = 100_000, 10_000
+"""Accesses that wait to be judged, of all processes and of one: what is more of one is counted only."""
 _MOST_HELD = 20_000
 """Accesses to sockets that nobody has decided on, until a discovery has."""
+_MOST_TURNS = 8
+"""Times that the ring is read before anything is judged."""
 _MOST_ACTORS = 4096
 """Processes of which the last access is remembered, for what is counted only."""
 _MOST_CONNECTIONS = 65_536
 """Connections of which it is remembered who was told to have them."""
+_SUBMITS = {"io_uring_submit_req", "io_uring_submit_sqe"}
+"""One tracepoint, by its name now and before Linux 6.4: no kernel has both."""
 _KINDS: dict[Kind, EventKind] = {
     Kind.FORK: "fork",
     Kind.EXEC: "exec",
@@ -78,26 +91,30 @@ class EbpfProcesses:
 
 
 class EbpfSource:
-    """A `LiveSource` by BPF programs. only: the one rung to stand on; None for the best.
+    """A `LiveSource` by BPF programs.
 
-    is_daemon: whether a program of this path serves runtime sockets.
+    runtime    folder of the lock, and of what a killed watch by audit is to have put back
+    is_daemon  whether a program of this path serves runtime sockets
+    only       the one rung to stand on; None for the best
     """
 
     name = "ebpf"
     wants_check = False
     """Nothing tells it that others changed what it put in place: nobody can, short of ending it."""
 
-    def __init__(self, is_daemon: Callable[[str], bool], *, only: str | None = None) -> None:
+    def __init__(self, runtime: Path, is_daemon: Callable[[str], bool], *, only: str | None = None) -> None:
+        self._runtime = Runtime(runtime)
         self._sensor = EbpfSensor(only=only)
         self.processes = EbpfProcesses(self._sensor, is_daemon)
         self.hook = ""
         self._inventory: Inventory | None = None
         self._known: frozenset[bytes] = frozenset()
-        self._waiting: deque[Record] = deque()
+        self._waiting: FairQueue[Record] = FairQueue(most_of_one=_MOST_OF_ONE, most=_MOST_WAITING)
         self._held: deque[tuple[float, Record]] = deque()
         self._overflowed = 0
         self._folded: deque[Told] = deque()
-        self._folded_accesses = 0
+        self._counted: Counted[tuple[int, int]] = Counted()
+        self._folded_here = 0
         self._last: OrderedDict[tuple[int, int], Record] = OrderedDict()
         self._told: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._dropped_told = 0
@@ -106,11 +123,29 @@ class EbpfSource:
         self._mounts = os.stat("/proc/self/ns/mnt").st_ino  # noqa: PTH116 - a namespace, no file
 
     def open(self, tell: Callable[[str], None]) -> None:
-        """Loads and attaches the programs."""
-        loaded = self._sensor.open()
+        """Takes the lock, and loads and attaches the programs."""
+        self._take_over(tell)
+        self._runtime.lock()
+        try:
+            loaded = self._sensor.open()
+        except BaseException:
+            self._runtime.release()
+            raise
         self.hook = loaded.rung.name
-        for name, why in loaded.rung.without.items():
-            tell(f"without {name.rpartition('__')[0]}: {why}")
+        missing = {name.rpartition("__")[0]: why for name, why in loaded.rung.without.items()}
+        if len(_SUBMITS & missing.keys()) < len(_SUBMITS):
+            missing = {name: why for name, why in missing.items() if name not in _SUBMITS}
+        for name, why in missing.items():
+            tell(f"without {name}: {why}")
+
+    def _take_over(self, tell: Callable[[str], None]) -> None:
+        """Takes away what a killed watch by audit had left; where audit is out of reach nothing is to be had."""
+        with suppress(OSError, InputError):
+            done, failed = remove_leftovers(self._runtime.folder)
+            for one in done:
+                tell(f"left by a killed watch, and taken away: {one}")
+            for one in failed:
+                tell(f"left by a killed watch: {one}\n`sockwarden setup audit remove` tries again.")
 
     def filenos(self) -> list[int]:
         """The rings."""
@@ -125,18 +160,28 @@ class EbpfSource:
         return []
 
     def receive(self) -> bool:
-        """Reads records, unless some wait; what nobody has decided on is held for a discovery."""
-        if not self._waiting:
-            now = time.monotonic()
-            for record in self._sensor.accesses():
-                self._remember(record)
-                if record.verdict == records.WATCHED or record.result < 0 or not self._is_undecided(record):
-                    self._waiting.append(record)
-                elif len(self._held) < _MOST_HELD:
-                    self._held.append((now, record))
-                else:
-                    self._overflowed += 1
+        """Empties the ring, so that nobody's flood fills it; what nobody has decided on is held for a discovery."""
+        now = time.monotonic()
+        for _ in range(_MOST_TURNS):
+            found = self._sensor.accesses()
+            for record in found:
+                self._receive(record, now)
+            if not found:
+                break
         return bool(self._waiting or self._folded)
+
+    def _receive(self, record: Record, now: float) -> None:
+        self._remember(record)
+        if record.verdict == records.WATCHED or record.result < 0 or not self._is_undecided(record):
+            self._enqueue(record)
+        elif len(self._held) < _MOST_HELD:
+            self._held.append((now, record))
+        else:
+            self._overflowed += 1
+
+    def _enqueue(self, record: Record) -> None:
+        if not self._waiting.put(record.who.pid, record):
+            self._counted[record.who.pid, record.action] += 1
 
     def take(self, end: float) -> Iterator[Told]:
         """The accesses as documents."""
@@ -144,7 +189,7 @@ class EbpfSource:
             yield self._folded.popleft()
         offset = time.time_ns() - time.monotonic_ns()
         while self._waiting and time.monotonic() < end:
-            yield self._told_of(self._waiting.popleft(), offset)
+            yield self._told_of(self._waiting.take(), offset)
 
     def expire(self, now: int) -> Iterator[Told]:  # noqa: ARG002 - every record is whole
         """None: every record is whole."""
@@ -163,7 +208,7 @@ class EbpfSource:
             if self._is_undecided(record):
                 self._sensor.leave_alone(identities.of_record(record))
             else:
-                self._waiting.append(record)
+                self._enqueue(record)
 
     def has_told(self, client: int, pid: int) -> bool:
         """Whether a record told that this process has this connection."""
@@ -171,10 +216,7 @@ class EbpfSource:
 
     def check(self, now: float) -> list[Trouble]:  # noqa: ARG002 - counters have no clock
         """Floods that were counted only, as an access each; and what was lost."""
-        for folded in self._sensor.folded():
-            self._folded_accesses += folded.accesses
-            if told := self._fold(folded):
-                self._folded.append(told)
+        self._fold()
         dropped = self._sensor.counts()[Counter.DROPPED] + self._overflowed
         fresh, self._dropped_told = dropped - self._dropped_told, dropped
         if not fresh:
@@ -186,7 +228,7 @@ class EbpfSource:
         """By the programs' counters."""
         counts = self._sensor.counts()
         places = {"ebpf-ring": counts[Counter.DROPPED], "ebpf-undecided": self._overflowed}
-        return Lost(places, rejected=self._sensor.rejected, folded=counts[Counter.FOLDED])
+        return Lost(places, rejected=self._sensor.rejected, folded=counts[Counter.FOLDED] + self._folded_here)
 
     def blind_spots(self, inventory: Inventory) -> list[BlindSpot]:  # noqa: ARG002 - the rung alone decides
         """What this rung cannot see."""
@@ -195,6 +237,7 @@ class EbpfSource:
     def close(self) -> list[str]:
         """Takes the programs away; nothing else of the host was changed."""
         self._sensor.close()
+        self._runtime.release()
         return []
 
     def _is_undecided(self, record: Record) -> bool:
@@ -226,15 +269,22 @@ class EbpfSource:
             if len(self._told) > _MOST_CONNECTIONS:
                 self._told.popitem(last=False)
 
-    def _fold(self, folded: Folded) -> Told | None:
-        """One document for all accesses that were counted only, with what the last whole one of its process told."""
-        record = self._last.get((folded.pid, folded.action))
-        if record is None or record.who.start != folded.start or folded.action == Action.LISTEN:
-            return None
-        told = self._told_of(record, time.time_ns() - time.monotonic_ns())
-        told.document["_id"] += f"+{folded.last}"
-        put(told.document, "sockwarden.loss.folded", folded.accesses)
-        return told
+    def _fold(self) -> None:
+        """One document for all accesses of a process that were counted only, with what its last whole one told."""
+        counted, self._counted = self._counted, Counted()
+        self._folded_here += counted.total()
+        for folded in self._sensor.folded():
+            if folded.action != Action.LISTEN:
+                counted[folded.pid, folded.action] += folded.accesses
+        offset, now = time.time_ns() - time.monotonic_ns(), time.monotonic_ns()
+        for key, accesses in counted.items():
+            if record := self._last.get(key):
+                told = self._told_of(record, offset)
+                told.document["_id"] += f"+{now}"
+                put(told.document, "sockwarden.loss.folded", accesses)
+                self._folded.append(told)
+            else:
+                self._overflowed += accesses
 
 
 def _event(record: Record) -> ProcessEvent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
@@ -135,15 +136,26 @@ class Refused(NamedTuple):
         return f"not by {self.name}: {self.error}"
 
 
+class Opened(NamedTuple):
+    """The source in place, those that did not open, and when this began, in seconds since the epoch: what changes on
+    the host from then on is our own doing.
+    """
+
+    source: LiveSource
+    refused: list[Refused]
+    began: float
+
+
 def described(source: LiveSource) -> str:
     """By what is watched: "audit", "ebpf (lsm)"."""
     return f"{source.name} ({source.hook})" if source.hook else source.name
 
 
-def open_first(sources: Sequence[LiveSource], tell: Callable[[str], None]) -> tuple[LiveSource, list[Refused]]:
+def open_first(sources: Sequence[LiveSource], tell: Callable[[str], None]) -> Opened:
     """Opens the first source that opens, and says why those before it did not. Where none does, tells why and raises
     the last one's InputError.
     """
+    began = time.time()
     refused: list[Refused] = []
     for source in sources:
         try:
@@ -151,7 +163,7 @@ def open_first(sources: Sequence[LiveSource], tell: Callable[[str], None]) -> tu
         except InputError as error:
             refused.append(Refused(source.name, error))
         else:
-            return source, refused
+            return Opened(source, refused, began)
     *others, last = refused
     for other in others:
         tell(str(other))

@@ -20,7 +20,7 @@ from sockwarden.pipeline.gap import Gap, Recording, RunState, boot_id, log_of, r
 from sockwarden.pipeline.live import Live, local_host, reaches
 from sockwarden.pipeline.looking import Looking
 from sockwarden.pipeline.replay import Replay
-from sockwarden.pipeline.source import LiveSource, Looker, Refused, described, open_first
+from sockwarden.pipeline.source import LiveSource, Looker, Opened, described
 from sockwarden.pipeline.wanted import wanted_by
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
 from sockwarden.sinks import Status
@@ -61,12 +61,11 @@ class _Timer:
 class Watch:
     """One run. `start` puts everything in place, `turn` does what there is to do, `stop` leaves the host as it was.
 
-    sources  the best first, none open yet; the first that opens is watched by
+    opened   the source that it watches by
     lookers  what looks at the host from time to time, beside it
     state    folder in which a run notes how far it has watched
     runtime  folder in which the doctor says that it tries
     tell     called with lines for a person
-    refused  the sources that did not open, known after `start`
     losses   what the source lost, as of the last check
     """
 
@@ -75,7 +74,7 @@ class Watch:
         detections: Sequence[Detection],
         *,
         catalogue: Catalogue,
-        sources: Sequence[LiveSource],
+        opened: Opened,
         lookers: Sequence[Looker] = (),
         delivery: Delivery,
         state: Path,
@@ -85,10 +84,9 @@ class Watch:
         self.delivery = delivery
         self.inventory = Inventory(catalogue)
         self.losses = Lost()
-        self.refused: list[Refused] = []
         self._catalogue = catalogue
-        self._sources = sources
-        self._source = sources[0]
+        self._source = opened.source
+        self._began = opened.began
         self._looking = Looking(lookers)
         self._state = state
         self._tell = tell
@@ -114,7 +112,7 @@ class Watch:
 
     @property
     def source(self) -> LiveSource:
-        """What it watches by; known after `start`."""
+        """What it watches by."""
         return self._source
 
     @property
@@ -133,18 +131,15 @@ class Watch:
         return self._source.blind_spots(self.inventory)
 
     def start(self) -> None:
-        """Puts the source in place, and reads what was recorded since the last run. Raises InputError where none can
-        work; then the host is as it was.
+        """Looks what there is to watch, and reads what was recorded since the last run. Where it raises, the source is
+        closed.
         """
-        # The gap ends here: what changes from now on is our own doing.
-        began = time.time()
-        self._source, self.refused = open_first(self._sources, self._tell)
         try:
             recorder = recording() if self._last_run else None
             self._open_processes()
             self._discover()
             if self._last_run and recorder:
-                self._catch_up(self._last_run, recorder, began)
+                self._catch_up(self._last_run, recorder)
             self._caught_up = True
             self._note_progress()
             self._poll(*self._source.filenos())
@@ -327,10 +322,10 @@ class Watch:
         with suppress(OSError):
             self._run.save(self._state)
 
-    def _catch_up(self, last: RunState, recorder: Recording, began: float) -> None:
+    def _catch_up(self, last: RunState, recorder: Recording) -> None:
         """What was recorded from the last run until this one began, each access once. recorder: as it was then."""
         paths = {live.path for live in self.inventory.live() if live.path}
-        gap = Gap(last, began, log=log_of(recorder.auditd), recorded=unrecorded(recorder.rules, paths))
+        gap = Gap(last, self._began, log=log_of(recorder.auditd), recorded=unrecorded(recorder.rules, paths))
         replay = Replay(self._catalogue, self._wanted, known=self.inventory)
         for document in filter(reaches, gap.documents(replay)):
             if not self.delivery.keeper.known(str(document["_id"])):

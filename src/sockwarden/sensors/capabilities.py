@@ -55,7 +55,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 
 
-def kept(sensor: Sensor, writes: Iterable[Path] = ()) -> tuple[Need, ...]:
+def kept(sensor: str, writes: Iterable[Path] = ()) -> tuple[Need, ...]:
     """What a watch with this sensor keeps. writes: folders and files that it goes on writing into."""
     needs = [need for need in NEEDS if sensor in need.sensors and (need.name != "CAP_BPF" or _maps_are_closed())]
     return (*needs, OVERRIDE) if any(map(_foreign, writes)) else tuple(needs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sockwarden.auditrecords import sockaddr
@@ -153,7 +154,9 @@ def _process(record: Record) -> dict[str, Any]:
     return process
 
 
+@lru_cache(256)
 def _capabilities(mask: int) -> list[str]:
+    """Names of a set; hardly more than root's and nobody's come."""
     return [f"CAP_{name}" for number, name in enumerate(_CAPABILITIES) if mask >> number & 1]
 
 

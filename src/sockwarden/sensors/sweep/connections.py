@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from sockwarden.enrich import procfs
 from sockwarden.errors import InputError
 from sockwarden.sensors.sweep import borrowed
 from sockwarden.sockets import LiveSocket, diag, processes
@@ -55,8 +56,12 @@ class Look:
         self._wanted = {live.generation for live in sockets if live.listening and live.kind != "inet"}
         if not self._wanted:
             return
-        daemons = sorted({listener.pid for live in sockets for listener in live.listeners})
-        self.held = {sockfs: (pid, number) for pid in daemons for sockfs, number in processes.socket_descriptors(pid)}
+        daemons = {listener.pid for live in sockets for listener in live.listeners}
+        self.held = {
+            sockfs: (pid, number) for pid in sorted(daemons) for sockfs, number in processes.socket_descriptors(pid)
+        }
+        if any(map(_runs, daemons - {pid for pid, _ in self.held.values()})):
+            self.limits.append("the descriptors of a daemon cannot be read")
         self.settled = self.held.keys() & set(settled)
         own = Path("/proc/self/ns/net").stat().st_ino
         self._visit(own, None)
@@ -67,6 +72,7 @@ class Look:
             self.limits.append(f"connections from network namespaces without any process are not looked for ({why})")
             self._visit_those_of_processes()
         self.found = list(self._joined())
+        self.limits = list(dict.fromkeys(self.limits))
 
     def _visit(self, identity: int, namespace: Path | None) -> None:
         there = self._visited[identity] = diag.unix_connections(namespace)
@@ -140,6 +146,11 @@ class Look:
                 )
                 if reached:
                     yield Connection(end.peer, end.sockfs, reached)
+
+
+def _runs(pid: int) -> bool:
+    stat = procfs.stat(pid)
+    return stat is not None and not stat.exiting
 
 
 def _is_unix(pid: int, number: int) -> bool:

@@ -12,6 +12,7 @@ import ctypes
 import os
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -47,11 +48,16 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     descriptor: int | None
 
 
-def holders(wanted: Collection[int]) -> Iterator[Holding]:
-    """Every process that holds one of these sockets, once for each, the lowest pid first."""
+def holders(wanted: Collection[int], unreadable: set[int]) -> Iterator[Holding]:
+    """Every process that holds one of these sockets, once for each, the lowest pid first. Those whose descriptors
+    cannot be read are added to `unreadable`.
+    """
     links = {f"socket:[{sockfs}]": sockfs for sockfs in wanted}
     for pid in processes.pids() if links else ():
-        yield from _of(pid, f"/proc/{pid}/fd", links)
+        try:
+            yield from _of(pid, f"/proc/{pid}/fd", links)
+        except OSError:
+            unreadable.add(pid)
 
 
 def holders_in_threads(wanted: Collection[int]) -> Iterator[Holding]:
@@ -65,13 +71,15 @@ def holders_in_threads(wanted: Collection[int]) -> Iterator[Holding]:
             if left > 0 and not _share_files(pid, thread):
                 folder = f"/proc/{pid}/task/{thread}/fd"
                 left -= len(_names(folder))
-                yield from _of(pid, folder, links)
+                with suppress(OSError):
+                    yield from _of(pid, folder, links)
 
 
 def _of(pid: int, path: str, links: dict[str, int]) -> Iterator[Holding]:
+    """Raises OSError for a process whose descriptors cannot be read."""
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return
     try:
         found, rings = _read(folder, links)
@@ -94,6 +102,8 @@ def _read(folder: int, links: dict[str, int]) -> tuple[dict[int, int | None], li
     for name in _names(folder):
         try:
             link = os.readlink(name, dir_fd=folder)
+        except PermissionError:
+            raise
         except OSError:
             continue
         if link in links:

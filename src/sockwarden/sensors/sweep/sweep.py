@@ -80,13 +80,19 @@ class Sweep:
         look = Look(sockets, self._settled)
         self._settled, self.limits, self.untold = look.settled, look.limits, 0
         connections = {one.client: one for one in look.found}
-        found = list(holders(connections))
+        unreadable: set[int] = set()
+        found = list(holders(connections, unreadable))
+        # The first process may be closed even to root, and is nobody's client.
+        unreadable.discard(1)
+        if unreadable:
+            self.limits.append("the descriptors of some processes cannot be read")
         missed = connections.keys() - {one.sockfs for one in found}
         # A connection that was just closed is missed as well: only one that was before is looked for further.
         if lasting := missed & self._lost:
             found += holders_in_threads(lasting)
             lasting -= {one.sockfs for one in found}
-            found += (Holding(client, None, 0, None) for client in lasting)
+            # That nobody holds it can be said only where everybody could be looked at.
+            found += (Holding(client, None, 0, None) for client in lasting if not unreadable)
         self._lost = missed
         told = [one for one in self._bounded(found, connections) if one.pid != os.getpid()]
         self._ask_who_connected({one.sockfs for one in told}, connections, look)
