@@ -31,13 +31,14 @@ disk_full_action = IGNORE
 disk_error_action = IGNORE
 plugin_dir = {plugins}
 """
-SENSORS: dict[str, tuple[str, ...]] = {"audit": ()}
+SENSORS: dict[str, tuple[str, ...]] = {"audit": ("--sensor=audit",), "ebpf": ("--sensor=ebpf",)}
 """Options of `sockwarden watch` by sensor, for tests that say the same of each."""
 SOCKWARDEN = Path(sys.executable).with_name("sockwarden")
 
 
 class Watch:
-    """`sockwarden watch` with a state folder, a runtime folder and a configuration below `folder`.
+    """`sockwarden watch` with a state folder, a runtime folder and a configuration below `folder`; by audit, unless an
+    option says by what.
 
     alerts    what came on standard output so far, one document a line
     messages  what came on standard error so far, line by line
@@ -50,6 +51,8 @@ class Watch:
         self.alerts: list[Document] = []
         self.messages: list[str] = []
         command = [str(SOCKWARDEN), "watch", f"--state={self.state}", f"--runtime-dir={folder}/run"]
+        if not any(option.startswith("--sensor") for option in options):
+            command += SENSORS["audit"]
         self.process = subprocess.Popen(
             [*command, f"--config={self.config}", "--output=ndjson", *options],
             stdin=subprocess.DEVNULL,

@@ -63,8 +63,8 @@ static __always_inline void on_completed(struct io_kiocb *request)
         on_connect_completed(request, result);
     } else if (opens(opcode)) {
         struct opening *opening = bpf_map_lookup_elem(&openings, &key);
-        if (opening && result < 0)
-            on_open_failed(opening, result, ABI_IO_URING, HOOK_IO_URING_COMPLETE);
+        if (opening)
+            on_open(opening, result, ABI_IO_URING, HOOK_IO_URING_COMPLETE);
         bpf_map_delete_elem(&openings, &key);
     }
 }

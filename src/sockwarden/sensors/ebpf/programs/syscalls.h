@@ -144,7 +144,7 @@ static __always_inline void on_open_exit(const struct arguments *arguments, __u6
     bool narrow = abi == ABI_I386;
     __u64 plain = number & ~X32_BIT, name = arguments->second;
 
-    if (!opening || result >= 0)
+    if (!opening)
         return;
     opening->flags = arguments->third;
     if (plain == (narrow ? 5 : 2)) {
@@ -156,10 +156,12 @@ static __always_inline void on_open_exit(const struct arguments *arguments, __u6
     } else if (plain == 437) {
         bpf_probe_read_user(&opening->flags, sizeof(opening->flags), (void *)arguments->third);
     }
+    if (result >= 0 && !(opening->flags & O_PATH))
+        return;
     opening->name[0] = 0;
     if (plain != (narrow ? 342 : 304))
         bpf_probe_read_user_str(opening->name, sizeof(opening->name), (void *)name);
-    on_open_failed(opening, result, abi, HOOK_SYS_EXIT);
+    on_open(opening, result, abi, HOOK_SYS_EXIT);
 }
 
 static __always_inline void on_exit_of(struct pt_regs *regs, long result)
