@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from busy import busy_sockets
-from runtimes import IMAGE, Runtime, kept_clean, run, started_containerd, started_docker
-from watching import SENSORS, Watch, rule_of, watching
+from runtimes import IMAGE, Runtime, kept_clean, made, run, started_containerd, started_docker
+from watching import SENSORS, Watch, marked, rule_of, watching
 
 from sockwarden.document import Document, get
 
@@ -27,6 +27,8 @@ pytest_plugins = ["runtime_fixtures"]
 
 CONTAINERS, CONNECTS = 50, 2000
 SPEAKERS = frozenset(("dockerd", "containerd", "containerd-shim-runc-v2", "docker", "ctr", "runc"))
+ROOTLESS = Path("/run/user/65533/docker.sock")
+"""A name that is known, and that no daemon of the session has."""
 POLICY = Path("/usr/sbin/policy-rc.d")
 """Whether packages may start services: invoke-rc.d(8)."""
 TOOLS = frozenset(("docker", "ctr"))
@@ -43,7 +45,7 @@ class Day:
 
     def is_runtime_socket(self, address: str) -> bool:
         """By what these runtimes were told, and by where containerd puts its shims' sockets."""
-        if address == "/run/docker.sock" or re.fullmatch(r"/run/containerd/s/[0-9a-f]{64}", address):
+        if address in ("/run/docker.sock", str(ROOTLESS)) or re.fullmatch(r"/run/containerd/s/[0-9a-f]{64}", address):
             return True
         path = Path(address)
         inside = any(folder in path.parents for folder in self.folders)
@@ -52,6 +54,19 @@ class Day:
             "containerd.sock",
             "containerd-debug.sock",
         )
+
+    @contextmanager
+    def started(self, daemon: str, folder: Path) -> Iterator[Runtime]:
+        """A dockerd that is started while the watch runs, once that sees what is asked of it."""
+        with started_docker(daemon, folder, ROOTLESS) as docker:
+            mark = f"m{os.urandom(6).hex()}"
+
+            def seen() -> bool:
+                docker("version", "--format", mark)
+                return any(marked(one, mark) for one in self.watch.accesses())
+
+            self.watch.until(seen, "its accesses are seen", 30)
+            yield docker
 
     def explained(self) -> list[Document]:
         """The accesses since the last time, each of a runtime's socket by a program that has to do with runtimes."""
@@ -95,18 +110,17 @@ def test_containers_that_come_and_go(day: Day, docker: Runtime, containerd: Runt
 
 
 def test_daemons_that_restart(day: Day, require: Callable[..., str]) -> None:
-    with kept_clean("sockwarden-restart-") as folder:
+    with kept_clean("sockwarden-restart-") as folder, made(ROOTLESS.parent):
         day.folders.append(folder)
         for runtime in ("docker", "containerd"):
             (folder / runtime).mkdir()
         for _ in range(2):
             with (
-                started_docker(require("dockerd", root=True), folder / "docker") as docker,
+                day.started(require("dockerd", root=True), folder / "docker"),
                 started_containerd(require("containerd"), require("ctr"), folder / "containerd") as containerd,
             ):
-                docker("version")
                 containerd("version")
-        day.explained()
+            day.explained()
 
 
 def test_other_sockets_that_are_busy(day: Day, client: Path, tmp_path: Path, require: Callable[..., str]) -> None:
@@ -148,15 +162,13 @@ def test_an_upgrade_of_the_package(day: Day, tmp_path: Path, require: Callable[.
     fetched = subprocess.run([*install, "--download-only"], capture_output=True, text=True, check=False, timeout=120)
     if fetched.returncode or not list(tmp_path.glob("docker.io_*.deb")):
         require("a package docker.io that can be fetched again")
-    with kept_clean("sockwarden-upgrade-") as folder:
+    with kept_clean("sockwarden-upgrade-") as folder, made(ROOTLESS.parent):
         day.folders.append(folder)
-        with started_docker(require("dockerd"), folder) as docker, no_services():
+        with day.started(require("dockerd"), folder) as docker, no_services():
             subprocess.run(install, capture_output=True, check=True, timeout=120)
-            docker("version")
             docker("ps")
-        with started_docker(require("dockerd"), folder) as docker:
-            docker("version")
-        day.explained()
+        with day.started(require("dockerd"), folder):
+            day.explained()
 
 
 @contextmanager

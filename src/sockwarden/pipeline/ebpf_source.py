@@ -9,6 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from socket import AF_UNIX
 
 from sockwarden.document import put
 from sockwarden.enrich import Moment, ProcessEvent
@@ -20,7 +21,7 @@ from sockwarden.pipeline.fair import FairQueue
 from sockwarden.pipeline.source import Told
 from sockwarden.sensors.audit import remove_leftovers
 from sockwarden.sensors.audit.runtime import Runtime
-from sockwarden.sensors.ebpf import identities, records
+from sockwarden.sensors.ebpf import identities
 from sockwarden.sensors.ebpf.blind import blind_spots
 from sockwarden.sensors.ebpf.document import document_of
 from sockwarden.sensors.ebpf.lookup import file_of
@@ -172,7 +173,7 @@ class EbpfSource:
 
     def _receive(self, record: Record, now: float) -> None:
         self._remember(record)
-        if record.verdict == records.WATCHED or record.result < 0 or not self._is_undecided(record):
+        if record.result < 0 or not self._is_undecided(record):
             self._enqueue(record)
         elif len(self._held) < _MOST_HELD:
             self._held.append((now, record))
@@ -242,18 +243,20 @@ class EbpfSource:
 
     def _is_undecided(self, record: Record) -> bool:
         """Whether neither a socket that was found nor a name of the catalogue's is what it reached."""
-        if not self._known.isdisjoint(identities.of_record(record)) or self._inventory is None:
+        if record.family != AF_UNIX or self._inventory is None:
+            return False
+        # A listener that is known decides alone: its file's inode may have been another socket's a moment ago.
+        keys = identities.of_record(record)
+        if not self._known.isdisjoint(keys[:1] if record.reached.listener else keys):
             return False
         name = record.bound[2:]
-        if record.family != 1:
-            return False
         if name.startswith(b"\0"):
             return self._inventory.catalogue.abstract(text_of(name[1:])) is None
         return self._inventory.catalogue.path(text_of(name.partition(b"\0")[0])) is None
 
     def _told_of(self, record: Record, offset: int) -> Told:
         file = None
-        if record.result < 0 and not record.reached.file and record.family == 1:
+        if record.result < 0 and not record.reached.file and record.family == AF_UNIX:
             file = file_of(record, self._mounts)
         document = document_of(record, rung=self.hook, boot=self._boot, offset=offset, file=file)
         return Told(document, Moment(record.who.pid, record.who.start, record.who.time))

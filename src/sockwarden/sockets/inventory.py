@@ -206,10 +206,11 @@ class Inventory:
         """The runtime socket whose listener a sensor named, or what the inodes were at that time which the document
         has: of the socket's file, of its PATH records.
         """
-        # The kernel gives a listener's own inode to no other socket: whatever the time, it is that one.
+        # The kernel gives a listener's own inode to no other socket: whatever the time, it is that one or none of ours.
         listener = get(document, "sockwarden.socket.listener.inode")
-        if isinstance(listener, int) and (stay := self._by_sockfs.get(listener)):
-            return {stay.live.socket}
+        if isinstance(listener, int):
+            stay = self._by_sockfs.get(listener)
+            return {stay.live.socket} if stay else set()
         found: set[RuntimeSocket] = set()
         if get(document, "sockwarden.sensor.name") in _KERNEL_TOLD:
             inode, device = (get(document, f"sockwarden.socket.{field}") for field in ("inode", "device"))

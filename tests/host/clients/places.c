@@ -3,6 +3,7 @@
 #include "client.h"
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <linux/mount.h>
 #include <sched.h>
 #include <stdio.h>
@@ -157,22 +158,34 @@ static int listening_at(const char *path) {
     return descriptor;
 }
 
+#define MOST_FILLERS 2000
+
+/* Takes inode numbers that are free beside `path`, until the next to be given out is `wanted`; false where it never is. */
+static int fill_up_to(const char *path, ino_t wanted, char names[][PATH_MAX], int *count) {
+    for (*count = 0; *count < MOST_FILLERS; ++*count) {
+        struct stat made;
+        snprintf(names[*count], PATH_MAX, "%s.%d", path, *count);
+        int descriptor = open(names[*count], O_CREAT | O_EXCL | O_RDWR, 0600);
+        if (descriptor < 0 || fstat(descriptor, &made)) return 0;
+        close(descriptor);
+        if (made.st_ino == wanted) return !unlink(names[*count]);
+    }
+    return 0;
+}
+
 /* A socket at `old`, known for a while, is removed, and its inode number goes to another one at `new`. */
 static int reused(const char *old, const char *new, unsigned settling) {
+    static char fillers[MOST_FILLERS][PATH_MAX];
     struct stat before, after = {0};
-    int descriptor = listening_at(old);
+    int count, descriptor = listening_at(old);
     if (descriptor < 0 || stat(old, &before)) return errno;
     wait_for_signal();
     close(descriptor);
     unlink(old);
-    for (int tries = 0; tries < 100; tries++) {
-        descriptor = listening_at(new);
-        if (descriptor < 0 || stat(new, &after)) return errno;
-        if (after.st_ino == before.st_ino) break;
-        close(descriptor);
-        unlink(new);
-    }
-    if (after.st_ino != before.st_ino) return ENOENT;
+    int filled = fill_up_to(new, before.st_ino, fillers, &count);
+    descriptor = filled ? listening_at(new) : -1;
+    while (count-- > 0) unlink(fillers[count]);
+    if (descriptor < 0 || stat(new, &after) || after.st_ino != before.st_ino) return ENOENT;
     sleep(settling);
     int result = connect_to(new);
     unlink(new);

@@ -5,6 +5,7 @@
 
 #define EINPROGRESS 115
 #define ENOENT 2
+#define ENOSYS 38
 
 static __always_inline bool is_port_watched(const __u8 *address)
 {
@@ -119,7 +120,7 @@ __noinline int on_refused(struct call *call, __s32 result, __u32 abi, __u32 hook
 {
     struct access access = {.action = ACTION_CONNECT, .result = result, .hook = hook, .abi = abi};
 
-    if (!call || call->length < 2)
+    if (!call || call->length < 2 || result == -ENOSYS)
         return 0;
     put_given(&access, call);
     if (access.family != AF_UNIX && access.family != AF_INET && access.family != AF_INET6)

@@ -54,12 +54,14 @@ __noinline int put_path(struct region *region, __u32 at, __u64 address)
 
     if (!region)
         return 0;
-    if (dentry == parent) {
-        if (dentry != root || !BPF_CORE_READ(mount, mnt_parent))
-            return at;
-    } else if (!BPF_CORE_READ(dentry, d_hash.pprev)) {
-        flags = IS_DELETED;
+    if (dentry == parent && dentry != root) {
+        /* A file without a place, as of memfd_create: its one component is what it was called. */
+        if (!put_part(region, &at, BPF_CORE_READ(dentry, d_name.name)))
+            return at | IS_CUT;
+        return at | IS_DELETED;
     }
+    if (dentry != parent && !BPF_CORE_READ(dentry, d_hash.pprev))
+        flags = IS_DELETED;
     for (int depth = 0; depth < DEEPEST; depth++) {
         if (dentry == root) {
             struct mount *above = BPF_CORE_READ(mount, mnt_parent);
