@@ -52,6 +52,9 @@ REASONS = {
     "swapped": "where only the call's exit is seen, another thread may have closed or replaced the descriptor by then",
     "named-only": "an O_PATH descriptor is no opening, in the view of the kernel's hooks",
 }
+OCI = ("runc", "crun")
+"""Containers made by a runtime itself, with no daemon above it."""
+OLDER = ("before", "held")
 HERE = Path(__file__).parent
 
 
@@ -119,9 +122,9 @@ def expected() -> dict[str, list[Expected]]:
 
 
 @contextmanager
-def begun(setting: Setting) -> Iterator[list[Done]]:
+def begun(setting: Setting, ways: list[Scenario]) -> Iterator[list[Done]]:
     """Those that are older than the watch. They are ended by their own ids."""
-    done = [Done(one) for one in scenarios() if one.where in ("before", "held")]
+    done = [Done(one) for one in ways if one.where in OLDER]
     with ExitStack() as undo:
         for one in done:
             command = [*_words(setting, one.scenario), one.mark]
@@ -154,7 +157,8 @@ def do(setting: Setting, scenario: Scenario) -> Done:
         command += ["sockwarden-test/client:1", *words]
     elif scenario.where in setting.containers:
         runtime, done.container = setting.containers[scenario.where]
-        command = [*runtime.command, "exec", "--workdir", directory, done.container, *words]
+        option = "--cwd" if scenario.where in OCI else "--workdir"
+        command = [*runtime.command, "exec", option, directory, done.container, *words]
         if scenario.where == "ctr":
             command = [*runtime.command, "task", "exec", "--exec-id", done.mark, done.container, *words]
     cwd = directory if scenario.where in ("host", "nobody") else "/"

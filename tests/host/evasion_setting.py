@@ -110,8 +110,8 @@ def set_up(setting: Setting, bystander: int) -> Iterator[None]:
     """Everything that is there before a watch begins."""
     setting.names["bystander"] = bystander
     with ExitStack() as undo:
-        undo.enter_context(_listeners(setting))
-        undo.enter_context(_files(setting))
+        undo.enter_context(listeners(setting))
+        undo.enter_context(files_made(setting))
         undo.enter_context(_podman(setting.folder, "/run/podman/podman.sock"))
         undo.enter_context(_podman(setting.folder, f"{setting.folder}/podman/docker.sock"))
         undo.enter_context(_podman_of_a_user(setting.folder, Path(str(setting.names["podman-rootless"]))))
@@ -120,7 +120,7 @@ def set_up(setting: Setting, bystander: int) -> Iterator[None]:
 
 
 @contextmanager
-def _listeners(setting: Setting) -> Iterator[None]:
+def listeners(setting: Setting) -> Iterator[None]:
     """Those that are a name only, each served; one whose queue is full; and one that nobody listens on any more."""
     with ExitStack() as undo:
         served = [undo.enter_context(_bound(path)) for path in NAME_ONLY.values()]
@@ -171,7 +171,7 @@ def _serve(listeners: list[socket.socket], end: int) -> None:
 
 
 @contextmanager
-def _files(setting: Setting) -> Iterator[None]:
+def files_made(setting: Setting) -> Iterator[None]:
     """Aliases on the host that are there before the watch, and what the ways need to make others."""
     folder = setting.folder
     (folder / "link.sock").symlink_to(WELL_KNOWN)

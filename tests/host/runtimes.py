@@ -29,9 +29,15 @@ _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
+class Patience:
+    """How much longer everything may take: an emulated machine is slow."""
+
+    factor = 1
+
+
 def until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
     """Waits for a condition, by its deadline."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * Patience.factor
     while not condition():
         assert time.monotonic() < end, f"{what}: not within {seconds} s"
         time.sleep(0.02)
@@ -39,7 +45,7 @@ def until(condition: Callable[[], object], what: str, seconds: float = 30) -> No
 
 def run(*command: str | Path) -> str:
     """What a command prints, which must succeed."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60 * Patience.factor, check=False)
     assert done.returncode == 0, f"{command} gave {done.returncode}: {done.stdout}{done.stderr}"
     return done.stdout
 

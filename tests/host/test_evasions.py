@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from evading import Done, begun, belongs, do, expected, go_on, judge, lacks, scenarios
+from evading import OLDER, Done, begun, belongs, do, expected, go_on, judge, lacks, scenarios
 from evasion_setting import Setting, activated, set_up
 from runtimes import Runtime
 from watching import SENSORS, watching
@@ -18,7 +18,6 @@ from sockwarden.document import Document
 pytestmark = pytest.mark.host
 pytest_plugins = ["runtime_fixtures"]
 
-OLDER = ("before", "held")
 HOLDING_SECONDS = 5
 """For longer than receiver.c holds what it came by."""
 
@@ -54,7 +53,7 @@ def test_every_way_is_seen_or_known_to_be_unseen(
     def seen(one: Done) -> list[Document]:
         return [document for document in accesses if belongs(document, one, setting)]
 
-    with begun(setting) as older, watching(tmp_path, *SENSORS[sensor]) as watch, activated(setting, require):
+    with begun(setting, ways) as older, watching(tmp_path, *SENSORS[sensor]) as watch, activated(setting, require):
         done = {one.scenario: one for one in older}
         done |= {one: do(setting, one) for one in ways if one.where not in OLDER}
         go_on(older)

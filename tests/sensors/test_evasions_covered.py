@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from evading import REASONS
+
 TESTS = Path(__file__).parent.parent
 NOT_YET = {"requests", "components", "relays"}
 
@@ -27,4 +29,8 @@ def test_every_technique_is_carried_out_somewhere() -> None:
 def test_scenarios_and_what_is_expected_of_them_fit() -> None:
     names = [row["scenario"] for row in rows("host/evasions.tsv")]
     assert len(names) == len(set(names))
-    assert {row["scenario"] for row in rows("host/evasions_expected.tsv")} <= set(names)
+    expected = rows("host/evasions_expected.tsv")
+    assert {row["scenario"] for row in expected} <= set(names)
+    verdicts = {row[sensor].rpartition(":") for row in expected for sensor in ("audit", "ebpf")}
+    assert {kind for kind, _, _ in verdicts} <= {"", "maybe", "vague", "maybe-vague"}
+    assert {reason for _, _, reason in verdicts} - {"seen"} == REASONS.keys()

@@ -304,7 +304,7 @@ def test_a_file_on_which_nobody_listens_is_no_listener() -> None:
 def test_a_file_is_known_by_what_the_kernel_told_a_sensor(sensor: str | None) -> None:
     inventory = Inventory(packaged())
     inventory.refresh([live(DOCKER)], START)
-    document = held(START + 1, listener={"inode": 5}, inode=12, device="fe:00")
+    document = held(START + 1, inode=12, device="fe:00")
     document["sockwarden"]["sensor"]["name"] = sensor
     assert inventory.sockets_of(document) == ({DOCKER} if sensor in ("ebpf", "sweep") else set())
     document["sockwarden"]["socket"]["device"] = "fe:01"
