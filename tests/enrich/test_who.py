@@ -317,6 +317,13 @@ def actor(**more: Any) -> Process:
         (actor(place=Place()), ("unknown", "unseen")),
         (actor(read=False, parent=actor(image=Image(0, "/usr/bin/crun"))), ("unknown", "unseen")),
         (actor(read=False, parent=actor(image=Image(0, "/bin/sh"))), ("host", "cgroup")),
+        (actor(read=False, parent=actor(read=False, parent=actor(image=Image(0, "/bin/sh")))), ("host", "cgroup")),
+        (actor(read=False, parent=actor(image=Image(0), read=False, parent=actor())), ("unknown", "unseen")),
+        (
+            actor(read=False, parent=actor(read=False, parent=actor(image=Image(0, "/usr/bin/runc")))),
+            ("unknown", "unseen"),
+        ),
+        (actor(read=False, parent=actor(parent=actor(image=Image(0, "/usr/bin/runc")))), ("host", "cgroup")),
         (actor(read=False, made_for=CONTAINER, init=True), ("container-init", "lineage")),
         (actor(read=False, made_for=CONTAINER), ("unknown", "lineage")),
         (actor(container=CONTAINER, evidence="cgroup"), ("container-init", "cgroup")),

@@ -7,7 +7,8 @@ evasions_expected.tsv  one access a row that a way makes, with a verdict for eac
 A verdict is `seen`, and then everything about it is told; or a reason of REASONS why this sensor cannot see it, and
 then it must not, so that the table stays right; or `maybe:` and a reason, where it is a race; or `vague:` and a reason,
 where it is seen but not all of it is told: of these only the socket, the action and the origin count; or
-`maybe-vague:` and a reason.
+`maybe-vague:` and a reason. `hooked:` and a reason is seen where the kernel lets the sensor hook its functions, and not
+for that reason where there are tracepoints only.
 """
 
 from __future__ import annotations
@@ -36,18 +37,17 @@ from sockwarden.document import Document, get
 REASONS = {
     "abstract": "audit's rules are on files, and an abstract socket has none",
     "inet": "audit's rules are on files, and a port has none",
+    "told": "a hook told of it already, and the sweep repeats nothing",
     "moved": "no call names the socket when its descriptor moves: it takes a look at who holds what",
-    "earlier": "the connection was there before the sensor",
     "older-task": "the kernel gives a task no audit context unless audit was enabled at some time before its fork",
     "renamed": "audit's rule goes by the name, and lets go of the file when that is moved away",
     "absent": "there is no file, and so no rule that could be on it",
-    "unfound": "by name it is no runtime's, and its daemon came to listen only after the access",
     "gone": "the record of a process that is gone has no title that goes with its program",
     "worker": "of what a ring's worker does, audit tells neither the address nor the result, and of an open nothing",
     "other": "another socket was reached, by the runtime's name",
+    "rooted": "audit tells a program's path from its process's root, eBPF from the root of its mounts",
     "ring-result": "audit has success in the record of every request to a ring, whatever came of it",
     "enter": "only audit tells of the call around a request to a ring",
-    "settling": "a socket that goes and comes back has its rules again after a moment",
     "handle": "an opened handle has no path that audit could compare",
     "swapped": "where only the call's exit is seen, another thread may have closed or replaced the descriptor by then",
     "named-only": "an O_PATH descriptor is no opening, in the view of the kernel's hooks",
@@ -88,7 +88,11 @@ class Expected(NamedTuple):
     ebpf: str
 
     def verdict(self, sensor: str) -> str:
-        return str(self._asdict()[sensor])
+        """By a sensor: audit, ebpf (as it is where nothing can be hooked) or hooked (eBPF where that can be)."""
+        verdict = str(self._asdict()["audit" if sensor == "audit" else "ebpf"])
+        if verdict.startswith("hooked:"):
+            return "seen" if sensor == "hooked" else verdict.removeprefix("hooked:")
+        return verdict
 
 
 @dataclass

@@ -112,14 +112,16 @@ class Guest:
         files: Mapping[str, Path | str | bytes] | None = None,
         cmdline: str = "",
         memory: int = 1024,
+        processors: int = 1,
         seconds: float = 180,
     ) -> Output:
         """Boots, runs the script and switches off.
 
-        programs  of this machine, put at the same paths with the libraries they load
-        files     what else is there: a path in the guest with the file here, or its content (of a script: with `#!`)
-        cmdline   more words for the kernel, as in "lsm=lockdown,capability,bpf"
-        memory    MiB; the files lie in it
+        programs    of this machine, put at the same paths with the libraries they load
+        files       what else is there: a path in the guest with the file here, or its content (of a script: with `#!`)
+        cmdline     more words for the kernel, as in "lsm=lockdown,capability,bpf"
+        memory      MiB; the files lie in it
+        processors  more than one help where programs run beside each other
         """
         self._boots += 1
         folder = self.folder / f"boot-{self._boots}"
@@ -129,7 +131,18 @@ class Guest:
             for packed in (self._packed[()], self._pack_programs(programs)):
                 stream.write(packed.read_bytes())
             _pack_files(Archive(stream), {**(files or {}), "/script": script})
-        command = [self.qemu, *MACHINE, "-m", str(memory), "-serial", f"file:{console}", "-serial", f"file:{results}"]
+        command = [
+            self.qemu,
+            *MACHINE,
+            "-m",
+            str(memory),
+            "-smp",
+            str(processors),
+            "-serial",
+            f"file:{console}",
+            "-serial",
+            f"file:{results}",
+        ]
         command += ["-kernel", f"{self.kernel}/vmlinuz", "-initrd", str(image), "-append", f"{CMDLINE} {cmdline}"]
         began = time.monotonic()
         try:
@@ -160,9 +173,11 @@ class Guest:
             for number, module in enumerate(MODULES):
                 archive.file(f"/modules/{number}.ko", self.kernel / Path(module).name)
             archive.data("/etc/passwd", b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")
-            archive.data("/etc/group", b"root:x:0:\nnogroup:x:65534:\n")
+            archive.data("/etc/group", b"root:x:0:\ndocker:x:999:\nnogroup:x:65534:\n")
             archive.data("/init", INIT.encode(), 0o755)
-            archive.data("/start", START.format(path="/usr/sbin:/usr/bin:/sbin").encode())
+            archive.data(
+                "/start", START.format(path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin").encode()
+            )
             add_python(archive)
             archive.close()
         return packed

@@ -20,6 +20,8 @@ pytest_plugins = ["runtime_fixtures"]
 
 HOLDING_SECONDS = 5
 """For longer than receiver.c holds what it came by."""
+SWEEPS = "[sensors.sweep]\nseconds = 1\n"
+"""Often enough to find a receiver on a busy machine too."""
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,9 @@ def test_every_way_is_seen_or_known_to_be_unseen(
     """
     accesses: list[Document] = []
     table, ways = expected(), scenarios()
+    config = tmp_path / "config.toml"
+    config.touch(mode=0o600)
+    config.write_text(SWEEPS, encoding="ascii")
 
     def seen(one: Done) -> list[Document]:
         return [document for document in accesses if belongs(document, one, setting)]

@@ -71,5 +71,5 @@ def test_its_counts_are_in_a_file_and_on_a_port(client: Path, tmp_path: Path, re
             run(client, "connect", address, "counted")
             watch.until_marked("counted")
             watch.until(lambda: value(asked(), "sockwarden_accesses_total") >= 1, "the port has the access")
-            watch.until(lambda: "sockwarden_accesses_total 1" in file.read_text(), "the file has it")
+            watch.until(lambda: value(file.read_text(), "sockwarden_accesses_total") >= 1, "the file has it")
             assert value(asked(), "sockwarden_lost_total") == 0

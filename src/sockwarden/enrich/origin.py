@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from sockwarden.enrich.containers import Container
@@ -63,8 +64,15 @@ def image_at(process: Process, moment: int, executable: str | None, slack: int) 
 
 
 def _was_moved_unseen(process: Process) -> bool:
-    """Whether a runtime forked it and it was gone before its own cgroup was read."""
-    if process.read or process.parent is None:
-        return False
-    executable = process.parent.image.executable or ""
-    return executable.rpartition("/")[2].removesuffix(" (deleted)") in _CREATORS or executable.startswith(_COPIES)
+    """Whether it was gone before its own cgroup was read, and a runtime, or a program that nobody could read, had
+    forked it, or had forked who forked it.
+    """
+    for below, parent in pairwise((process, *process.ancestors())):
+        if below.read:
+            return False
+        executable = parent.image.executable
+        if executable is None or executable.startswith(_COPIES):
+            return True
+        if executable.rpartition("/")[2].removesuffix(" (deleted)") in _CREATORS:
+            return True
+    return False
