@@ -85,6 +85,11 @@ class LiveSource(Protocol):
     def expire(self, now: int) -> Iterator[Told]:
         """Accesses that were never completed, by a clock in milliseconds since the epoch; asked while nothing comes."""
 
+    def last(self, end: float) -> Iterator[Told]:
+        """At the end of the watch: what it would have told later, whole until a time of time.monotonic, then as far as
+        it can. Nothing new comes afterwards from a source that cannot leave it to the next start.
+        """
+
     @property
     def wants_discovery(self) -> bool:
         """Whether it has seen what only a discovery can tell, or holds documents back for one."""

@@ -96,6 +96,7 @@ class Watch:
         self._lost_before = 0
         self._errors_told: set[str] = set()
         self._evicted_told = 0
+        self._folded_told = 0
         self._containers = Containers()
         self._cache = ProcessCache(self._containers)
         self._live = Live(
@@ -124,7 +125,8 @@ class Watch:
         """How it is, for people."""
         delivery, counts = self.delivery, self.delivery.counts
         lost = self.losses.total + delivery.keeper.dropped + delivery.undelivered
-        return Status(described(self._source), len(self.inventory.live()), counts.accesses, counts.alerts, lost)
+        sockets = len(self.inventory.live())
+        return Status(described(self._source), sockets, counts.accesses, counts.alerts, lost, counts.folded)
 
     def blind_spots(self) -> list[BlindSpot]:
         """What it cannot see."""
@@ -216,6 +218,7 @@ class Watch:
     def stop(self, reason: str) -> None:
         """Judges what has come, takes the source away, and lets go of everything. reason: why, for the next start."""
         with ExitStack() as last:
+            last.callback(self._say_losses)
             last.callback(self._close)
             last.callback(self._give_back)
             end = time.monotonic() + _LAST_SECONDS
@@ -223,13 +226,25 @@ class Watch:
                 if self._source.wants_discovery:
                     self._discover()
             with suppress(InputError):
-                while (waits := self._source.receive()) and time.monotonic() < end:
+                while self._source.receive() and time.monotonic() < end:
                     self._judge(end)
-                self._busy = waits
+                rest = self._source.last(end)
+                self._follow_processes()
+                self.delivery.accesses(self._live.accesses(rest))
+                self._busy = self._source.receive()
+                if self._caught_up:
+                    self._check()
             if self._busy:
                 self._tell("more accesses had come than could be judged before the end; the next start tells of them")
             self._run.ended = reason
             self._note_progress()
+
+    def _say_losses(self) -> None:
+        """The last word, where not everything was told one by one."""
+        self.losses = self._source.losses()
+        status = self.status()
+        if status.lost or status.folded:
+            self._tell(f"ended: {status.line().plain}")
 
     def _give_back(self) -> None:
         self._source.processes.close()
@@ -304,6 +319,7 @@ class Watch:
     def _check(self) -> None:
         self._checked = time.monotonic()
         self._report(self._source.check(self._checked))
+        self._report(self._floods())
         self.losses = self._source.losses()
         for error in self._engine.errors.keys() - self._errors_told:
             self._errors_told.add(error)
@@ -311,6 +327,15 @@ class Watch:
         if (evicted := self._engine.groups.evicted) > self._evicted_told:
             self._tell(f"more suppression groups than can be open at once: {evicted:,} were closed before their time")
             self._evicted_told = evicted
+
+    def _floods(self) -> list[Trouble]:
+        """Accesses since the last time that were counted only; whose they were their documents say."""
+        folded = self.delivery.counts.folded
+        fresh, self._folded_told = folded - self._folded_told, folded
+        if not fresh:
+            return []
+        why = f"{fresh:,} accesses were counted only, not told one by one: a process floods"
+        return [Trouble("events-lost", why, f"{folded:,} in all")]
 
     def _note_progress(self) -> None:
         """Notes that everything up to now was judged; while something waits, only why the run ended."""
