@@ -123,15 +123,15 @@ def set_up(setting: Setting, bystander: int) -> Iterator[None]:
 def listeners(setting: Setting) -> Iterator[None]:
     """Those that are a name only, each served; one whose queue is full; and one that nobody listens on any more."""
     with ExitStack() as undo:
-        served = [undo.enter_context(_bound(path)) for path in NAME_ONLY.values()]
+        served = [undo.enter_context(bound(path)) for path in NAME_ONLY.values()]
         for listener in served:
             listener.listen(4096)
-        full, waiting = undo.enter_context(_bound(FULL)), undo.enter_context(socket.socket(socket.AF_UNIX))
+        full, waiting = undo.enter_context(bound(FULL)), undo.enter_context(socket.socket(socket.AF_UNIX))
         full.listen(0)
         waiting.connect(FULL)
-        abandoned = undo.enter_context(_bound(ABANDONED))
+        abandoned = undo.enter_context(bound(ABANDONED))
         abandoned.close()
-        setting.activated = undo.enter_context(_bound(str(setting.names["activated"])))
+        setting.activated = undo.enter_context(bound(str(setting.names["activated"])))
         setting.activated.listen(128)
         end = os.pipe()
         server = threading.Thread(target=_serve, args=(served, end[0]))
@@ -142,7 +142,7 @@ def listeners(setting: Setting) -> Iterator[None]:
 
 
 @contextmanager
-def _bound(address: str) -> Iterator[socket.socket]:
+def bound(address: str) -> Iterator[socket.socket]:
     with ExitStack() as undo:
         one = undo.enter_context(socket.socket(socket.AF_UNIX))
         if address.startswith("@"):
@@ -227,7 +227,8 @@ def _podman_of_a_user(folder: Path, address: Path) -> Iterator[None]:
         command += [f"XDG_RUNTIME_DIR={run_folder}", *_PODMAN, "system", "service", "--time=0", f"unix://{address}"]
         pid = undo.enter_context(running(command, folder / "rootless.log", address.is_socket))
         # Both outlive the command: who serves, and who keeps the namespaces.
-        others = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        of_threads = Path(f"/proc/{pid}/task").glob("*/children")
+        others = [child for thread in of_threads for child in thread.read_text(encoding="ascii").split()]
         others.append((run_folder / "libpod/tmp/pause.pid").read_text(encoding="ascii"))
         for other in others:
             undo.callback(os.kill, int(other), signal.SIGKILL)
@@ -280,7 +281,7 @@ def activated(setting: Setting, require: Callable[..., str]) -> Iterator[None]:
     with ExitStack() as undo:
         home = Path(undo.enter_context(_emptied(folder / "activated")))
         undo.enter_context(made(Path(str(setting.names["renamable"])).parent))
-        other = undo.enter_context(_bound(f"{folder}/srv/other.sock"))
+        other = undo.enter_context(bound(f"{folder}/srv/other.sock"))
         other.listen(128)
         command = [require("dockerd", root=True), *(f"--host={host}" for host in hosts), "--tls=false"]
         command += [f"--config-file={setting.docker.folder}/daemon.json", f"--data-root={home}/data", "--bridge=none"]

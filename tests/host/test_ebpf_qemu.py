@@ -13,6 +13,8 @@ from sockwarden.sensors.ebpf.ladder import RUNGS
 pytestmark = pytest.mark.host
 pytest_plugins = ["runtime_fixtures", "guest_fixtures"]
 
+HOOKED = ("lsm", "fentry", "kprobe")
+"""Rungs on which the kernel's own functions are hooked; what the last one leaves is in evasions_expected.tsv."""
 HERE = Path(__file__).parent
 PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "dockerd", "docker", "runc", "crun")
 MODULES = ("rungs_in_guest.py", "evading.py", "evasion_setting.py", "runtimes.py", "watching.py")
@@ -39,6 +41,7 @@ def test_each_rung_sees_the_same(
         },
         cmdline="lsm=lockdown,capability,bpf",
         memory=2048,
+        processors=2,
         seconds=400,
     )
     assert output.status == 0, output.console
@@ -49,8 +52,9 @@ def test_each_rung_sees_the_same(
     for way, by_rung in found.items():
         with subtests.test(way):
             assert by_rung.keys() == set(RUNGS)
-            best = by_rung[RUNGS[0]]
-            assert not best[1]
-            assert {rung: said for rung, said in by_rung.items() if said != best} == {}
+            assert {rung: problem for rung, (_, problem) in by_rung.items() if problem} == {}
+            assert {
+                rung: said for rung, (said, _) in by_rung.items() if rung in HOOKED and said != by_rung["lsm"][0]
+            } == {}
     for one in output.documents("ended"):
         assert one["status"] == 0, one

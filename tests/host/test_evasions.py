@@ -18,7 +18,7 @@ from sockwarden.document import Document
 pytestmark = pytest.mark.host
 pytest_plugins = ["runtime_fixtures"]
 
-HOLDING_SECONDS = 5
+HOLDING_SECONDS = 9
 """For longer than receiver.c holds what it came by."""
 SWEEPS = "[sensors.sweep]\nseconds = 1\n"
 """Often enough to find a receiver on a busy machine too."""

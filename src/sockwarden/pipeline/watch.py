@@ -16,7 +16,7 @@ from sockwarden.enrich import Containers, ProcessCache, Who
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble, document_of
 from sockwarden.pipeline.delivery import Delivery
-from sockwarden.pipeline.gap import Gap, Recording, RunState, boot_id, log_of, recording, unrecorded
+from sockwarden.pipeline.gap import Gap, RunState, ToldBefore, boot_id, log_of, unrecorded
 from sockwarden.pipeline.live import Live, local_host, reaches
 from sockwarden.pipeline.looking import Looking
 from sockwarden.pipeline.replay import Replay
@@ -38,6 +38,8 @@ _BETWEEN_DISCOVERIES = 0.1
 """Seconds: whoever changes a folder of his again and again must not keep the watch busy with that."""
 _SETTLING = 1.1
 """Seconds after which a socket that went out of sight is looked for again."""
+_MOST_BEFORE = 20_000
+"""Accesses of the last run that are looked at for what the log tells again."""
 _LAST_SECONDS = 2.0
 """How long what has come is still judged at the end: a flood must not keep the watch from ending."""
 MOST_REMEMBERED = 1 << 14
@@ -86,7 +88,7 @@ class Watch:
         self.losses = Lost()
         self._catalogue = catalogue
         self._source = opened.source
-        self._began = opened.began
+        self._began, self._recorder = opened.began, opened.recorder
         self._looking = Looking(lookers)
         self._state = state
         self._tell = tell
@@ -137,11 +139,10 @@ class Watch:
         closed.
         """
         try:
-            recorder = recording() if self._last_run else None
             self._open_processes()
             self._discover()
-            if self._last_run and recorder:
-                self._catch_up(self._last_run, recorder)
+            if self._last_run:
+                self._catch_up(self._last_run)
             self._caught_up = True
             self._note_progress()
             self._poll(*self._source.filenos())
@@ -347,13 +348,21 @@ class Watch:
         with suppress(OSError):
             self._run.save(self._state)
 
-    def _catch_up(self, last: RunState, recorder: Recording) -> None:
-        """What was recorded from the last run until this one began, each access once. recorder: as it was then."""
+    def _catch_up(self, last: RunState) -> None:
+        """What was recorded from the last run until this one began, each access once."""
         paths = {live.path for live in self.inventory.live() if live.path}
-        gap = Gap(last, self._began, log=log_of(recorder.auditd), recorded=unrecorded(recorder.rules, paths))
+        gap = Gap(
+            last,
+            self._began,
+            log=log_of(self._recorder.auditd),
+            recorded=unrecorded(self._recorder.rules, paths),
+            by_audit=self._source.name == "audit",
+        )
         replay = Replay(self._catalogue, self._wanted, known=self.inventory)
+        keeper = self.delivery.keeper
+        before = ToldBefore(last, keeper.newest(_MOST_BEFORE))
         for document in filter(reaches, gap.documents(replay)):
-            if not self.delivery.keeper.known(str(document["_id"])):
+            if not keeper.known(str(document["_id"])) and not before.has(document):
                 self.delivery.accesses([self._live.judge(document)])
         if trouble := gap.trouble():
             self._report([trouble])

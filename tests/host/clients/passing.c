@@ -91,7 +91,7 @@ static int by_fork(void) {
     if (descriptor < 0) return errno;
     if (fork()) return 0;
     for (int standard = 0; standard < 3; standard++) close(standard);
-    sleep(4);
+    sleep(8);
     _exit(0);
 }
 

@@ -57,6 +57,6 @@ int main(int count, char **arguments) {
         if (write(number, &result, 1) != 1) return errno;
     }
     for (int standard = 0; standard < 3; standard++) close(standard);
-    sleep(result ? 0 : 4);
+    sleep(result ? 0 : 8);
     return result;
 }
