@@ -116,7 +116,7 @@ def test_a_signal_ends_it_and_the_host_is_as_before(number: signal.Signals, door
 def test_the_end_of_its_terminal_ends_it(door: Door, tmp_path: Path, require: Callable[..., str]) -> None:
     before = auditctl("-l")
     main, terminal = os.openpty()
-    command = [require("setsid"), "--ctty", str(SOCKWARDEN), "watch", f"--state={tmp_path}/state"]
+    command = [require("setsid"), "--ctty", str(SOCKWARDEN), "watch", *SENSORS["audit"], f"--state={tmp_path}/state"]
     watch = subprocess.Popen(
         [*command, f"--runtime-dir={tmp_path}/run"], stdin=terminal, stdout=terminal, stderr=terminal
     )
