@@ -194,11 +194,12 @@ class Watch:
         called_for = self._changed or self._source.wants_discovery
         if (called_for and since >= self._pause) or (self.inventory.unsettled and since >= max(_SETTLING, self._pause)):
             self._discover()
-        self._looking.look(now, self.inventory)
+        # What an earlier turn found: by now the source has read what had come before that, and may have told of it.
         if self._looking.waits:
             self._follow_processes()
             found = self._looking.take(now + _TURN_SECONDS)
             self.delivery.accesses(self._live.accesses(each for each in found if not self._is_told(each.document)))
+        self._looking.look(now, self.inventory)
 
     def _is_told(self, document: Document) -> bool:
         """Whether the source told of this connection and its holder already."""
