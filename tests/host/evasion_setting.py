@@ -227,7 +227,8 @@ def _podman_of_a_user(folder: Path, address: Path) -> Iterator[None]:
         command += [f"XDG_RUNTIME_DIR={run_folder}", *_PODMAN, "system", "service", "--time=0", f"unix://{address}"]
         pid = undo.enter_context(running(command, folder / "rootless.log", address.is_socket))
         # Both outlive the command: who serves, and who keeps the namespaces.
-        others = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        of_threads = Path(f"/proc/{pid}/task").glob("*/children")
+        others = [child for thread in of_threads for child in thread.read_text(encoding="ascii").split()]
         others.append((run_folder / "libpod/tmp/pause.pid").read_text(encoding="ascii"))
         for other in others:
             undo.callback(os.kill, int(other), signal.SIGKILL)
