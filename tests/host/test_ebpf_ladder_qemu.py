@@ -20,11 +20,22 @@ pytest_plugins = ["guest_fixtures"]
 TRY = """\
 import json, pathlib
 from sockwarden.sensors.ebpf import ladder
+from sockwarden.sensors.ebpf.pulse import Pulse
+from sockwarden.sensors.ebpf.sensor import EbpfSensor
 packaged, ours = ladder.packaged(), pathlib.Path("/object").read_bytes()
 def say(word, value):
     print(word, json.dumps(value), flush=True)
 say("OURS", {one.name: str(one.trouble or "") for one in ladder.survey(ours)})
 say("PACKAGED", {one.name: str(one.trouble or "") for one in ladder.survey(packaged)})
+def felt(rung):
+    sensor, pulse = EbpfSensor(only=rung), Pulse()
+    sensor.open()
+    sensor.watch({pulse.identity})
+    pulse.beat(0.0)
+    found = [pulse.takes(record) for record in sensor.accesses()]
+    sensor.close()
+    return found
+say("PULSE", {one.name: felt(one.name) for one in ladder.survey(packaged) if one.usable})
 loaded = ladder.climb(ours)
 say("BEST", loaded.rung.name)
 loaded.close()
@@ -57,6 +68,7 @@ def test_every_rung_is_there(said: Callable[[str], dict[str, Any]]) -> None:
     found = said("lockdown,capability,bpf")
     assert found["OURS"] == dict.fromkeys(ladder.RUNGS, "")
     assert found["PACKAGED"] == dict.fromkeys(ladder.RUNGS, "")
+    assert found["PULSE"] == {rung: [True] for rung in ladder.RUNGS}
     assert found["BEST"] == "lsm"
 
 
