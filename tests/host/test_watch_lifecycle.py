@@ -7,15 +7,17 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 from runtimes import kept_clean, run, started_docker, until
-from watching import SOCKWARDEN, Watch, auditctl, marked, recording, stored, watching
+from watching import SENSORS, SOCKWARDEN, Watch, auditctl, marked, recording, stored, watching
 
 from sockwarden.document import Document, get
+from sockwarden.sensors.audit import rules_for
+from sockwarden.sensors.audit.rule import EXIT
 
 pytestmark = pytest.mark.host
 pytest_plugins = ["runtime_fixtures"]
@@ -114,7 +116,7 @@ def test_a_signal_ends_it_and_the_host_is_as_before(number: signal.Signals, door
 def test_the_end_of_its_terminal_ends_it(door: Door, tmp_path: Path, require: Callable[..., str]) -> None:
     before = auditctl("-l")
     main, terminal = os.openpty()
-    command = [require("setsid"), "--ctty", str(SOCKWARDEN), "watch", f"--state={tmp_path}/state"]
+    command = [require("setsid"), "--ctty", str(SOCKWARDEN), "watch", *SENSORS["audit"], f"--state={tmp_path}/state"]
     watch = subprocess.Popen(
         [*command, f"--runtime-dir={tmp_path}/run"], stdin=terminal, stdout=terminal, stderr=terminal
     )
@@ -176,6 +178,39 @@ def test_what_happened_while_it_was_killed_is_read_from_auditds_log_once(
             watch.until_marked("afterwards")
         assert not any(marked(alert, "meanwhile") for alert in watch.alerts)
     assert [marked(one, "meanwhile") for one in stored(watch.state)].count(True) == 1
+
+
+def test_what_ebpf_told_before_it_was_killed_is_not_told_again_from_auditds_log(
+    door: Door, tmp_path: Path, require: Callable[..., str]
+) -> None:
+    marks = ("before", "meanwhile", "afterwards")
+    # By a key that is not a watch's: such rules would be taken away as left over.
+    rules = [
+        str(rule).replace("key=sockwarden-watch", "key=permanent").split()
+        for rule in rules_for(str(ADDRESS))
+        if rule.filter == EXIT
+    ]
+    with recording(require("auditd"), tmp_path) as log, ExitStack() as undo:
+        undo.callback(auditctl, "-e", "0")
+        auditctl("-e", "1")
+        for rule in rules:
+            auditctl(*rule)
+            undo.callback(auditctl, "-d", *rule[1:])
+        watch = Watch(tmp_path, *SENSORS["ebpf"])
+        watch.until_watching()
+        door.knock("before")
+        watch.until_stored("before")
+        watch.process.kill()
+        watch.ended()
+        door.knock("meanwhile")
+        until(lambda: b"meanwhile".hex().upper() in log.read_text(), "auditd writes it")
+        with watching(tmp_path, *SENSORS["ebpf"]) as watch:
+            door.knock("afterwards")
+            watch.until_stored("afterwards")
+            assert not any(map(is_about("sensor-not-watching"), watch.alerts))
+        assert b"before".hex().upper() in log.read_text()
+    told = [mark for one in stored(watch.state) for mark in marks if marked(one, mark)]
+    assert sorted(told) == sorted(marks)
 
 
 def test_without_auditd_the_time_it_was_killed_is_an_alert(door: Door, tmp_path: Path) -> None:

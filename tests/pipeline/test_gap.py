@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sockwarden.document import get
+from sockwarden.document import Document, get
 from sockwarden.literals import Wanted
-from sockwarden.pipeline.gap import Gap, RunState, log_of, unrecorded
+from sockwarden.pipeline.gap import Gap, RunState, ToldBefore, log_of, unrecorded
 from sockwarden.pipeline.replay import Replay
 from sockwarden.sensors.audit import rules_for
 from sockwarden.sockets import packaged
@@ -133,3 +133,20 @@ def test_rules_that_were_in_place_count_whosever_they_are() -> None:
     assert unrecorded(killed, [docker, shim]) == f"no audit rules were in place for {shim}"
     assert unrecorded(killed[:1], [docker]) == f"no audit rules were in place for {docker}", "one ABI is not all"
     assert unrecorded([], []) == ""
+
+
+def told(second: float, sensor: str = "ebpf", pid: int = 9) -> Document:
+    return {
+        "@timestamp": f"{datetime.fromtimestamp(BEGIN + second, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
+        "event": {"action": "connected-to"},
+        "process": {"pid": pid},
+        "sockwarden": {"sensor": {"name": sensor}, "socket": {"canonical": "/run/docker.sock"}},
+    }
+
+
+def test_what_another_sensor_told_is_not_told_again() -> None:
+    """Twice at once, once more than it was told; another process; and what audit told itself, which has its id."""
+    accesses = [told(1), told(0.5), told(0.2, pid=7), told(0.1, "audit"), told(-1), told(-3)]
+    before = ToldBefore(LAST, accesses)
+    found = [(second, before.has(told(second, "audit"))) for second in (0.495, 0.505, 0.2, 0.1, -1, -3)]
+    assert found == [(0.495, True), (0.505, False), (0.2, False), (0.1, False), (-1, True), (-3, False)]

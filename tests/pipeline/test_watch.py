@@ -76,6 +76,10 @@ class Handed:
         while self._waiting and time.monotonic() < end:
             yield Told(self._waiting.pop(0))
 
+    def last(self, end: float) -> Iterator[Told]:  # noqa: ARG002 - there is never much
+        waiting, self._waiting = self._waiting, []
+        return map(Told, waiting)
+
     def expire(self, now: int) -> Iterator[Told]:
         self.expired = now
         return iter(())

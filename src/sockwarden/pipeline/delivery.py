@@ -14,10 +14,16 @@ from sockwarden.store import Keeper
 
 
 class Counts(msgspec.Struct):
-    """What was delivered. own: accesses that sockwarden made itself; alerts: of accesses and of the watch's health."""
+    """What was delivered.
+
+    own     accesses that sockwarden made itself
+    folded  accesses that were not told one by one: each of these documents stands for so many, and is no access more
+    alerts  of accesses and of the watch's health
+    """
 
     accesses: int = 0
     own: int = 0
+    folded: int = 0
     alerts: int = 0
 
 
@@ -44,7 +50,9 @@ class Delivery:
         documents = []
         for access, alerts in judged:
             documents.append(access)
-            self.counts.accesses += 1
+            folded = get(access, "sockwarden.loss.folded") or 0
+            self.counts.folded += folded
+            self.counts.accesses += not folded
             self.counts.own += get(access, "sockwarden.own") is not None
             self.keeper.keep(access, alerts)
             self._alert(alerts)

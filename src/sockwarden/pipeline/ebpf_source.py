@@ -25,7 +25,7 @@ from sockwarden.sensors.ebpf import identities
 from sockwarden.sensors.ebpf.blind import blind_spots
 from sockwarden.sensors.ebpf.document import document_of
 from sockwarden.sensors.ebpf.lookup import file_of
-from sockwarden.sensors.ebpf.records import Action, Counter, Kind, Record
+from sockwarden.sensors.ebpf.records import Counter, Kin, Kind, Record, kin_of
 from sockwarden.sensors.ebpf.sensor import EbpfSensor
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
 from sockwarden.sockets import Inventory, device_text, text_of
@@ -36,8 +36,8 @@ _MOST_HELD = 20_000
 """Accesses to sockets that nobody has decided on, until a discovery has."""
 _MOST_TURNS = 8
 """Times that the ring is read before anything is judged."""
-_MOST_ACTORS = 4096
-"""Processes of which the last access is remembered, for what is counted only."""
+_MOST_KINS = 4096
+"""Kinds of accesses of which the last is remembered, for what is counted only."""
 _MOST_CONNECTIONS = 65_536
 """Connections of which it is remembered who was told to have them."""
 _SUBMITS = {"io_uring_submit_req", "io_uring_submit_sqe"}
@@ -114,11 +114,11 @@ class EbpfSource:
         self._held: deque[tuple[float, Record]] = deque()
         self._overflowed = 0
         self._folded: deque[Told] = deque()
-        self._counted: Counted[tuple[int, int]] = Counted()
-        self._folded_here = 0
-        self._last: OrderedDict[tuple[int, int], Record] = OrderedDict()
+        self._counted: Counted[Kin] = Counted()
+        self._forgotten = 0
+        self._last: OrderedDict[Kin, Record] = OrderedDict()
         self._told: OrderedDict[tuple[int, int], None] = OrderedDict()
-        self._dropped_told = 0
+        self._lost_told = 0
         self._boot = boot()
         self._network = identities.network_of("self")
         self._mounts = os.stat("/proc/self/ns/mnt").st_ino  # noqa: PTH116 - a namespace, no file
@@ -182,7 +182,7 @@ class EbpfSource:
 
     def _enqueue(self, record: Record) -> None:
         if not self._waiting.put(record.who.pid, record):
-            self._counted[record.who.pid, record.action] += 1
+            self._counted[kin_of(record)] += 1
 
     def take(self, end: float) -> Iterator[Told]:
         """The accesses as documents."""
@@ -195,6 +195,26 @@ class EbpfSource:
     def expire(self, now: int) -> Iterator[Told]:  # noqa: ARG002 - every record is whole
         """None: every record is whole."""
         return iter(())
+
+    def last(self, end: float) -> Iterator[Told]:
+        """Takes the programs out of their hooks, and tells whatever had come: whole until `end`, then counted."""
+        self._sensor.detach()
+        while found := self._sensor.accesses():
+            for record in found:
+                self._remember(record)
+                self._enqueue(record)
+        while self._held:
+            self._enqueue(self._held.popleft()[1])
+        self.processes.called = False
+        return self._rest(end)
+
+    def _rest(self, end: float) -> Iterator[Told]:
+        yield from self.take(end)
+        while self._waiting:
+            self._counted[kin_of(self._waiting.take())] += 1
+        self._fold()
+        yield from self._folded
+        self._folded.clear()
 
     @property
     def wants_discovery(self) -> bool:
@@ -218,18 +238,22 @@ class EbpfSource:
     def check(self, now: float) -> list[Trouble]:  # noqa: ARG002 - counters have no clock
         """Floods that were counted only, as an access each; and what was lost."""
         self._fold()
-        dropped = self._sensor.counts()[Counter.DROPPED] + self._overflowed
-        fresh, self._dropped_told = dropped - self._dropped_told, dropped
-        if not fresh:
+        lost = self.losses().total
+        fresh = lost - self._lost_told
+        if fresh <= 0:
             return []
+        self._lost_told = lost
         why = f"{fresh:,} accesses were lost: more came than could be read"
-        return [Trouble("events-lost", why, f"ring buffer, {dropped:,} in all")]
+        return [Trouble("events-lost", why, f"eBPF, {lost:,} in all")]
 
     def losses(self) -> Lost:
-        """By the programs' counters."""
-        counts = self._sensor.counts()
-        places = {"ebpf-ring": counts[Counter.DROPPED], "ebpf-undecided": self._overflowed}
-        return Lost(places, rejected=self._sensor.rejected, folded=counts[Counter.FOLDED] + self._folded_here)
+        """By the programs' counters. ebpf-flood: of floods that were so many that nobody knows whose they were."""
+        places = {
+            "ebpf-ring": self._sensor.counts()[Counter.DROPPED],
+            "ebpf-undecided": self._overflowed,
+            "ebpf-flood": self._sensor.missing + self._forgotten,
+        }
+        return Lost(places, rejected=self._sensor.rejected)
 
     def blind_spots(self, inventory: Inventory) -> list[BlindSpot]:  # noqa: ARG002 - the rung alone decides
         """What this rung cannot see."""
@@ -263,9 +287,10 @@ class EbpfSource:
 
     def _remember(self, record: Record) -> None:
         pid = record.who.pid
-        self._last[pid, record.action] = record
-        self._last.move_to_end((pid, record.action))
-        if len(self._last) > _MOST_ACTORS:
+        kin = kin_of(record)
+        self._last[kin] = record
+        self._last.move_to_end(kin)
+        if len(self._last) > _MOST_KINS:
             self._last.popitem(last=False)
         if record.reached.client:
             self._told[record.reached.client, pid] = None
@@ -273,21 +298,21 @@ class EbpfSource:
                 self._told.popitem(last=False)
 
     def _fold(self) -> None:
-        """One document for all accesses of a process that were counted only, with what its last whole one told."""
+        """One document for all accesses of a kind that were counted only, with what its last whole one told."""
         counted, self._counted = self._counted, Counted()
-        self._folded_here += counted.total()
-        for folded in self._sensor.folded():
-            if folded.action != Action.LISTEN:
-                counted[folded.pid, folded.action] += folded.accesses
+        counted.update(self._sensor.folded())
         offset, now = time.time_ns() - time.monotonic_ns(), time.monotonic_ns()
-        for key, accesses in counted.items():
-            if record := self._last.get(key):
+        for kin, accesses in counted.items():
+            record = self._last.get(kin)
+            if record is None:
+                self._forgotten += accesses
+            elif self.wants_discovery and record.result >= 0 and self._is_undecided(record):
+                self._counted[kin] += accesses
+            else:
                 told = self._told_of(record, offset)
                 told.document["_id"] += f"+{now}"
                 put(told.document, "sockwarden.loss.folded", accesses)
                 self._folded.append(told)
-            else:
-                self._overflowed += accesses
 
 
 def _event(record: Record) -> ProcessEvent:

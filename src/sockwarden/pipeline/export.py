@@ -71,6 +71,7 @@ def metrics_of(watch: Watch) -> list[Metric]:
             *(({"where": place}, count) for place, count in losses.places.items()),
             ({"where": "process-events"}, source.processes.lost),
         ),
+        counter("folded", "Accesses of floods, counted and not told one by one.", ({}, counts.folded)),
         counter("incomplete", "Events of the kernel with records missing.", ({}, losses.incomplete)),
         counter("rejected", "Messages of the kernel that could not be read.", ({}, losses.rejected)),
         counter("unread", "Programs that had ended before their argv could be read.", ({}, watch.unread)),

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from sockwarden.auditrecords import Record, parse_line
-from sockwarden.document import Document
+from sockwarden.document import Document, get
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble
 from sockwarden.pipeline.hunt import Window
@@ -29,6 +30,8 @@ MOST_BYTES = 1 << 30
 """How much of the log is read at a start: the newest. Some ten seconds of work."""
 _SLACK = 2.0
 """Seconds that are read beyond either end: the kernel's event clock is coarse, and what was read twice counts once."""
+_SAME = timedelta(milliseconds=30)
+"""Within which a record and another sensor tell of the same access: audit's clock is up to 10 ms behind."""
 _CHANGES = re.compile(
     rb"^(?:node=\S+ )?type=(?:DAEMON_(?:START|END|ABORT)|CONFIG_CHANGE) msg=audit\((\d{1,11})\.\d{3}:\d+\): ?([^\n]*)",
     re.MULTILINE,
@@ -92,12 +95,13 @@ class Gap:
     uncovered  why the log does not cover it, empty where it does; known after `documents` has ended
     """
 
-    def __init__(self, last: RunState, until: float, *, log: Path | None, recorded: str) -> None:
+    def __init__(self, last: RunState, until: float, *, log: Path | None, recorded: str, by_audit: bool = True) -> None:
         """log: auditd's own, None where none is known; recorded: why rules did not record all along, empty where they
-        did.
+        did; by_audit: this run reads records too, so that those after its beginning have the same ids.
         """
         self.last = last
         self.until = until
+        self._beyond = _SLACK if by_audit else 0.0
         self._log = log
         self.uncovered = recorded
 
@@ -135,7 +139,7 @@ class Gap:
         if not stream.parts:
             return
         self._check(stream)
-        window = Window(_stamp(self.last.seen - _SLACK), _stamp(self.until + _SLACK))
+        window = Window(_stamp(self.last.seen - _SLACK), _stamp(self.until + self._beyond))
         yield from filter(window.holds, replay.documents(stream, format_of(stream)))
 
     def _paths(self, log: Path) -> list[str]:
@@ -167,6 +171,35 @@ class Gap:
                 inside = self.last.seen <= int(change[1]) <= self.until - 1
                 if inside and any(sign in change[2] for sign in _BREAKS):
                     self._note(f"auditd or its rules were changed at {_moment(int(change[1]))}")
+
+
+class ToldBefore:
+    """What other sensors than audit told of the last seconds of a run, lest the log tell it again under another id.
+    accesses: those that are kept, the newest first.
+    """
+
+    def __init__(self, last: RunState, accesses: Iterable[Document]) -> None:
+        self._told: dict[tuple[object, object, object], list[datetime]] = {}
+        begin = _stamp(last.seen - _SLACK)
+        for access in takewhile(lambda access: str(access.get("@timestamp")) >= begin, accesses):
+            if get(access, "sockwarden.sensor.name") != "audit":
+                self._told.setdefault(_what(access), []).append(_time(access))
+
+    def has(self, document: Document) -> bool:
+        """Whether an access of the log is one of them; each is met once."""
+        times = self._told.get(_what(document), [])
+        same = next((time for time in times if abs(time - _time(document)) <= _SAME), None)
+        if same is not None:
+            times.remove(same)
+        return same is not None
+
+
+def _what(access: Document) -> tuple[object, object, object]:
+    return get(access, "process.pid"), get(access, "event.action"), get(access, "sockwarden.socket.canonical")
+
+
+def _time(access: Document) -> datetime:
+    return datetime.fromisoformat(str(access["@timestamp"]))
 
 
 def unrecorded(present: Iterable[Rule], paths: Iterable[str]) -> str:

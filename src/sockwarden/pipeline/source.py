@@ -10,6 +10,7 @@ from sockwarden.document import Document
 from sockwarden.enrich import Moment, ProcessEvent
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble
+from sockwarden.pipeline.gap import Recording, recording
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
 from sockwarden.sockets import Inventory
 
@@ -85,6 +86,11 @@ class LiveSource(Protocol):
     def expire(self, now: int) -> Iterator[Told]:
         """Accesses that were never completed, by a clock in milliseconds since the epoch; asked while nothing comes."""
 
+    def last(self, end: float) -> Iterator[Told]:
+        """At the end of the watch: what it would have told later, whole until a time of time.monotonic, then as far as
+        it can. Nothing new comes afterwards from a source that cannot leave it to the next start.
+        """
+
     @property
     def wants_discovery(self) -> bool:
         """Whether it has seen what only a discovery can tell, or holds documents back for one."""
@@ -137,13 +143,14 @@ class Refused(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """The source in place, those that did not open, and when this began, in seconds since the epoch: what changes on
-    the host from then on is our own doing.
+    """The source in place, those that did not open, and when this began, in seconds since the epoch, with who recorded
+    until then: what changes on the host from then on is our own doing.
     """
 
     source: LiveSource
     refused: list[Refused]
     began: float
+    recorder: Recording
 
 
 def described(source: LiveSource) -> str:
@@ -155,7 +162,7 @@ def open_first(sources: Sequence[LiveSource], tell: Callable[[str], None]) -> Op
     """Opens the first source that opens, and says why those before it did not. Where none does, tells why and raises
     the last one's InputError.
     """
-    began = time.time()
+    began, recorder = time.time(), recording()
     refused: list[Refused] = []
     for source in sources:
         try:
@@ -163,7 +170,7 @@ def open_first(sources: Sequence[LiveSource], tell: Callable[[str], None]) -> Op
         except InputError as error:
             refused.append(Refused(source.name, error))
         else:
-            return Opened(source, refused, began)
+            return Opened(source, refused, began, recorder)
     *others, last = refused
     for other in others:
         tell(str(other))

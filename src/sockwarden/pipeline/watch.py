@@ -16,7 +16,7 @@ from sockwarden.enrich import Containers, ProcessCache, Who
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble, document_of
 from sockwarden.pipeline.delivery import Delivery
-from sockwarden.pipeline.gap import Gap, Recording, RunState, boot_id, log_of, recording, unrecorded
+from sockwarden.pipeline.gap import Gap, RunState, ToldBefore, boot_id, log_of, unrecorded
 from sockwarden.pipeline.live import Live, local_host, reaches
 from sockwarden.pipeline.looking import Looking
 from sockwarden.pipeline.replay import Replay
@@ -38,6 +38,8 @@ _BETWEEN_DISCOVERIES = 0.1
 """Seconds: whoever changes a folder of his again and again must not keep the watch busy with that."""
 _SETTLING = 1.1
 """Seconds after which a socket that went out of sight is looked for again."""
+_MOST_BEFORE = 20_000
+"""Accesses of the last run that are looked at for what the log tells again."""
 _LAST_SECONDS = 2.0
 """How long what has come is still judged at the end: a flood must not keep the watch from ending."""
 MOST_REMEMBERED = 1 << 14
@@ -86,7 +88,7 @@ class Watch:
         self.losses = Lost()
         self._catalogue = catalogue
         self._source = opened.source
-        self._began = opened.began
+        self._began, self._recorder = opened.began, opened.recorder
         self._looking = Looking(lookers)
         self._state = state
         self._tell = tell
@@ -96,6 +98,7 @@ class Watch:
         self._lost_before = 0
         self._errors_told: set[str] = set()
         self._evicted_told = 0
+        self._folded_told = 0
         self._containers = Containers()
         self._cache = ProcessCache(self._containers)
         self._live = Live(
@@ -124,7 +127,8 @@ class Watch:
         """How it is, for people."""
         delivery, counts = self.delivery, self.delivery.counts
         lost = self.losses.total + delivery.keeper.dropped + delivery.undelivered
-        return Status(described(self._source), len(self.inventory.live()), counts.accesses, counts.alerts, lost)
+        sockets = len(self.inventory.live())
+        return Status(described(self._source), sockets, counts.accesses, counts.alerts, lost, counts.folded)
 
     def blind_spots(self) -> list[BlindSpot]:
         """What it cannot see."""
@@ -135,11 +139,10 @@ class Watch:
         closed.
         """
         try:
-            recorder = recording() if self._last_run else None
             self._open_processes()
             self._discover()
-            if self._last_run and recorder:
-                self._catch_up(self._last_run, recorder)
+            if self._last_run:
+                self._catch_up(self._last_run)
             self._caught_up = True
             self._note_progress()
             self._poll(*self._source.filenos())
@@ -191,11 +194,12 @@ class Watch:
         called_for = self._changed or self._source.wants_discovery
         if (called_for and since >= self._pause) or (self.inventory.unsettled and since >= max(_SETTLING, self._pause)):
             self._discover()
-        self._looking.look(now, self.inventory)
+        # What an earlier turn found: by now the source has read what had come before that, and may have told of it.
         if self._looking.waits:
             self._follow_processes()
             found = self._looking.take(now + _TURN_SECONDS)
             self.delivery.accesses(self._live.accesses(each for each in found if not self._is_told(each.document)))
+        self._looking.look(now, self.inventory)
 
     def _is_told(self, document: Document) -> bool:
         """Whether the source told of this connection and its holder already."""
@@ -216,6 +220,7 @@ class Watch:
     def stop(self, reason: str) -> None:
         """Judges what has come, takes the source away, and lets go of everything. reason: why, for the next start."""
         with ExitStack() as last:
+            last.callback(self._say_losses)
             last.callback(self._close)
             last.callback(self._give_back)
             end = time.monotonic() + _LAST_SECONDS
@@ -223,13 +228,25 @@ class Watch:
                 if self._source.wants_discovery:
                     self._discover()
             with suppress(InputError):
-                while (waits := self._source.receive()) and time.monotonic() < end:
+                while self._source.receive() and time.monotonic() < end:
                     self._judge(end)
-                self._busy = waits
+                rest = self._source.last(end)
+                self._follow_processes()
+                self.delivery.accesses(self._live.accesses(rest))
+                self._busy = self._source.receive()
+                if self._caught_up:
+                    self._check()
             if self._busy:
                 self._tell("more accesses had come than could be judged before the end; the next start tells of them")
             self._run.ended = reason
             self._note_progress()
+
+    def _say_losses(self) -> None:
+        """The last word, where not everything was told one by one."""
+        self.losses = self._source.losses()
+        status = self.status()
+        if status.lost or status.folded:
+            self._tell(f"ended: {status.line().plain}")
 
     def _give_back(self) -> None:
         self._source.processes.close()
@@ -304,6 +321,7 @@ class Watch:
     def _check(self) -> None:
         self._checked = time.monotonic()
         self._report(self._source.check(self._checked))
+        self._report(self._floods())
         self.losses = self._source.losses()
         for error in self._engine.errors.keys() - self._errors_told:
             self._errors_told.add(error)
@@ -311,6 +329,15 @@ class Watch:
         if (evicted := self._engine.groups.evicted) > self._evicted_told:
             self._tell(f"more suppression groups than can be open at once: {evicted:,} were closed before their time")
             self._evicted_told = evicted
+
+    def _floods(self) -> list[Trouble]:
+        """Accesses since the last time that were counted only; whose they were their documents say."""
+        folded = self.delivery.counts.folded
+        fresh, self._folded_told = folded - self._folded_told, folded
+        if not fresh:
+            return []
+        why = f"{fresh:,} accesses were counted only, not told one by one: a process floods"
+        return [Trouble("events-lost", why, f"{folded:,} in all")]
 
     def _note_progress(self) -> None:
         """Notes that everything up to now was judged; while something waits, only why the run ended."""
@@ -322,13 +349,21 @@ class Watch:
         with suppress(OSError):
             self._run.save(self._state)
 
-    def _catch_up(self, last: RunState, recorder: Recording) -> None:
-        """What was recorded from the last run until this one began, each access once. recorder: as it was then."""
+    def _catch_up(self, last: RunState) -> None:
+        """What was recorded from the last run until this one began, each access once."""
         paths = {live.path for live in self.inventory.live() if live.path}
-        gap = Gap(last, self._began, log=log_of(recorder.auditd), recorded=unrecorded(recorder.rules, paths))
+        gap = Gap(
+            last,
+            self._began,
+            log=log_of(self._recorder.auditd),
+            recorded=unrecorded(self._recorder.rules, paths),
+            by_audit=self._source.name == "audit",
+        )
         replay = Replay(self._catalogue, self._wanted, known=self.inventory)
+        keeper = self.delivery.keeper
+        before = ToldBefore(last, keeper.newest(_MOST_BEFORE))
         for document in filter(reaches, gap.documents(replay)):
-            if not self.delivery.keeper.known(str(document["_id"])):
+            if not keeper.known(str(document["_id"])) and not before.has(document):
                 self.delivery.accesses([self._live.judge(document)])
         if trouble := gap.trouble():
             self._report([trouble])

@@ -26,13 +26,11 @@ class Lost(msgspec.Struct, frozen=True):
     places      events that never came, by where they were lost: `where` of the metric sockwarden_lost_total
     incomplete  events that came with parts missing
     rejected    messages of the kernel that could not be read
-    folded      events of floods, counted and told together
     """
 
     places: dict[str, int] = {}
     incomplete: int = 0
     rejected: int = 0
-    folded: int = 0
 
     @property
     def total(self) -> int:

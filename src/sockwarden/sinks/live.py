@@ -31,6 +31,7 @@ class Status(msgspec.Struct, frozen=True):
     sockets   runtime sockets under watch
     accesses, alerts  since the start
     lost      events that the sensor could not deliver, or that could not be kept
+    folded    accesses of floods, counted and not told one by one
     """
 
     sensor: str
@@ -38,6 +39,7 @@ class Status(msgspec.Struct, frozen=True):
     accesses: int = 0
     alerts: int = 0
     lost: int = 0
+    folded: int = 0
 
     def line(self) -> Text:
         """In one line; loss in red, and first, where a narrow terminal does not cut it off."""
@@ -49,6 +51,8 @@ class Status(msgspec.Struct, frozen=True):
         )
         if self.lost:
             line.append(" · ", style="dim").append(f"{self.lost:,} lost", style="bold red")
+        if self.folded:
+            line.append(" · ", style="dim").append(f"{self.folded:,} counted only", style="bold red")
         for count, one, more in counts:
             line.append(f" · {count:,} {one if count == 1 else more}", style="dim")
         return line if self.lost else line.append(" · 0 lost", style="dim")

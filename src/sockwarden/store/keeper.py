@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -93,6 +93,15 @@ class Keeper:
         except InputError as error:
             self._failed(error, time.monotonic())
             return False
+
+    def newest(self, most: int) -> Iterator[Document]:
+        """Accesses that were kept, the newest first; none while the store cannot be read."""
+        if self._store is None and self._failing:
+            return
+        try:
+            yield from self._reopened().newest_accesses(most)
+        except InputError as error:
+            self._failed(error, time.monotonic())
 
     def keep(self, access: Document, alerts: Sequence[Document] = ()) -> None:
         """Takes an access and what it was judged to be. Written by `flush`, together or not at all."""

@@ -2,7 +2,10 @@
 #include "client.h"
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 
 static int by_nonblocking(void) {
     return connected(connect(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), &address.any, length));
@@ -83,14 +86,52 @@ static int by_signal(void) {
     return by_connect();
 }
 
-/* 2,000 times, as fast as it goes. */
-static int by_flood(void) {
-    for (int i = 0; i < 2000; i++) {
+static int flood(int times) {
+    for (int i = 0; i < times; i++) {
         int descriptor = stream();
         if (connect(descriptor, &address.any, length)) return errno;
         close(descriptor);
     }
     return 0;
+}
+
+/* 2,000 times, as fast as it goes. */
+static int by_flood(void) { return flood(2000); }
+
+/* `client flood-and-go ADDRESS OTHER MARK`: more often than is told one by one, then once to OTHER, then once by another
+ * program, with other arguments. */
+static int by_flood_and_go(void) {
+    int result = flood(20000);
+    char *next[] = {given[0], "connect", given[2], mark, NULL};
+    if (result || !set_address(given[3]) || (result = by_connect())) return result ? result : EINVAL;
+    execv(given[0], next);
+    return errno;
+}
+
+static long long clock_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* `client rate ADDRESS A_SECOND SECONDS MARK`: so often a second, as far as the machine can, for so long; says how often it
+ * was. What it is late by more than 10 ms is not caught up, so that no second has more than its share. */
+static int by_rate(void) {
+    long long gap = 1000000000LL / atol(given[3]), now = clock_now(), end = now + atol(given[4]) * 1000000000LL;
+    long count = 0;
+    for (long long due = now; now < end; now = clock_now()) {
+        if (now < due) {
+            struct timespec rest = {0, due - now};
+            nanosleep(&rest, NULL);
+            continue;
+        }
+        int descriptor = stream();
+        if (connect(descriptor, &address.any, length)) return errno;
+        close(descriptor);
+        count++;
+        due = due + gap > now - 10000000 ? due + gap : now - 10000000;
+    }
+    return printf("%ld\n", count) > 0 ? 0 : EIO;
 }
 
 const struct way connects[] = {
@@ -107,5 +148,7 @@ const struct way connects[] = {
     {"hold", by_hold},
     {"on-signal", by_signal},
     {"flood", by_flood},
+    {"flood-and-go", by_flood_and_go},
+    {"rate", by_rate},
     {NULL, NULL},
 };

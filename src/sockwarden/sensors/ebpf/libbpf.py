@@ -282,10 +282,14 @@ class Object:
         """A map of the object; of use from `load` on. Raises LookupError."""
         return Map(self._library, self._map(name), name)
 
-    def close(self) -> None:
-        """Detaches and unloads everything; a second call does nothing."""
+    def detach(self) -> None:
+        """Takes the programs out of their places; the maps stay."""
         while self._links:
             self._links.pop().close()
+
+    def close(self) -> None:
+        """Detaches and unloads everything; a second call does nothing."""
+        self.detach()
         if self._pointer:
             pointer, self._pointer = self._pointer, None
             self._library.call.bpf_object__close(pointer)

@@ -126,7 +126,8 @@ class _Ring:
 
     def _taken(self, _context: int | None, data: int, size: int) -> int:
         # A signal's handler may raise here, below C code: what it raised is kept, and raised when that has returned.
-        # The sample counts as taken whatever is returned; a negative one ends the round.
+        # The sample counts as taken whatever is returned; a negative one ends the round. What a handler raises before
+        # the first line here Python prints and drops, so that a long-running command's handlers only set a flag.
         try:
             self.samples.append(ctypes.string_at(data, size))
             return 0 if len(self.samples) < self.most else -errno.EAGAIN

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
+from typing import NamedTuple
 
 import msgspec
 
-CONTEXT = struct.Struct("=QQQQ18IBBBB16s4x")
+CONTEXT = struct.Struct("=QQQQ18IBBBB16sI")
 """struct context: time, start, cgroup id, capabilities; pid, tid, parent; uid, euid, suid, fsuid, gid, egid, sgid,
-fsgid; auid, session; namespaces of mount, pid, user, net; hierarchy; abi, seccomp, hook, controller; comm.
+fsgid; auid, session; namespaces of mount, pid, user, net; hierarchy; abi, seccomp, hook, controller; comm; execs.
 """
 REACHED = struct.Struct("=QQQII")
 """struct reached: listener, file, client, device, connector."""
@@ -20,10 +21,10 @@ _REST = struct.Struct("=QIIiIII6H4x")
 flags, lengths."""
 RECORD_SIZE = _HEAD.size + CONTEXT.size + REACHED.size + _REST.size
 REGION_SIZE = 1792
-FLOOD_KEY = struct.Struct("=II")
-"""struct flood_key: pid, action."""
-FLOOD = struct.Struct("=QQQQII")
-"""struct flood: second, start, folded, last, told, unused."""
+FLOOD_KEY = struct.Struct("=QQIIHHI")
+"""struct flood_key: start, socket, pid, execs, action, family, failed."""
+FLOOD = struct.Struct("=QQII")
+"""struct flood: second, folded, told, unused."""
 IDENTITY = struct.Struct("=IIQ")
 """struct identity: kind, space, number."""
 
@@ -91,7 +92,9 @@ _DELETED, _CUT_EXECUTABLE, _CUT_DIRECTORY, _CUT_CGROUP, _CUT_COMMAND, _GIVEN_LAT
 
 
 class Context(msgspec.Struct, frozen=True, gc=False):
-    """Who, at that moment. Times: ns of CLOCK_MONOTONIC; ids and pids: the host's; capabilities: the effective set."""
+    """Who, at that moment. Times: ns of CLOCK_MONOTONIC; ids and pids: the host's; capabilities: the effective set;
+    execs: programs that the process has run, by the kernel's count.
+    """
 
     time: int
     start: int
@@ -120,6 +123,7 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     hook: int
     controller: int
     comm: bytes
+    execs: int
 
 
 class Reached(msgspec.Struct, frozen=True, gc=False):
@@ -165,11 +169,30 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     file: tuple[int, int] = (0, 0)
 
 
+class Kin(NamedTuple):
+    """struct flood_key: what accesses have in common that are counted together, when they are too many to be told."""
+
+    start: int
+    socket: int
+    pid: int
+    execs: int
+    action: int
+    family: int
+    failed: int
+
+
+def kin_of(record: Record) -> Kin:
+    """Which accesses this one would be counted with, as the programs have it."""
+    who, reached = record.who, record.reached
+    socket = (reached.file or reached.listener) if record.verdict == WATCHED else 0
+    return Kin(who.start, socket, who.pid, who.execs, record.action, record.family, int(record.result < 0))
+
+
 def read(raw: bytes) -> Record:
     """A record as it was in the ring. Raises struct.error or ValueError where it is none."""
     kind, flags = _HEAD.unpack_from(raw)
-    *numbers, comm = CONTEXT.unpack_from(raw, _HEAD.size)
-    who = Context(*(*numbers, comm.partition(b"\0")[0]))
+    *numbers, comm, execs = CONTEXT.unpack_from(raw, _HEAD.size)
+    who = Context(*(*numbers, comm.partition(b"\0")[0], execs))
     at = _HEAD.size + CONTEXT.size
     reached = Reached(*REACHED.unpack_from(raw, at))
     inode, device, action, result, verdict, family, open_flags, *lengths = _REST.unpack_from(raw, at + REACHED.size)

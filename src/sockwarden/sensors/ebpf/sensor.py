@@ -8,48 +8,37 @@ import os
 import struct
 from collections.abc import Collection, Iterator
 
-import msgspec
-
 from sockwarden.errors import InputError
 from sockwarden.sensors.ebpf import ladder, records
 from sockwarden.sensors.ebpf.libbpf import Object, RefusedError
 from sockwarden.sensors.ebpf.maps import RingBuffers
-from sockwarden.sensors.ebpf.records import FLOOD, FLOOD_KEY, Counter, Record
+from sockwarden.sensors.ebpf.records import FLOOD, FLOOD_KEY, Action, Counter, Kin, Record
 
 _MOST_READ = 2048
 """Records taken out of a ring at once."""
 WHOLE_PER_SECOND = 2500
-"""Accesses of one process that are told whole in a second; what is more is counted."""
+"""Accesses of one program that are told whole in a second; what is more is counted."""
 _PRESENT = (1).to_bytes(4, "little")
-
-
-class Folded(msgspec.Struct, frozen=True):
-    """Accesses of one process that were counted only. accesses: since the last time it was asked; last: ns of
-    CLOCK_MONOTONIC, of the last of them.
-    """
-
-    pid: int
-    action: int
-    start: int
-    accesses: int
-    last: int
 
 
 class EbpfSensor:
     """The programs in place, from `open` to `close`. One object serves one run, in one thread.
 
     rejected  records that could not be read
+    missing   accesses that were counted only, and nobody can tell any more whose they were
     """
 
     def __init__(self, *, only: str | None = None, whole_per_second: int = WHOLE_PER_SECOND) -> None:
         self.rejected = 0
+        self.missing = 0
         self._only = only
         self._whole = whole_per_second
         self._loaded: ladder.Loaded | None = None
         self._accesses: RingBuffers | None = None
         self._processes: RingBuffers | None = None
         self._watched: set[bytes] = set()
-        self._folded: dict[bytes, tuple[int, int]] = {}
+        self._floods: dict[bytes, int] = {}
+        self._folded = 0
         self._last_counts: dict[Counter, int] = dict.fromkeys(Counter, 0)
 
     def open(self) -> ladder.Loaded:
@@ -123,25 +112,37 @@ class EbpfSensor:
             self._last_counts = {each: counters.sums(each.to_bytes(4, "little"))[0] for each in Counter}
         return self._last_counts
 
-    def folded(self) -> list[Folded]:
-        """Floods since this was asked last. What has ended is forgotten by the map."""
-        told = []
-        now: dict[bytes, tuple[int, int]] = {}
+    def folded(self) -> dict[Kin, int]:
+        """Accesses that were counted only since this was asked last."""
+        counted = self.counts()[Counter.FOLDED]
+        if counted == self._folded + self.missing:
+            return {}
+        fresh: dict[Kin, int] = {}
+        floods: dict[bytes, int] = {}
         for key, value in self._opened().object.map("floods").items().items():
-            _, start, folded, last, _, _ = FLOOD.unpack(value)
-            if not folded:
+            kin, (_, folded, _, _) = Kin(*FLOOD_KEY.unpack(key)), FLOOD.unpack(value)
+            if not folded or kin.action == Action.LISTEN:
                 continue
-            now[key] = (start, folded)
-            known_start, known = self._folded.get(key, (start, 0))
-            fresh = folded - (known if known_start == start else 0)
-            if fresh > 0:
-                told.append(Folded(*(*FLOOD_KEY.unpack(key), start, fresh, last)))
-        self._folded = now
-        return told
+            floods[key] = folded
+            known = self._floods.get(key, 0)
+            # The map forgets what has not come for long, and a flood that comes again counts anew.
+            if more := folded - known if folded >= known else folded:
+                fresh[kin] = more
+        self._floods = floods
+        self._folded += sum(fresh.values())
+        # Counted before the map was looked at, and not in it: it had no room for so many floods.
+        self.missing = max(0, counted - self._folded)
+        return fresh
+
+    def detach(self) -> None:
+        """Takes the programs out of their hooks: nothing more comes, and what has come can still be read."""
+        if self._loaded:
+            self._loaded.object.detach()
 
     def close(self) -> None:
         """Detaches and unloads everything; a second call does nothing."""
         if self._loaded:
+            self.detach()
             self.counts()
             for ring in (self._accesses, self._processes):
                 if ring:

@@ -99,6 +99,7 @@ static __always_inline void put_who(struct context *who, struct task_struct *tas
     who->start = BPF_CORE_READ(task, group_leader, start_time);
     who->pid = BPF_CORE_READ(task, tgid);
     who->tid = BPF_CORE_READ(task, pid);
+    who->execs = BPF_CORE_READ(task, self_exec_id);
     who->parent = BPF_CORE_READ(task, real_parent, tgid);
     put_ids(who, task);
     put_namespaces(who, task);

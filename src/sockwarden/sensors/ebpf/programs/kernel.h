@@ -30,6 +30,7 @@ enum bpf_map_type {
     BPF_MAP_TYPE_RINGBUF = 27,
 };
 #define BPF_ANY 0
+#define BPF_NOEXIST 1
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -218,6 +219,7 @@ struct task_struct {
     struct task_struct *real_parent, *group_leader;
     struct pid *thread_pid;
     __u64 start_time;
+    __u64 self_exec_id;
     const struct cred *cred;
     struct nsproxy *nsproxy;
     struct fs_struct *fs;

@@ -137,7 +137,8 @@ static __always_inline void on_listen(__s32 descriptor)
         struct identity file = {.kind = BY_FILE, .space = reached.device, .number = reached.file};
         bpf_map_delete_elem(&left_alone, &file);
     }
-    if (!may_tell(ACTION_LISTEN, BPF_CORE_READ(task, group_leader, start_time), MOST_LISTENS))
+    struct flood_key key = key_of(task, ACTION_LISTEN);
+    if (!may_tell(&key, MOST_LISTENS))
         return;
     struct record *record = bare(KIND_LISTEN, task);
     if (!record)

@@ -11,7 +11,7 @@
 /* Keeps a number in a register from its check to its use, or the verifier does not see that they are one. */
 #define PIN(number) asm volatile("" : "+r"(number))
 
-/* Set before loading. Records of one process and action that are told whole in a second; more are counted. */
+/* Set before loading. Records of one program and action that are told whole in a second; more are counted. */
 const volatile __u32 rung = 4;
 const volatile __u32 whole_per_second = 2500;
 /* The sensor's own process. */
@@ -127,26 +127,38 @@ static __always_inline bool has(void *map, __u32 kind, __u32 space, __u64 number
     return bpf_map_lookup_elem(map, &key) != NULL;
 }
 
-/* Whether a record of this process may be told whole; else it is counted. */
-__noinline int may_tell(__u32 action, __u64 start, __u32 most)
+/* Whether it is the first of its kind in a second, which begins with it. */
+static __always_inline bool is_first(struct flood *flood, const struct flood_key *key, __u64 now)
 {
-    struct flood_key key = {.pid = bpf_get_current_pid_tgid() >> 32, .action = action};
-    struct flood *flood = bpf_map_lookup_elem(&floods, &key);
+    if (!flood) {
+        struct flood first = {.second = now, .told = 1};
+        bpf_map_update_elem(&floods, key, &first, BPF_NOEXIST);
+        return true;
+    }
+    if (now - flood->second < SECOND)
+        return false;
+    flood->second = now;
+    flood->told = 1;
+    return true;
+}
+
+/* Whether a record may be told whole: so many of a program's may in a second, and always the first to a socket, which
+ * hides behind no flood to another. Else it is counted.
+ */
+__noinline int may_tell(struct flood_key *key, __u32 most)
+{
     __u64 now = bpf_ktime_get_ns();
-    if (!flood || flood->start != start) {
-        struct flood first = {.second = now, .start = start, .told = 1};
-        bpf_map_update_elem(&floods, &key, &first, BPF_ANY);
+
+    if (!key)
         return 1;
-    }
-    if (now - flood->second >= SECOND) {
-        flood->second = now;
-        flood->told = 1;
+    struct flood *flood = bpf_map_lookup_elem(&floods, key);
+    if (is_first(flood, key, now))
         return 1;
-    }
-    if (__sync_fetch_and_add(&flood->told, 1) < most)
+    struct flood_key all = {.start = key->start, .pid = key->pid, .execs = key->execs, .action = key->action};
+    struct flood *budget = bpf_map_lookup_elem(&floods, &all);
+    if (is_first(budget, &all, now) || !budget || __sync_fetch_and_add(&budget->told, 1) < most)
         return 1;
-    __sync_fetch_and_add(&flood->folded, 1);
-    flood->last = now;
-    count(COUNT_FOLDED);
+    if (flood)
+        __sync_fetch_and_add(&flood->folded, 1);
     return 0;
 }

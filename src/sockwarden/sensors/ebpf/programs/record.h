@@ -53,6 +53,8 @@ struct context {
     __u32 hierarchy;
     __u8 abi, seccomp, hook, controller;
     char comm[16];
+    /* Programs that it has run, by the kernel's count: pid, start and this name one of them. */
+    __u32 execs;
 };
 
 /* Which socket: the listener's own inode where the kernel still has it, the file it is bound to, and the file system of
@@ -101,17 +103,23 @@ struct exec_record {
     char command[COMMAND];
 };
 
-/* One that was told whole too often in a second is counted only, until the second is over. */
+/* Accesses that are counted together: of one program, of one kind, to one socket. `socket`: the file of a watched one, or
+ * the listener where it has no file; 0 for all others.
+ */
 struct flood_key {
+    __u64 start;
+    __u64 socket;
     __u32 pid;
-    __u32 action;
+    __u32 execs;
+    __u16 action;
+    __u16 family;
+    __u32 failed;
 };
 
+/* second: when the current one began; told: whole in it; folded: counted only, ever. */
 struct flood {
     __u64 second;
-    __u64 start;
     __u64 folded;
-    __u64 last;
     __u32 told;
     __u32 unused;
 };

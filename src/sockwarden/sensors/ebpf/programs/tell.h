@@ -95,17 +95,33 @@ static __always_inline void put_cgroup_of(struct record *record, struct region *
     *at = put & POSITION;
 }
 
+static __always_inline struct flood_key key_of(struct task_struct *task, __u32 action)
+{
+    return (struct flood_key){
+        .start = BPF_CORE_READ(task, group_leader, start_time),
+        .pid = BPF_CORE_READ(task, tgid),
+        .execs = BPF_CORE_READ(task, self_exec_id),
+        .action = action,
+    };
+}
+
 __noinline int tell(struct access *access)
 {
     struct task_struct *task = current();
-    __u64 start = BPF_CORE_READ(task, group_leader, start_time);
     __u32 at = 0;
 
     if (!access)
         return 0;
     count(COUNT_ACCESSES);
-    if (!may_tell(access->action, start, whole_per_second))
+    struct flood_key key = key_of(task, access->action);
+    if (access->verdict == VERDICT_WATCHED)
+        key.socket = access->reached.file ?: access->reached.listener;
+    key.family = access->family;
+    key.failed = access->result < 0;
+    if (!may_tell(&key, whole_per_second)) {
+        count(COUNT_FOLDED);
         return 0;
+    }
     struct text_record *record = bpf_ringbuf_reserve(&accesses, sizeof(*record), 0);
     if (!record) {
         count(COUNT_DROPPED);
