@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -23,6 +24,11 @@ class Door:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(ADDRESS))
         self._listener.listen(1024)
+
+    @property
+    def inode(self) -> int:
+        """Of the listener, in sockfs."""
+        return os.fstat(self._listener.fileno()).st_ino
 
     def close(self) -> None:
         self._listener.close()

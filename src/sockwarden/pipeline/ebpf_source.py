@@ -25,6 +25,7 @@ from sockwarden.sensors.ebpf import identities
 from sockwarden.sensors.ebpf.blind import blind_spots
 from sockwarden.sensors.ebpf.document import document_of
 from sockwarden.sensors.ebpf.lookup import file_of
+from sockwarden.sensors.ebpf.pulse import Pulse
 from sockwarden.sensors.ebpf.records import Counter, Kin, Kind, Record, kin_of
 from sockwarden.sensors.ebpf.sensor import EbpfSensor
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
@@ -99,7 +100,7 @@ class EbpfSource:
 
     name = "ebpf"
     wants_check = False
-    """Nothing tells it that others changed what it put in place: nobody can, short of ending it."""
+    """Nothing tells it at once that others changed what it put in place."""
 
     def __init__(self, runtime: Path, is_daemon: Callable[[str], bool], *, only: str | None = None) -> None:
         self._runtime = Runtime(runtime)
@@ -117,6 +118,8 @@ class EbpfSource:
         self._last: OrderedDict[Kin, Record] = OrderedDict()
         self._told: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._lost_told = 0
+        self._pulse: Pulse | None = None
+        self._emptied = 0.0
         self._boot = boot()
         self._network = identities.network_of("self")
         self._mounts = os.stat("/proc/self/ns/mnt").st_ino  # noqa: PTH116 - a namespace, no file
@@ -127,7 +130,9 @@ class EbpfSource:
         self._runtime.lock()
         try:
             loaded = self._sensor.open()
+            self._pulse = Pulse()
         except BaseException:
+            self._sensor.close()
             self._runtime.release()
             raise
         self.hook = loaded.rung.name
@@ -152,7 +157,8 @@ class EbpfSource:
         self._inventory = inventory
         keys = {key for live in inventory.live() for key in identities.of_live(live, self._network)}
         self._known = frozenset(keys)
-        self._sensor.watch(self._known | set(identities.of_pieces(inventory.wanted.addresses)))
+        pulse = {self._pulse.identity} if self._pulse else set()
+        self._sensor.watch(self._known | pulse | set(identities.of_pieces(inventory.wanted.addresses)))
         return []
 
     def receive(self) -> bool:
@@ -160,11 +166,16 @@ class EbpfSource:
         now = time.monotonic()
         for _ in range(_MOST_TURNS):
             found = self._sensor.accesses()
-            for record in found:
+            for record in self._others(found):
                 self._receive(record, now)
             if not found:
+                self._emptied = now
                 break
         return bool(self._waiting or self._folded)
+
+    def _others(self, found: list[Record]) -> Iterator[Record]:
+        """All but the watch's own pulse, which is no access."""
+        return (record for record in found if not (self._pulse and self._pulse.takes(record)))
 
     def _receive(self, record: Record, now: float) -> None:
         self._remember(record)
@@ -195,7 +206,7 @@ class EbpfSource:
         """Takes the programs out of their hooks, and tells whatever had come: whole until `end`, then counted."""
         self._sensor.detach()
         while found := self._sensor.accesses():
-            for record in found:
+            for record in self._others(found):
                 self._remember(record)
                 self._enqueue(record)
         while self._held:
@@ -230,16 +241,35 @@ class EbpfSource:
         """Whether a record told that this process has this connection."""
         return (client, pid) in self._told
 
-    def check(self, now: float) -> list[Trouble]:  # noqa: ARG002 - counters have no clock
-        """Floods that were counted only, as an access each; and what was lost."""
+    def check(self, now: float) -> list[Trouble]:
+        """Floods that were counted only, as an access each; what was lost; and whether all is still in place."""
         self._fold()
         lost = self.losses().total
-        fresh = lost - self._lost_told
-        if fresh <= 0:
-            return []
-        self._lost_told = lost
-        why = f"{fresh:,} accesses were lost: more came than could be read"
-        return [Trouble("events-lost", why, f"eBPF, {lost:,} in all")]
+        fresh, self._lost_told = lost - self._lost_told, max(lost, self._lost_told)
+        troubles = self._tampered(now, lost=fresh > 0)
+        if fresh > 0:
+            why = f"{fresh:,} accesses were lost: more came than could be read"
+            troubles.append(Trouble("events-lost", why, f"eBPF, {lost:,} in all"))
+        return troubles
+
+    def _tampered(self, now: float, *, lost: bool) -> list[Trouble]:
+        """What others did to the programs and their maps. lost: records, since the last look."""
+        troubles = []
+        if gone := self._sensor.mend():
+            why = (
+                f"{gone:,} keys of runtime sockets had been taken out of the programs' map by others, and accesses may "
+                "not have been told until they were put back"
+            )
+            troubles.append(Trouble("sensor-not-watching", why, "map watched"))
+        if self._pulse:
+            if self._pulse.lost(self._emptied, dropped=lost):
+                why = (
+                    "the programs no longer tell of the watch's own connect, so that accesses are not seen: they were "
+                    "detached, or their records are taken away; restart the watch"
+                )
+                troubles.append(Trouble("sensor-not-watching", why, f"ebpf ({self.hook})"))
+            self._pulse.beat(now)
+        return troubles
 
     def losses(self) -> Lost:
         """By the programs' counters. ebpf-flood: of floods that were so many that nobody knows whose they were."""
@@ -257,6 +287,8 @@ class EbpfSource:
     def close(self) -> list[str]:
         """Takes the programs away; nothing else of the host was changed."""
         self._sensor.close()
+        if self._pulse:
+            self._pulse.close()
         self._runtime.release()
         return []
 

@@ -100,6 +100,14 @@ class EbpfSensor:
             ) from error
         self._watched = wanted
 
+    def mend(self) -> int:
+        """Puts back what others took out of the map of watched sockets: how many keys."""
+        watched = self._opened().object.map("watched")
+        gone = [key for key in self._watched if watched.get(key) is None]
+        for key in gone:
+            watched.set(key, _PRESENT)
+        return len(gone)
+
     def leave_alone(self, identities: Collection[bytes]) -> None:
         """Takes sockets for none of a runtime's from now on, until they listen anew."""
         left_alone = self._opened().object.map("left_alone")
