@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from sockwarden.sensors.sweep import Held, Sweep
 from sockwarden.sockets import Listener, LiveSocket, RuntimeSocket
 
 
@@ -40,3 +44,25 @@ def address_of(listener: socket.socket) -> bytes:
     """As it was bound."""
     name = listener.getsockname()
     return name if isinstance(name, bytes) else os.fsencode(name)
+
+
+def of(held: list[Held], pid: int | None) -> Held:
+    (one,) = (each for each in held if each.pid == pid)
+    return one
+
+
+def until(sweep: Sweep, reached: LiveSocket, condition: Callable[[list[Held]], bool]) -> list[Held]:
+    """Sweeps until a condition holds, for ten seconds at most."""
+    end = time.monotonic() + 10
+    while not condition(held := sweep.look([reached])):
+        assert time.monotonic() < end, held
+        time.sleep(0.05)
+    return held
+
+
+@contextmanager
+def bound(name: bytes, kind: int = socket.SOCK_STREAM) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, kind) as one:
+        one.bind(name)
+        one.listen()
+        yield one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import signal
@@ -15,9 +16,10 @@ from pathlib import Path
 import bpf
 import pytest
 
-from sockwarden.sensors.ebpf import libbpf
-from sockwarden.sensors.ebpf.libbpf import Library, MissingError, Object, RefusedError
+from sockwarden.sensors.ebpf import libbpf, objects
+from sockwarden.sensors.ebpf.libbpf import Library, MissingError, RefusedError
 from sockwarden.sensors.ebpf.maps import NOEXIST, RingBuffers
+from sockwarden.sensors.ebpf.objects import Object
 
 pytestmark = pytest.mark.host
 
@@ -56,9 +58,9 @@ def test_what_an_object_has(library: Library) -> None:
     with Object(library, bpf.built(SOURCE)) as one:
         found = {program.name: (program.section, program.kind) for program in one.programs()}
         assert found == {
-            "getpgid__tracepoint": ("tp/syscalls/sys_enter_getpgid", libbpf.TRACEPOINT),
-            "getsid__any": ("tp/syscalls/sys_enter_getsid", libbpf.TRACEPOINT),
-            "absent__option": ("tp/no_such/tracepoint", libbpf.TRACEPOINT),
+            "getpgid__tracepoint": ("tp/syscalls/sys_enter_getpgid", objects.TRACEPOINT),
+            "getsid__any": ("tp/syscalls/sys_enter_getsid", objects.TRACEPOINT),
+            "absent__option": ("tp/no_such/tracepoint", objects.TRACEPOINT),
         }
         for ask in (
             one.map,
@@ -159,21 +161,30 @@ def test_a_library_that_is_not_there_or_another() -> None:
         libbpf.load("libc.so.6")
 
 
-def test_an_interrupt_while_samples_are_taken_is_not_lost(library: Library, opened: Object) -> None:
+def test_an_interrupt_while_samples_are_taken_is_not_lost(
+    library: Library, opened: Object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rings = RingBuffers(library, [opened.map("events")])
 
     def raise_it(*_: object) -> None:
         raise TimeoutError
 
+    def interrupted(data: int, size: int) -> bytes:
+        signal.raise_signal(signal.SIGALRM)
+        return copy(data, size)
+
+    copy = ctypes.string_at
     before = signal.signal(signal.SIGALRM, raise_it)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2, 0.001)
+        os.getpgid(0)
+        os.getpgid(0)
+        monkeypatch.setattr(ctypes, "string_at", interrupted)
         with pytest.raises(TimeoutError):
-            while True:
-                os.getpgid(0)
-                rings.consume()
+            rings.consume()
+        monkeypatch.undo()
+        # The sample at which it came is gone, those behind it are not.
+        assert [RECORD.unpack(one)[2] for one in rings.consume()[0]] == [2]
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         rings.close()
 
@@ -205,8 +216,8 @@ def test_kill_leaves_nothing_attached(library: Library, tmp_path: Path) -> None:
     binary = tmp_path / "object"
     binary.write_bytes(bpf.built(SOURCE))
     program = (
-        "import pathlib, sys, time\nfrom sockwarden.sensors.ebpf import libbpf\n"
-        "one = libbpf.Object(libbpf.load(), pathlib.Path(sys.argv[1]).read_bytes(), 'swkilled')\n"
+        "import pathlib, sys, time\nfrom sockwarden.sensors.ebpf import libbpf, objects\n"
+        "one = objects.Object(libbpf.load(), pathlib.Path(sys.argv[1]).read_bytes(), 'swkilled')\n"
         "one.load()\none.attach('getpgid__tracepoint')\nprint('attached', flush=True)\ntime.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(binary)], stdout=subprocess.PIPE, text=True) as running:

@@ -40,8 +40,6 @@ _MOST_KINS = 4096
 """Kinds of accesses of which the last is remembered, for what is counted only."""
 _MOST_CONNECTIONS = 65_536
 """Connections of which it is remembered who was told to have them."""
-_SUBMITS = {"io_uring_submit_req", "io_uring_submit_sqe"}
-"""One tracepoint, by its name now and before Linux 6.4: no kernel has both."""
 _KINDS: dict[Kind, EventKind] = {
     Kind.FORK: "fork",
     Kind.EXEC: "exec",
@@ -133,10 +131,7 @@ class EbpfSource:
             self._runtime.release()
             raise
         self.hook = loaded.rung.name
-        missing = {name.rpartition("__")[0]: why for name, why in loaded.rung.without.items()}
-        if len(_SUBMITS & missing.keys()) < len(_SUBMITS):
-            missing = {name: why for name, why in missing.items() if name not in _SUBMITS}
-        for name, why in missing.items():
+        for name, why in loaded.rung.missed.items():
             tell(f"without {name}: {why}")
 
     def _take_over(self, tell: Callable[[str], None]) -> None:
