@@ -4,10 +4,11 @@
 
 A small program in C does one thing over and over: a call that no sensor asks for (getppid), an open and close of a
 file, a connect to a socket that is no runtime's, which the watch has met before, and one to a watched socket. Each
-round does all of that without a sensor, then under a `sockwarden watch` by eBPF, then under one by audit, each in a process
-that is younger than its sensor. Printed are medians in ns a time, the spread, and the ratio to no sensor. Connects wait
-to be accepted until the round is over, so that nobody else works meanwhile but the watch, which does so on another
-processor where there is one. Needs root and gcc, and changes the kernel's audit while it runs, as the watch does.
+round does all of that without a sensor, then under a `sockwarden watch` by eBPF, then under one by audit, each in a
+process that is younger than its sensor. Printed are medians in ns a time, the spread, and the ratio to no sensor.
+Connects wait to be accepted until the round is over, so that nobody else works meanwhile but the watch, which does so
+on another processor where there is one. Needs root and gcc, and changes the kernel's audit while it runs, as the
+watch does.
 """
 
 from __future__ import annotations
