@@ -52,7 +52,7 @@ def test_what_an_alert_carries() -> None:
 def test_the_reason_says_what_is_unknown() -> None:
     empty = document(process={}, user={}, sockwarden={}, event={"action": "connected-to", "outcome": "failure"})
     reason = build(empty, DETECTOR, view=None)["kibana"]["alert"]["reason"]
-    assert reason == "an unknown program tried and failed: connected to an unknown address: medium alert A Rule"
+    assert reason == "an unknown program failed to connect to an unknown address: medium alert A Rule"
 
 
 def test_a_connection_that_is_in_other_hands() -> None:

@@ -1,10 +1,12 @@
-"""Every alert has the form that the schema tells, and the page of fields says what the schema says.
+"""Every alert has the form that the schema tells, and the page of fields says what the schema says, and
+of the fields of accesses what access_fields.tsv says.
 
 REWRITE_GOLDEN=1 writes the page anew.
 """
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import os
 from collections.abc import Iterator
@@ -143,7 +145,21 @@ def leaves(node: dict[str, Any], name: str) -> Iterator[tuple[str, str, dict[str
 FIELDS = list(leaves(SCHEMA["properties"]["kibana"], "kibana"))
 
 
-@pytest.mark.parametrize("field", [field for field, _, _ in FIELDS])
+def access_fields() -> dict[str, str]:
+    """What each field of an access means."""
+    with Path(__file__).with_name("access_fields.tsv").open(encoding="utf-8", newline="") as rows:
+        return {row["field"]: row["meaning"] for row in csv.DictReader(rows, delimiter="\t", quoting=csv.QUOTE_NONE)}
+
+
+ACCESS_FIELDS = access_fields()
+
+
+def test_every_field_of_ours_has_its_row() -> None:
+    ours = {name for name in ECS.names() if name.startswith("sockwarden.")}
+    assert ours == {name for name in ACCESS_FIELDS if name.startswith("sockwarden.")}
+
+
+@pytest.mark.parametrize("field", [*(field for field, _, _ in FIELDS), *ACCESS_FIELDS])
 def test_every_field_has_a_type(field: str) -> None:
     assert ECS.type_of(field)
 
@@ -165,6 +181,16 @@ def page() -> str:
             "| field | type | |",
             "|---|---|---|",
             *rows,
+            "",
+            "## Fields of an access",
+            "",
+            "An access has ECS's fields of event, process, user, host and container, and these",
+            "(`tests/alerts/access_fields.tsv`). `event.dataset` is `sockwarden.access` by eBPF and the sweep,",
+            "`auditd.log` by audit, and `sockwarden.health` of what goes wrong with the watching.",
+            "",
+            "| field | type | |",
+            "|---|---|---|",
+            *(f"| `{field}` | {ECS.type_of(field)} | {meaning} |" for field, meaning in ACCESS_FIELDS.items()),
             "",
         ]
     )

@@ -144,6 +144,25 @@ print(json.dumps([found, entered]))
     assert found[0].endswith("/sleep") and found[3] == "/dev/null" and entered == 0
 
 
+@pytest.mark.parametrize("sensor", ["audit", "ebpf"])
+def test_the_namespace_of_a_connection_of_others_can_still_be_asked(sensor: str) -> None:
+    program = f"""
+import socket
+from sockwarden.sensors.sweep import borrowed
+ours, theirs = os.pipe()
+with socket.socket(socket.AF_UNIX) as one:
+    number, sockfs, pid = one.fileno(), os.fstat(one.fileno()).st_ino, os.fork()
+    if not pid:
+        os.close(theirs)
+        os.read(ours, 1)
+        os._exit(0)
+capabilities.drop(capabilities.kept({sensor!r}))
+with borrowed.namespace_of(pid, number, sockfs) as namespace:
+    print(json.dumps(namespace.stat().st_ino == os.stat("/proc/self/ns/net").st_ino))
+"""
+    assert done(program) is True
+
+
 @pytest.mark.parametrize("without", ["net_raw", "sys_admin"])
 def test_maps_can_still_be_used(without: str, tmp_path: Path, require: Callable[..., str]) -> None:
     require("clang-14")

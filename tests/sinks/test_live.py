@@ -125,6 +125,20 @@ def test_the_end_tells_what_was_folded(terminal: Terminal, alert: Make) -> None:
     assert f"{TIMES}2" in terminal.read()
 
 
+def test_what_a_sensor_counted_only_counts_for_many(terminal: Terminal, alert: Make) -> None:
+    sink = LiveSink(terminal.console)
+    folded = alert(7, serial=2)
+    folded["sockwarden"]["loss"] = {"folded": 3500}
+    sink.add([folded])
+    assert f"{TIMES}3,500 within 1 s" in terminal.read().replace("\n", "")
+    sink.add([alert(8)])
+    sink.add([alert(8, serial=2) | {"sockwarden": folded["sockwarden"]}])
+    sink.close()
+    screen = terminal.read()
+    assert f"{TIMES}3,501 in 1 s, 3,500 of them counted only" in screen
+    assert screen.count(TIMES) == 2, "what the block told is not told again"
+
+
 def test_many_different_processes_do_not_fill_memory(terminal: Terminal, alert: Make) -> None:
     sink = LiveSink(terminal.console)
     now = time.monotonic()

@@ -188,6 +188,12 @@ def test_how_somebody_got_in(session: dict[str, str], shown: str) -> None:
     assert actor_of(document) == [f"  {expected}  ←  /usr/bin/bash 6509"]
 
 
+def test_a_login_by_the_number_that_the_kernel_told() -> None:
+    document = lived(auditd={})
+    document["sockwarden"]["process"]["session"] = 12
+    assert actor_of(document) == ["  root, session 12 of alice  ←  /usr/bin/bash 6509"]
+
+
 @pytest.mark.parametrize(
     ("actor", "container", "shown"),
     [

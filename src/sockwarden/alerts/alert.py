@@ -25,6 +25,7 @@ _VERBS = {
     "duplicated-descriptor": "duplicated a connection to",
     "inherited-descriptor": "inherited a connection to",
 }
+_FAILED = {"connected-to": "failed to connect to", "opened-file": "failed to open"}
 
 
 def build(
@@ -141,11 +142,29 @@ def reason_of(document: Document, name: str, severity: str) -> str:
     canonical, given = socket.get("canonical"), socket.get("address_as_given")
     target = socket_of(document) or "an unknown address"
     as_given = f", given as {given}" if canonical and given and given != canonical else ""
-    verb = _VERBS.get(str(event.get("action")), "reached")
+    action = str(event.get("action"))
+    verb, why = _VERBS.get(action, "reached"), ""
     if event.get("outcome") == "failure":
-        verb = f"tried and failed: {verb}"
+        verb = _FAILED.get(action, "failed to reach")
+        code = get(document, "error.code")
+        why = f" ({code})" if code else ""
     by = "" if who is None else f" by user {who}"
-    return f"{program}{by} {verb} {target}{as_given}: {severity} alert {name}"
+    return f"{program}{by} {verb} {target}{as_given}{why}{_made(document)}{_times(document)}: {severity} alert {name}"
+
+
+def _made(document: Document) -> str:
+    """Who had made a connection that is in other hands."""
+    connector = _object(_object(_object(document, "sockwarden"), "connection"), "connector")
+    pid = connector.get("pid")
+    if pid is None or pid == get(document, "process.pid"):
+        return ""
+    return f", made by {connector.get('name') or connector.get('executable') or 'process'} {pid}"
+
+
+def _times(document: Document) -> str:
+    """That a document stands for many accesses, which were counted only."""
+    count = get(document, "sockwarden.loss.folded")
+    return f", {count:,} times" if isinstance(count, int) and count > 1 else ""
 
 
 def socket_of(document: Document) -> str | None:

@@ -14,6 +14,7 @@ from sockwarden.cli.output import console, print_notes, write_line
 from sockwarden.document import Document, get
 from sockwarden.settings import state_folder
 from sockwarden.sinks import escape
+from sockwarden.sinks.access import program, remarks
 from sockwarden.sinks.fold import time_of
 from sockwarden.store import Store
 
@@ -66,13 +67,13 @@ def show(identity: str, state: str | None) -> None:
 
 
 def _cells(document: Document) -> tuple[Text, ...]:
-    program = get(document, "process.executable") or get(document, "process.name") or "?"
     origin = get(document, "container.name") or get(document, "sockwarden.actor.origin") or "unknown"
     moment = time_of(document)
+    target = ("open " if get(document, "event.action") == "opened-file" else "") + (socket_of(document) or "?")
     cells = (
         str(document.get("_id"))[:8],
         f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}" if moment is not None else "?",
         str(get(document, "event.outcome") or "unknown"),
-        f"{program} {get(document, 'process.pid') or '?'} ({origin}) → {socket_of(document) or '?'}",
+        f"{program(document)} {get(document, 'process.pid') or '?'} ({origin}) → {target}{remarks(document)}",
     )
     return tuple(Text(escape(cell)) for cell in cells)

@@ -17,8 +17,8 @@ from sockwarden.cli.alerts_except import except_
 from sockwarden.cli.output import console, print_notes, write_line
 from sockwarden.document import Document, get
 from sockwarden.settings import state_folder
-from sockwarden.sinks import Group, block, escape, one_line, put
-from sockwarden.sinks.fold import time_of
+from sockwarden.sinks import block, escape, one_line, put
+from sockwarden.sinks.fold import begun, time_of
 from sockwarden.store import WORKFLOW, Kind, Store, Workflow
 
 _state = click.option("--state", metavar="DIR", help="The state folder; else SOCKWARDEN_STATE or the system's place.")
@@ -98,14 +98,15 @@ def show(identity: str, state: str | None, as_json: bool) -> None:
         return
     out = console()
     moment = time_of(alert)
-    for line in block(Group([alert], 1, moment, moment), out.width):
+    for line in block(begun([alert], moment), out.width):
         put(out, line)
     put(out, Text())
     for label, value in _facts(alert):
         if value is not None:
             put(out, Text(f"  {label:<12}", style="dim").append(escape(str(value)), style="not dim"))
     original = get(alert, "event.original")
-    put(out, Text("\n  evidence", style="dim"))
+    if original:
+        put(out, Text("\n  evidence", style="dim"))
     for record in original if isinstance(original, list) else [original] if original else []:
         put(out, Text("  " + escape(str(record))))
     put(out, Text(f"\n  what to do: sockwarden rules show {get(alert, 'kibana.alert.rule.rule_id')}", style="dim"))
@@ -169,9 +170,31 @@ def _facts(alert: Document) -> list[tuple[str, object]]:
         ("matched by", views.get(str(get(alert, "sockwarden.alert.view")))),
         ("directory", get(alert, "process.working_directory")),
         ("inode", None if inode is None else f"{inode} on device {device}"),
-        ("sensor", get(alert, "sockwarden.sensor.name")),
+        ("listener", _listener(alert)),
+        ("connection", _connection(alert)),
+        ("sensor", _sensor(alert)),
         ("serial", get(alert, "event.sequence")),
     ]
+
+
+def _listener(alert: Document) -> str | None:
+    executable, pid, inode = (
+        get(alert, f"sockwarden.socket.listener.{field}") for field in ("executable", "pid", "inode")
+    )
+    told = [str(value) for value in (executable, pid) if value is not None]
+    return " ".join(told + ([f"by socket {inode}"] if inode else [])) or None
+
+
+def _connection(alert: Document) -> str | None:
+    inode, descriptor = (get(alert, f"sockwarden.connection.{field}") for field in ("inode", "descriptor"))
+    if inode is None:
+        return None
+    return f"socket {inode}" + ("" if descriptor is None else f", descriptor {descriptor}")
+
+
+def _sensor(alert: Document) -> str | None:
+    told = [get(alert, f"sockwarden.sensor.{field}") for field in ("name", "hook", "abi")]
+    return ", ".join(str(each) for each in told if each) or None
 
 
 def _status(alert: Document) -> str:

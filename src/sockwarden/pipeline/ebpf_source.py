@@ -31,7 +31,7 @@ from sockwarden.sensors.ebpf.sensor import EbpfSensor
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
 from sockwarden.sockets import Inventory, device_text, text_of
 
-_MOST_WAITING, _MOST_OF_ONE = 100_000, 10_000
+_MOST_WAITING, _MOST_OF_ONE = 100_000, 40_000
 """Accesses that wait to be judged, of all processes and of one: what is more of one is counted only."""
 _MOST_HELD = 20_000
 """Accesses to sockets that nobody has decided on, until a discovery has."""

@@ -31,7 +31,10 @@ NEEDS = (
     Need("CAP_SYS_PTRACE", 19, ("audit", "ebpf"), "executable, root and namespaces of others' processes in /proc"),
     Need("CAP_SYS_ADMIN", 21, ("audit", "ebpf"), "entering a runtime's own network namespace to list its sockets"),
     Need(
-        "CAP_NET_ADMIN", 12, ("audit",), "the process connector and large receive buffers, opened again after trouble"
+        "CAP_NET_ADMIN",
+        12,
+        ("audit", "ebpf"),
+        "asking a connection for its network namespace (SIOCGSKNS); audit's process connector and receive buffers",
     ),
     Need("CAP_AUDIT_CONTROL", 30, ("audit",), "audit rules follow the sockets, and are taken away at the end"),
     Need("CAP_AUDIT_READ", 37, ("audit",), "audit records, the subscription to them after trouble"),

@@ -38,7 +38,8 @@ def actor(alert: Document, width: int) -> list[Text]:
 
 def _session(alert: Document) -> str:
     """The login or service: audit's number and user, what a live sensor saw of the way in."""
-    number, login = get(alert, "auditd.session"), get(alert, "user.audit.name") or get(alert, "user.audit.id")
+    number = get(alert, "auditd.session") or get(alert, "sockwarden.process.session")
+    login = get(alert, "user.audit.name") or get(alert, "user.audit.id")
     kind, via, unit = (get(alert, f"sockwarden.session.{field}") for field in ("type", "via", "unit"))
     words = []
     if kind == "service":

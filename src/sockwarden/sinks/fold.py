@@ -26,6 +26,7 @@ _SAME = (
     "destination.address",
     "event.action",
     "event.outcome",
+    "error.code",
     "user.id",
     "message",
     "sockwarden.health.detail",
@@ -37,6 +38,7 @@ class Group(msgspec.Struct):
 
     alerts  of the first access, one a detector
     count   accesses
+    folded  those of them that a sensor counted only, since too many came
     first, last  their times in seconds since the epoch, None where a document has none
     """
 
@@ -44,6 +46,20 @@ class Group(msgspec.Struct):
     count: int = 1
     first: float | None = None
     last: float | None = None
+    folded: int = 0
+
+    def take(self, alerts: Sequence[Document], time: float | None) -> None:
+        """Takes the alerts of a repeat in. time: in seconds since the epoch, where the document has one."""
+        folded = folded_of(alerts[0])
+        self.count += folded or 1
+        self.folded += folded
+        self.last = time
+
+
+def begun(alerts: Sequence[Document], time: float | None) -> Group:
+    """A group with the alerts of one access, or of many that a sensor counted only."""
+    folded = folded_of(alerts[0])
+    return Group(list(alerts), folded or 1, time, time, folded)
 
 
 class Folder:
@@ -73,10 +89,9 @@ class Folder:
             yield self._open.popitem(last=False)[1]
         key = key_of(alerts)
         if group := self._open.get(key):
-            group.count += 1
-            group.last = time
+            group.take(alerts, time)
         else:
-            self._open[key] = Group(alerts, 1, time, time)
+            self._open[key] = begun(alerts, time)
 
     def _over(self, now: float | None) -> bool:
         oldest = next(iter(self._open.values())).first
@@ -103,6 +118,18 @@ def more_like_it(alert: Document) -> str:
     """What a suppressing alert took in beside its first match, for a person; empty where that is nothing."""
     count = get(alert, "kibana.alert.suppression.docs_count")
     return f"and {count:,} more like it" if isinstance(count, int) and count > 0 else ""
+
+
+def folded_of(document: Document) -> int:
+    """Accesses for which a document stands, as a sensor counted them in a flood; 0 for one that stands for itself."""
+    count = get(document, "sockwarden.loss.folded")
+    return count if isinstance(count, int) and count > 0 else 0
+
+
+def counted_only(document: Document) -> str:
+    """That a document stands for so many accesses; empty for one that stands for itself."""
+    count = folded_of(document)
+    return f"{count:,} accesses, counted only" if count else ""
 
 
 def time_of(alert: Document) -> float | None:

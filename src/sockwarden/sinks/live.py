@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sockwarden.document import Document, get
 from sockwarden.sinks.escape import escape
-from sockwarden.sinks.fold import MOST_OPEN, SECONDS, Group, is_building_block, key_of, time_of
+from sockwarden.sinks.fold import MOST_OPEN, SECONDS, Group, begun, is_building_block, key_of, time_of
 from sockwarden.sinks.outlet import Outlet
 from sockwarden.sinks.terminal import Printer, put, repeats
 
@@ -59,10 +59,11 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class _Open(msgspec.Struct):
-    """A group that takes in repeats, and when it began on the run's clock."""
+    """A group that takes in repeats, when it began on the run's clock, and how many accesses were shown then."""
 
     group: Group
     began: float
+    shown: int
 
 
 class LiveSink:
@@ -95,8 +96,7 @@ class LiveSink:
         moment = time_of(alerts[0])
         key = key_of(alerts)
         if repeated := self._open.get(key):
-            repeated.group.count += 1
-            repeated.group.last = moment
+            repeated.group.take(alerts, moment)
             return
         rule = str(get(alerts[0], "kibana.alert.rule.rule_id"))
         self._shown[rule] += 1
@@ -105,8 +105,8 @@ class LiveSink:
             return
         if len(self._open) >= MOST_OPEN:
             self._end_oldest()
-        group = Group(list(alerts), 1, moment, moment)
-        self._open[key] = _Open(group, self._now)
+        group = begun(alerts, moment)
+        self._open[key] = _Open(group, self._now, group.count)
         self._print(lambda: self._printer.show(group), alerts=len(alerts))
 
     def show(self, status: Status) -> None:
@@ -151,9 +151,9 @@ class LiveSink:
             self.tell(f"  and {count:,} more alerts, too many to show; `sockwarden alerts list` has them")
 
     def _end_oldest(self) -> None:
-        group = self._open.popitem(last=False)[1].group
-        if group.count > 1:
-            self._print(lambda: self._printer.line(repeats(group)))
+        one = self._open.popitem(last=False)[1]
+        if one.group.count > one.shown:
+            self._print(lambda: self._printer.line(repeats(one.group)))
 
     def _print(self, lines: Callable[[], object], *, alerts: int = 0) -> None:
         """Puts what a call prints above the status line, in one write."""

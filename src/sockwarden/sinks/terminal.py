@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,18 +10,12 @@ from rich.text import Text
 
 from sockwarden.alerts import socket_of
 from sockwarden.document import Document, get
+from sockwarden.sinks.access import access, made_by, program, remarks
 from sockwarden.sinks.actor import actor
 from sockwarden.sinks.escape import escape, shorten
 from sockwarden.sinks.fold import Folder, Group, is_building_block, more_like_it, time_of
 
 _COLOURS = {"low": "cyan", "medium": "yellow", "high": "red", "critical": "bold white on red"}
-_ALIASES = {
-    "relative": "a relative path",
-    "dot-segments": "with dot segments",
-    "proc": "through /proc",
-    "symlink-or-mount": "a link or mount",
-    "unknown": "unknown how",
-}
 _MOST_TITLE = 160
 _WIDTH_OF_FILE = 80
 _INDENT = 4
@@ -105,7 +97,9 @@ def block(group: Group, width: int, *, more: str = "") -> list[Text]:
     like_it = [Text(f"  {told}", style="bold")] if (told := more_like_it(took_in)) else []
     if get(first, "sockwarden.health") is not None:
         return [*lines, *_health(first), *like_it, _foot(group, width, f"     {more}" if more else "")]
-    lines.append(Text("  ").append(_access(first)))
+    lines.append(Text("  ").append(access(first)))
+    if maker := made_by(first):
+        lines.append(Text(escape(f"  connection made by {maker}")))
     if title := get(first, "process.command_line") or get(first, "process.title"):
         lines.append(Text("  " + shorten(escape(str(title)), _MOST_TITLE)))
     return [*lines, *actor(first, width), *like_it, _foot(group, width, f"     {more}" if more else "")]
@@ -114,8 +108,8 @@ def block(group: Group, width: int, *, more: str = "") -> list[Text]:
 def repeats(group: Group) -> Text:
     """The line that tells how often a group of one access, shown before, came again."""
     first = group.alerts[0]
-    what = Text(escape(str(get(first, "message")))) if get(first, "sockwarden.health") is not None else _access(first)
-    return Text(f"  \N{MULTIPLICATION SIGN}{group.count}{_span(group)}  ", style="dim").append_text(what)
+    what = Text(escape(str(get(first, "message")))) if get(first, "sockwarden.health") is not None else access(first)
+    return Text(f"  {_again(group)}  ", style="dim").append_text(what)
 
 
 def _health(alert: Document) -> list[Text]:
@@ -127,7 +121,7 @@ def _health(alert: Document) -> list[Text]:
 
 def _foot(group: Group, width: int, more: str) -> Text:
     """Techniques, with their names where there is room, repeats, and how to see more."""
-    again = f"     \N{MULTIPLICATION SIGN}{group.count}{_span(group)}" if group.count > 1 else ""
+    again = f"     {_again(group)}" if group.count > 1 else ""
     found = _techniques(group.alerts)
     techniques = " · ".join(f"{name} {number}" for number, name in found.items())
     if len(techniques + again + more) + 2 > width:
@@ -150,38 +144,6 @@ def _also(alert: Document) -> Text:
     return line.append(f"  {escape(str(get(alert, 'kibana.alert.rule.name')))}")
 
 
-def _access(alert: Document) -> Text:
-    """Who reached what, and by what name."""
-    program = get(alert, "process.executable") or get(alert, "process.name") or "unknown program"
-    line = Text(escape(str(program)), style="bold").append(f" {_or_unknown(alert, 'process.pid')} → ")
-    opened = get(alert, "event.action") == "opened-file"
-    line.append("open " if opened else "")
-    canonical, given = get(alert, "sockwarden.socket.canonical"), get(alert, "sockwarden.socket.address_as_given")
-    runtime = get(alert, "sockwarden.socket.runtime")
-    line.append(f"{escape(str(runtime))} " if runtime else "")
-    line.append(escape(socket_of(alert) or "unknown address"), style="bold")
-    if given and canonical and given != canonical:
-        alias = _ALIASES.get(str(get(alert, "sockwarden.socket.alias")), "")
-        line.append(f", given as {escape(str(given))}" + (f" ({alias})" if alias else ""))
-    if get(alert, "sockwarden.socket.ambiguous"):
-        line.append(", or another: ambiguous", style="yellow")
-    way = str(get(alert, "sockwarden.sensor.abi") or get(alert, "sockwarden.sensor.hook") or "")
-    line.append(f", by {escape(way)}" if way in ("socketcall", "io_uring", "i386") or way.startswith("x32") else "")
-    return line.append(_outcome(alert), style="dim")
-
-
-def _outcome(alert: Document) -> str:
-    outcome = get(alert, "event.outcome")
-    if outcome != "failure":
-        return "" if outcome == "success" else "  outcome unknown"
-    if number := getattr(errno, str(get(alert, "error.code")), None):
-        return f"  failed: {os.strerror(number)}"
-    try:
-        return f"  failed: {os.strerror(-int(str(get(alert, 'auditd.data.exit'))))}"
-    except (ValueError, OverflowError):
-        return "  failed"
-
-
 def _techniques(alerts: list[Document]) -> dict[str, str]:
     """ATT&CK techniques, number and name, each once."""
     found: dict[str, str] = {}
@@ -193,6 +155,12 @@ def _techniques(alerts: list[Document]) -> dict[str, str]:
     return found
 
 
+def _again(group: Group) -> str:
+    """How many accesses, in what time, and how many of them have no alert of their own."""
+    counted = f", {group.folded:,} of them counted only" if group.folded else ""
+    return f"\N{MULTIPLICATION SIGN}{group.count:,}{_span(group)}{counted}"
+
+
 def _span(group: Group) -> str:
     if group.first is None or group.last is None:
         return ""
@@ -200,18 +168,12 @@ def _span(group: Group) -> str:
     return f" in {seconds:.0f} s" if seconds >= 1 else " within 1 s"
 
 
-def _or_unknown(alert: Document, field: str) -> str:
-    value = get(alert, field)
-    return "?" if value is None else escape(str(value))
-
-
 def one_line(alert: Document) -> tuple[str, ...]:
     """An alert for a table: id, time, severity, access, rule."""
-    program = get(alert, "process.executable") or get(alert, "process.name") or "?"
     moment = time_of(alert)
-    what = (
-        f"{program} → {socket_of(alert) or '?'}" if get(alert, "sockwarden.health") is None else get(alert, "message")
-    )
+    what = get(alert, "message")
+    if get(alert, "sockwarden.health") is None:
+        what = f"{program(alert)} → {socket_of(alert) or '?'}{remarks(alert)}"
     return (
         str(get(alert, "kibana.alert.uuid"))[:8],
         f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}" if moment is not None else "?",

@@ -9,8 +9,9 @@ import msgspec
 
 from sockwarden.alerts import RISK_SCORES, SEVERITIES, socket_of
 from sockwarden.document import Document, get, put
+from sockwarden.sinks.access import failure, made_by
 from sockwarden.sinks.escape import escape, shorten
-from sockwarden.sinks.fold import more_like_it
+from sockwarden.sinks.fold import counted_only, more_like_it
 
 MOST_VALUE = 300
 """Characters of one value."""
@@ -52,7 +53,9 @@ def of_alert(alert: Document) -> Told:
         ("Container", _joined(alert, "container.name", "container.image.name") or _text(alert, "container.id")),
         ("Socket", " ".join(filter(None, (_text(alert, "sockwarden.socket.runtime"), _socket(alert))))),
         ("Address as given", _text(alert, "sockwarden.socket.address_as_given")),
-        ("Repeats", more_like_it(alert)),
+        ("Connection made by", shorten(escape(made_by(alert)), MOST_VALUE)),
+        ("Failed", failure(alert)),
+        ("Repeats", counted_only(alert) or more_like_it(alert)),
         ("Detail", _text(alert, "sockwarden.health.detail")),
     ]
     return Told(

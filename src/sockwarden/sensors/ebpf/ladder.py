@@ -16,7 +16,8 @@ import msgspec
 
 from sockwarden.errors import InputError
 from sockwarden.sensors.ebpf import machine
-from sockwarden.sensors.ebpf.libbpf import Library, Object, RefusedError
+from sockwarden.sensors.ebpf.libbpf import Library, RefusedError
+from sockwarden.sensors.ebpf.objects import Object
 
 RUNGS = ("lsm", "fentry", "kprobe", "tracepoint")
 """From the best. The programs know them by their number, from 1, in the constant `rung`."""

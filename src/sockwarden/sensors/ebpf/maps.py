@@ -8,10 +8,8 @@ import select
 import struct
 from collections.abc import Iterator, Sequence
 from ctypes import CFUNCTYPE, c_int, c_size_t, c_void_p
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sockwarden.sensors.ebpf.libbpf import Library
+from sockwarden.sensors.ebpf.libbpf import Library
 
 ANY, NOEXIST, EXIST = 0, 1, 2
 """Flags of an update (include/uapi/linux/bpf.h): whatever is there; only a new key; only one that is there."""

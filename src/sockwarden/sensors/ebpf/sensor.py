@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterator
 
 from sockwarden.errors import InputError
 from sockwarden.sensors.ebpf import ladder, records
-from sockwarden.sensors.ebpf.libbpf import Object, RefusedError
+from sockwarden.sensors.ebpf.libbpf import RefusedError
 from sockwarden.sensors.ebpf.maps import RingBuffers
+from sockwarden.sensors.ebpf.objects import Object
 from sockwarden.sensors.ebpf.records import FLOOD, FLOOD_KEY, Action, Counter, Kin, Record
 
 _MOST_READ = 2048
