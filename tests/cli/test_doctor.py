@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from sockwarden.pipeline.doctor import Finding, canary, kernel
+from sockwarden.errors import InputError
+from sockwarden.pipeline import permanent_rules
+from sockwarden.pipeline.doctor import Finding, canary, kernel, programs
 from sockwarden.pipeline.doctor.canary import Sight
-from sockwarden.pipeline.doctor.host import Host, Watcher, covers, watcher
+from sockwarden.pipeline.doctor.host import Host, Survey, Watcher, covers, watcher
+from sockwarden.pipeline.running import Running, announce, withdraw
 from sockwarden.sensors.audit import Rule, Status, rules_for
 from sockwarden.sensors.audit.rule import ALWAYS, ARCH, EQUAL, EXIT, KEY, NEVER, Field, mask
+from sockwarden.sensors.ebpf.ladder import Rung
 
 PROGRAM = [sys.executable, "-c", "from sockwarden.cli.main import main; main()", "doctor"]
 
@@ -87,6 +91,52 @@ def test_audits_status(members: dict[str, int], watching: bool, state: str, says
     assert (finding.state == "ok") is (not finding.todo)
 
 
+@pytest.mark.parametrize("members", [{}, {"enabled": 0}, {"enabled": 2}, {"failure": 2}, {"lost": 7}])
+def test_audit_is_not_red_where_the_watch_does_without_it(members: dict[str, int]) -> None:
+    host = Host(Path("/nonexistent"), status=status(**members), watcher=Watcher(1, None, "ebpf", "lsm"))
+    (finding,) = kernel.audit(host)
+    assert (finding.state, finding.todo) == ("ok", "") and "ebpf (lsm) does without it" in finding.message
+    host.rules = rules_for("/run/docker.sock", key=permanent_rules.KEY)
+    (finding,) = kernel.audit(host)
+    assert (finding.state == "warn") is (members.get("enabled") == 0)
+
+
+RUNGS = (Rung("lsm", InputError("not active")), Rung("fentry"), Rung("kprobe"), Rung("tracepoint"))
+
+
+@pytest.mark.parametrize(
+    ("watcher", "use", "only", "rungs", "state", "says"),
+    [
+        (None, "auto", None, RUNGS, "ok", "a watch takes ebpf (fentry)"),
+        (None, "auto", None, RUNGS[3:], "warn", "a watch takes ebpf (tracepoint), the lowest rung"),
+        (None, "ebpf", "tracepoint", RUNGS, "ok", "a watch takes ebpf (tracepoint)"),
+        (None, "audit", None, RUNGS, "ok", "a watch takes audit, as the settings say"),
+        (None, "auto", None, RUNGS[:1], "warn", "a watch takes audit, since eBPF cannot be used here"),
+        (None, "ebpf", "lsm", RUNGS, "fail", "a watch does not start: the settings ask for ebpf, and its rung lsm"),
+        (Watcher(1, 0, "ebpf", "fentry"), "auto", None, RUNGS, "ok", "the watch runs on ebpf (fentry)"),
+        (Watcher(1, 0, "ebpf", "tracepoint"), "auto", None, RUNGS, "warn", "though ebpf (fentry) works here"),
+        (Watcher(1, 0, "audit"), "auto", None, RUNGS, "warn", "though ebpf (fentry) works here"),
+        (Watcher(1, 0, "audit"), "audit", None, RUNGS, "ok", "the watch runs on audit"),
+        (Watcher(1, 0, "audit"), "auto", None, RUNGS[:1], "ok", "the watch runs on audit"),
+        (Watcher(1, 0), "auto", None, RUNGS, "warn", "does not say by what"),
+    ],
+)
+def test_by_what_is_watched(
+    watcher: Watcher | None,
+    use: str,
+    only: str | None,
+    rungs: tuple[Rung, ...],
+    state: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    host = Host(Path("/nonexistent"), watcher=watcher, use=use, only=only, survey=Survey(rungs))
+    (finding,) = programs.sensor(host)
+    assert finding.state == state and says in finding.message, finding
+    assert (finding.state == "ok") is (not finding.todo)
+
+
 def test_lost_records_are_told() -> None:
     findings = list(kernel.audit(Host(Path("/nonexistent"), status=status(lost=12345))))
     assert [(one.name, one.state) for one in findings] == [("kernel audit", "ok"), ("records lost", "warn")]
@@ -133,6 +183,15 @@ def test_the_watch_is_who_holds_the_lock(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = watcher(tmp_path)
         assert found is not None and found.pid == os.getpid() and found.since is not None
+        assert (found.sensor, found.hook) == ("", "")
+        announce(tmp_path, Running(os.getpid() + 1, "audit"))
+        found = watcher(tmp_path)
+        assert found is not None and found.sensor == "", "what a killed watch left says nothing"
+        announce(tmp_path, Running(os.getpid(), "ebpf", "lsm"))
+        found = watcher(tmp_path)
+        assert found is not None and (found.sensor, found.hook) == ("ebpf", "lsm")
+        withdraw(tmp_path)
+        withdraw(tmp_path)
     assert watcher(tmp_path) is None
 
 

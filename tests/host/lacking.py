@@ -8,6 +8,11 @@ HIDDEN_LIBBPF = (
 HIDDEN_TYPES = "mount -t tmpfs none /sys/kernel/btf"
 
 
+def without(hidden: str) -> list[str]:
+    """What to put before a command, which then runs where something is hidden, as the same process."""
+    return ["unshare", "-m", "sh", "-ec", f'{hidden}; exec "$@"', "sh"]
+
+
 def securityfs(file: str, content: str) -> str:
     """Puts a file into the place of securityfs's."""
     at = "/sys/kernel/security"

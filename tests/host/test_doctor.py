@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bpf import programs_in_kernel
+from runtimes import until
+from watching import SENSORS
 
 from sockwarden.pipeline import rules_file
 from sockwarden.sensors.audit import rules_for
@@ -70,10 +73,15 @@ def connected(listening: socket.socket) -> bool:
 
 
 def test_neither_watch_nor_rules(listener: socket.socket, tmp_path: Path) -> None:
+    """The sensor that a watch would take sees the canary on trial: this kernel has one of its rungs."""
+    before = programs_in_kernel()
     found, _ = doctor(tmp_path)
+    assert found["sensor"]["message"].startswith("a watch takes ebpf (")
     assert found[CANARY]["state"] == "warn" and "not watched" in found[CANARY]["message"]
+    assert found[CANARY]["message"].endswith("on trial sees it")
+    until(lambda: programs_in_kernel() <= before, "its programs are gone")
     assert found[f"socket {SOCKET}"]["state"] == "warn"
-    assert found["kernel audit"]["state"] == "warn" and "switched off" in found["kernel audit"]["message"]
+    assert found["kernel audit"]["state"] == "ok" and "switched off; ebpf" in found["kernel audit"]["message"]
     assert found["watch"]["state"] == "warn"
     assert connected(listener), "the canary is a real connect"
 
@@ -136,8 +144,12 @@ def test_what_a_killed_watch_left_is_told(listener: socket.socket, tmp_path: Pat
     assert "left by a watch that was killed" in found["rules of the watch"]["message"]
 
 
-def test_a_running_watch_keeps_the_canary_without_an_alert(listener: socket.socket, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sensor", SENSORS)
+def test_a_running_watch_keeps_the_canary_without_an_alert(
+    sensor: str, listener: socket.socket, tmp_path: Path
+) -> None:
     arguments = ["watch", "--state", str(tmp_path), "--runtime-dir", str(tmp_path), "--output", "ndjson"]
+    arguments += SENSORS[sensor]
     alerts = tmp_path / "alerts.ndjson"
     with (
         alerts.open("wb") as out,
@@ -148,16 +160,20 @@ def test_a_running_watch_keeps_the_canary_without_an_alert(listener: socket.sock
             assert any(line.startswith("watching") for line in watch.stderr), "the watch ended at its start"
             found, code = doctor(tmp_path)
             # Red beside the canary may be what this host is like; of the watch's own nothing may be.
-            assert found[CANARY]["state"] == "ok" and "kept by the watch" in found[CANARY]["message"], (found, code)
+            assert found[CANARY]["state"] == "ok", (found, code)
+            assert f"kept by the watch ({sensor}" in found[CANARY]["message"]
             assert found["watch"]["message"].startswith(f"runs as pid {watch.pid} since ")
-            assert found["rules of the watch"]["state"] == "ok"
+            assert f", on {sensor}" in found["watch"]["message"]
+            assert found["sensor"]["message"].startswith(f"the watch runs on {sensor}")
+            assert found[f"socket {SOCKET}"]["message"].endswith("; watched")
+            assert {found[name]["state"] for name in ("kernel audit", "rules of the watch")} == {"ok"}
             assert connected(listener)
         finally:
             watch.terminate()
             watch.communicate(timeout=30)
     mine = [line for line in alerts.read_text().splitlines() if SOCKET in line and "doctor" in line]
     assert not mine
-    assert not (tmp_path / "canary").exists()
+    assert not [name for name in ("canary", "sensor.json") if (tmp_path / name).exists()]
 
 
 def test_a_user_is_told_what_root_is_for(require: Callable[..., str], tmp_path: Path) -> None:
@@ -170,3 +186,7 @@ def test_a_user_is_told_what_root_is_for(require: Callable[..., str], tmp_path: 
     result = run("doctor", program=[sys.executable, "-c", program])
     assert result.returncode == 1 and not result.stderr
     assert "sudo sockwarden doctor" in result.stdout
+    # The folder is root's alone, as a watch's runtime folder is: whether one runs is not to be guessed.
+    (tmp_path / "run").mkdir(mode=0o700)
+    result = run("doctor", "--runtime-dir", str(tmp_path / "run"), program=[sys.executable, "-c", program])
+    assert "watch: whether one runs cannot be told without root" in result.stdout and not result.stderr

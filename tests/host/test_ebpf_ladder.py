@@ -20,8 +20,8 @@ from lacking import HIDDEN_LIBBPF, HIDDEN_TYPES, securityfs
 
 from sockwarden.sensors.ebpf import ladder
 from sockwarden.sensors.ebpf.ladder import NoRungError
-from sockwarden.sensors.ebpf.libbpf import Object
 from sockwarden.sensors.ebpf.maps import RingBuffers
+from sockwarden.sensors.ebpf.objects import Object
 
 pytestmark = pytest.mark.host
 

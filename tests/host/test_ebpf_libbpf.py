@@ -16,9 +16,10 @@ from pathlib import Path
 import bpf
 import pytest
 
-from sockwarden.sensors.ebpf import libbpf
-from sockwarden.sensors.ebpf.libbpf import Library, MissingError, Object, RefusedError
+from sockwarden.sensors.ebpf import libbpf, objects
+from sockwarden.sensors.ebpf.libbpf import Library, MissingError, RefusedError
 from sockwarden.sensors.ebpf.maps import NOEXIST, RingBuffers
+from sockwarden.sensors.ebpf.objects import Object
 
 pytestmark = pytest.mark.host
 
@@ -57,9 +58,9 @@ def test_what_an_object_has(library: Library) -> None:
     with Object(library, bpf.built(SOURCE)) as one:
         found = {program.name: (program.section, program.kind) for program in one.programs()}
         assert found == {
-            "getpgid__tracepoint": ("tp/syscalls/sys_enter_getpgid", libbpf.TRACEPOINT),
-            "getsid__any": ("tp/syscalls/sys_enter_getsid", libbpf.TRACEPOINT),
-            "absent__option": ("tp/no_such/tracepoint", libbpf.TRACEPOINT),
+            "getpgid__tracepoint": ("tp/syscalls/sys_enter_getpgid", objects.TRACEPOINT),
+            "getsid__any": ("tp/syscalls/sys_enter_getsid", objects.TRACEPOINT),
+            "absent__option": ("tp/no_such/tracepoint", objects.TRACEPOINT),
         }
         for ask in (
             one.map,
@@ -215,8 +216,8 @@ def test_kill_leaves_nothing_attached(library: Library, tmp_path: Path) -> None:
     binary = tmp_path / "object"
     binary.write_bytes(bpf.built(SOURCE))
     program = (
-        "import pathlib, sys, time\nfrom sockwarden.sensors.ebpf import libbpf\n"
-        "one = libbpf.Object(libbpf.load(), pathlib.Path(sys.argv[1]).read_bytes(), 'swkilled')\n"
+        "import pathlib, sys, time\nfrom sockwarden.sensors.ebpf import libbpf, objects\n"
+        "one = objects.Object(libbpf.load(), pathlib.Path(sys.argv[1]).read_bytes(), 'swkilled')\n"
         "one.load()\none.attach('getpgid__tracepoint')\nprint('attached', flush=True)\ntime.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(binary)], stdout=subprocess.PIPE, text=True) as running:

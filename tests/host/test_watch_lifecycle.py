@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from doors import ADDRESS, FOLDER, Door
 from runtimes import kept_clean, run, started_docker, until
 from watching import SENSORS, SOCKWARDEN, Watch, auditctl, marked, recording, stored, watching
 
@@ -20,47 +20,11 @@ from sockwarden.sensors.audit import rules_for
 from sockwarden.sensors.audit.rule import EXIT
 
 pytestmark = pytest.mark.host
-pytest_plugins = ["runtime_fixtures"]
+pytest_plugins = ["runtime_fixtures", "door_fixtures"]
 
-FOLDER = Path("/run/user/sockwarden-watch")
-"""A folder whose docker.sock the catalogue knows, as a rootless daemon's."""
-ADDRESS = FOLDER / "docker.sock"
 UNUSUAL = "unusual-process-runtime-socket-access"
 NEVER = ("never,exit", "-F", "arch=b64", "-S", "connect")
 NOBODY = 65534
-
-
-class Door:
-    """A listener at ADDRESS, and the client that knocks."""
-
-    def __init__(self, client: Path) -> None:
-        self._client = client
-        self.open()
-
-    def open(self) -> None:
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(ADDRESS))
-        self._listener.listen(64)
-
-    def close(self) -> None:
-        self._listener.close()
-        ADDRESS.unlink(missing_ok=True)
-
-    def knock(self, mark: str, address: Path = ADDRESS) -> None:
-        """Connects once, by a process that is gone afterwards."""
-        run(self._client, "connect", address, mark)
-
-
-@pytest.fixture
-def door(client: Path, audit: None) -> Iterator[Door]:
-    """A door, while the machine's audit is this test's alone; its state must be the same afterwards."""
-    missing = [path for path in (FOLDER, FOLDER.parent) if not path.exists()]
-    FOLDER.mkdir(parents=True)
-    door = Door(client)
-    yield door
-    door.close()
-    for path in missing:
-        path.rmdir()
 
 
 @contextmanager
@@ -145,9 +109,10 @@ def test_an_ordinary_user_is_told_what_is_missing(tmp_path: Path, require: Calla
     assert "Traceback" not in done.stderr
 
 
-def test_a_second_watch_is_refused(door: Door, tmp_path: Path) -> None:
-    with watching(tmp_path) as watch:
-        second = Watch(tmp_path)
+@pytest.mark.parametrize(("first", "other"), [("audit", "audit"), ("ebpf", "ebpf"), ("ebpf", "audit")])
+def test_a_second_watch_is_refused(first: str, other: str, door: Door, tmp_path: Path) -> None:
+    with watching(tmp_path, *SENSORS[first]) as watch:
+        second = Watch(tmp_path, *SENSORS[other])
         assert second.ended() == 3
         assert any("already running" in line and str(watch.process.pid) in line for line in second.messages)
         door.knock("still")
@@ -308,10 +273,11 @@ def test_alerts_go_on_where_nobody_reads_the_output(door: Door, tmp_path: Path) 
             watch.until(partial(contains, alerts, mark), f"{mark} is in the file")
 
 
-def test_sighup_reloads_and_reopens_the_file(door: Door, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sensor", SENSORS)
+def test_sighup_reloads_and_reopens_the_file(sensor: str, door: Door, tmp_path: Path) -> None:
     alerts, config = tmp_path / "alerts.ndjson", tmp_path / "config.toml"
     config.write_text(f'[sinks.file]\npath = "{alerts}"\n', encoding="ascii")
-    with watching(tmp_path) as watch:
+    with watching(tmp_path, *SENSORS[sensor]) as watch:
         door.knock("first")
         watch.until(partial(contains, alerts, "first"), "the file has the first")
         alerts.rename(tmp_path / "alerts.1")

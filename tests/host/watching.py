@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -38,19 +38,21 @@ SOCKWARDEN = Path(sys.executable).with_name("sockwarden")
 
 class Watch:
     """`sockwarden watch` with a state folder, a runtime folder and a configuration below `folder`; by audit, unless an
-    option says by what.
+    option says by what. before: a command that goes on as the watch, `setpriv` for one.
 
     alerts    what came on standard output so far, one document a line
     messages  what came on standard error so far, line by line
     """
 
-    def __init__(self, folder: Path, *options: str, stdout: int | IO[bytes] = subprocess.PIPE) -> None:
+    def __init__(
+        self, folder: Path, *options: str, stdout: int | IO[bytes] = subprocess.PIPE, before: Sequence[str] = ()
+    ) -> None:
         self.state, self.config = folder / "state", folder / "config.toml"
         if not self.config.exists():
             self.config.touch(mode=0o600)
         self.alerts: list[Document] = []
         self.messages: list[str] = []
-        command = [str(SOCKWARDEN), "watch", f"--state={self.state}", f"--runtime-dir={folder}/run"]
+        command = [*before, str(SOCKWARDEN), "watch", f"--state={self.state}", f"--runtime-dir={folder}/run"]
         if not any(option.startswith("--sensor") for option in options):
             command += SENSORS["audit"]
         self.process = subprocess.Popen(
@@ -130,9 +132,11 @@ def rule_of(alert: Document) -> str:
 
 
 @contextmanager
-def watching(folder: Path, *options: str, stdout: int | IO[bytes] = subprocess.PIPE) -> Iterator[Watch]:
+def watching(
+    folder: Path, *options: str, stdout: int | IO[bytes] = subprocess.PIPE, before: Sequence[str] = ()
+) -> Iterator[Watch]:
     """A watch whose rules are in place; ended by SIGTERM where the test did not end it, which must give 0."""
-    watch = Watch(folder, *options, stdout=stdout)
+    watch = Watch(folder, *options, stdout=stdout, before=before)
     try:
         watch.until_watching()
         yield watch

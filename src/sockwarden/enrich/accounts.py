@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _MOST_BYTES = 4 << 20
@@ -31,7 +32,7 @@ class _Names:
 
     def of(self, number: str) -> str | None:
         try:
-            status = self._path.stat()
+            status = os.stat(self._path)  # noqa: PTH116 - several times for each access
             version = (status.st_ino, status.st_mtime_ns, status.st_size)
             if version != self._version:
                 self._names, self._version = self._read(), version

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import chain, islice
 from typing import Any
 
@@ -33,6 +34,8 @@ _CUT = 124
 _SLACK = 20_000_000
 _LONGEST = 1 << 60
 """ns, 36 years: no machine runs so long, and a date can still tell it."""
+_MOST_KNOWN = 256
+"""Programs and processes whose fields are kept: those that make accesses now, and their ancestors."""
 _ROLES = ("", "effective.", "filesystem.", "saved.")
 
 
@@ -120,9 +123,8 @@ class Who:
         return fields | _argv(process.image, _MOST_BYTES // 4)[0]
 
     def _entity(self, process: Process) -> str:
-        """Names this process among all of all boots: boot, pid and start (to 10 ms, which /proc and events share)."""
-        words = f"{self._boot}/{process.pid}/{process.born // 10_000_000}"
-        return base64.urlsafe_b64encode(hashlib.sha256(words.encode()).digest()[:15]).decode()
+        """Names this process among all of all boots."""
+        return _entity_of(self._boot, process.pid, process.born // 10_000_000)
 
     def _name_connector(self, document: Document, process: Process | None) -> None:
         """Who made the connection that a process holds now, where the sensor told the pid. `start` and `time` (of the
@@ -236,8 +238,18 @@ def _put_args(document: Document, image: Image | None, entry: list[str]) -> None
         put(document, "sockwarden.process.args_cut", True)
 
 
+@lru_cache(_MOST_KNOWN)
+def _entity_of(boot: str, pid: int, start: int) -> str:
+    """By boot, pid and start in 10 ms, which /proc and events share."""
+    words = f"{boot}/{pid}/{start}"
+    return base64.urlsafe_b64encode(hashlib.sha256(words.encode()).digest()[:15]).decode()
+
+
+@lru_cache(_MOST_KNOWN)
 def _argv(image: Image, most: int) -> tuple[dict[str, Any], bool]:
-    """ECS fields of the first bytes of argv, with the number of all arguments where known; whether it was cut."""
+    """ECS fields of the first bytes of argv, with the number of all arguments where known; whether it was cut. Not to
+    be changed by its callers: one program makes many accesses.
+    """
     command = image.command or b""
     args = procfs.arguments(command[:most])
     if not args:

@@ -25,12 +25,13 @@ from sockwarden.sensors.ebpf import identities
 from sockwarden.sensors.ebpf.blind import blind_spots
 from sockwarden.sensors.ebpf.document import document_of
 from sockwarden.sensors.ebpf.lookup import file_of
+from sockwarden.sensors.ebpf.pulse import Pulse
 from sockwarden.sensors.ebpf.records import Counter, Kin, Kind, Record, kin_of
 from sockwarden.sensors.ebpf.sensor import EbpfSensor
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
 from sockwarden.sockets import Inventory, device_text, text_of
 
-_MOST_WAITING, _MOST_OF_ONE = 100_000, 10_000
+_MOST_WAITING, _MOST_OF_ONE = 100_000, 40_000
 """Accesses that wait to be judged, of all processes and of one: what is more of one is counted only."""
 _MOST_HELD = 20_000
 """Accesses to sockets that nobody has decided on, until a discovery has."""
@@ -40,8 +41,6 @@ _MOST_KINS = 4096
 """Kinds of accesses of which the last is remembered, for what is counted only."""
 _MOST_CONNECTIONS = 65_536
 """Connections of which it is remembered who was told to have them."""
-_SUBMITS = {"io_uring_submit_req", "io_uring_submit_sqe"}
-"""One tracepoint, by its name now and before Linux 6.4: no kernel has both."""
 _KINDS: dict[Kind, EventKind] = {
     Kind.FORK: "fork",
     Kind.EXEC: "exec",
@@ -101,7 +100,7 @@ class EbpfSource:
 
     name = "ebpf"
     wants_check = False
-    """Nothing tells it that others changed what it put in place: nobody can, short of ending it."""
+    """Nothing tells it at once that others changed what it put in place."""
 
     def __init__(self, runtime: Path, is_daemon: Callable[[str], bool], *, only: str | None = None) -> None:
         self._runtime = Runtime(runtime)
@@ -119,6 +118,8 @@ class EbpfSource:
         self._last: OrderedDict[Kin, Record] = OrderedDict()
         self._told: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._lost_told = 0
+        self._pulse: Pulse | None = None
+        self._emptied = 0.0
         self._boot = boot()
         self._network = identities.network_of("self")
         self._mounts = os.stat("/proc/self/ns/mnt").st_ino  # noqa: PTH116 - a namespace, no file
@@ -129,14 +130,13 @@ class EbpfSource:
         self._runtime.lock()
         try:
             loaded = self._sensor.open()
+            self._pulse = Pulse()
         except BaseException:
+            self._sensor.close()
             self._runtime.release()
             raise
         self.hook = loaded.rung.name
-        missing = {name.rpartition("__")[0]: why for name, why in loaded.rung.without.items()}
-        if len(_SUBMITS & missing.keys()) < len(_SUBMITS):
-            missing = {name: why for name, why in missing.items() if name not in _SUBMITS}
-        for name, why in missing.items():
+        for name, why in loaded.rung.missed.items():
             tell(f"without {name}: {why}")
 
     def _take_over(self, tell: Callable[[str], None]) -> None:
@@ -157,7 +157,8 @@ class EbpfSource:
         self._inventory = inventory
         keys = {key for live in inventory.live() for key in identities.of_live(live, self._network)}
         self._known = frozenset(keys)
-        self._sensor.watch(self._known | set(identities.of_pieces(inventory.wanted.addresses)))
+        pulse = {self._pulse.identity} if self._pulse else set()
+        self._sensor.watch(self._known | pulse | set(identities.of_pieces(inventory.wanted.addresses)))
         return []
 
     def receive(self) -> bool:
@@ -165,11 +166,16 @@ class EbpfSource:
         now = time.monotonic()
         for _ in range(_MOST_TURNS):
             found = self._sensor.accesses()
-            for record in found:
+            for record in self._others(found):
                 self._receive(record, now)
             if not found:
+                self._emptied = now
                 break
         return bool(self._waiting or self._folded)
+
+    def _others(self, found: list[Record]) -> Iterator[Record]:
+        """All but the watch's own pulse, which is no access."""
+        return (record for record in found if not (self._pulse and self._pulse.takes(record)))
 
     def _receive(self, record: Record, now: float) -> None:
         self._remember(record)
@@ -200,7 +206,7 @@ class EbpfSource:
         """Takes the programs out of their hooks, and tells whatever had come: whole until `end`, then counted."""
         self._sensor.detach()
         while found := self._sensor.accesses():
-            for record in found:
+            for record in self._others(found):
                 self._remember(record)
                 self._enqueue(record)
         while self._held:
@@ -235,16 +241,35 @@ class EbpfSource:
         """Whether a record told that this process has this connection."""
         return (client, pid) in self._told
 
-    def check(self, now: float) -> list[Trouble]:  # noqa: ARG002 - counters have no clock
-        """Floods that were counted only, as an access each; and what was lost."""
+    def check(self, now: float) -> list[Trouble]:
+        """Floods that were counted only, as an access each; what was lost; and whether all is still in place."""
         self._fold()
         lost = self.losses().total
-        fresh = lost - self._lost_told
-        if fresh <= 0:
-            return []
-        self._lost_told = lost
-        why = f"{fresh:,} accesses were lost: more came than could be read"
-        return [Trouble("events-lost", why, f"eBPF, {lost:,} in all")]
+        fresh, self._lost_told = lost - self._lost_told, max(lost, self._lost_told)
+        troubles = self._tampered(now, lost=fresh > 0)
+        if fresh > 0:
+            why = f"{fresh:,} accesses were lost: more came than could be read"
+            troubles.append(Trouble("events-lost", why, f"eBPF, {lost:,} in all"))
+        return troubles
+
+    def _tampered(self, now: float, *, lost: bool) -> list[Trouble]:
+        """What others did to the programs and their maps. lost: records, since the last look."""
+        troubles = []
+        if gone := self._sensor.mend():
+            why = (
+                f"{gone:,} keys of runtime sockets had been taken out of the programs' map by others, and accesses may "
+                "not have been told until they were put back"
+            )
+            troubles.append(Trouble("sensor-not-watching", why, "map watched"))
+        if self._pulse:
+            if self._pulse.lost(self._emptied, dropped=lost):
+                why = (
+                    "the programs no longer tell of the watch's own connect, so that accesses are not seen: they were "
+                    "detached, or their records are taken away; restart the watch"
+                )
+                troubles.append(Trouble("sensor-not-watching", why, f"ebpf ({self.hook})"))
+            self._pulse.beat(now)
+        return troubles
 
     def losses(self) -> Lost:
         """By the programs' counters. ebpf-flood: of floods that were so many that nobody knows whose they were."""
@@ -262,6 +287,8 @@ class EbpfSource:
     def close(self) -> list[str]:
         """Takes the programs away; nothing else of the host was changed."""
         self._sensor.close()
+        if self._pulse:
+            self._pulse.close()
         self._runtime.release()
         return []
 

@@ -4,6 +4,7 @@ and what these cannot hold is counted there.
 
 from __future__ import annotations
 
+import os
 import selectors
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +21,7 @@ from sockwarden.pipeline.gap import Gap, RunState, ToldBefore, boot_id, log_of, 
 from sockwarden.pipeline.live import Live, local_host, reaches
 from sockwarden.pipeline.looking import Looking
 from sockwarden.pipeline.replay import Replay
+from sockwarden.pipeline.running import Running, announce, withdraw
 from sockwarden.pipeline.source import LiveSource, Looker, Opened, described
 from sockwarden.pipeline.wanted import wanted_by
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
@@ -66,7 +68,7 @@ class Watch:
     opened   the source that it watches by
     lookers  what looks at the host from time to time, beside it
     state    folder in which a run notes how far it has watched
-    runtime  folder in which the doctor says that it tries
+    runtime  folder in which the doctor says that it tries, and this watch by what it watches
     tell     called with lines for a person
     losses   what the source lost, as of the last check
     """
@@ -91,6 +93,7 @@ class Watch:
         self._began, self._recorder = opened.began, opened.recorder
         self._looking = Looking(lookers)
         self._state = state
+        self._runtime = runtime
         self._tell = tell
         self._discovery = Discovery(catalogue)
         self._changes = Changes()
@@ -139,6 +142,7 @@ class Watch:
         closed.
         """
         try:
+            announce(self._runtime, Running(os.getpid(), self._source.name, self._source.hook))
             self._open_processes()
             self._discover()
             if self._last_run:
@@ -249,6 +253,7 @@ class Watch:
             self._tell(f"ended: {status.line().plain}")
 
     def _give_back(self) -> None:
+        withdraw(self._runtime)
         self._source.processes.close()
         for failed in self._source.close():
             self._tell(f"could not be put back: {failed}")

@@ -13,11 +13,12 @@ __all__ = ["DEFAULT", "Finding", "examine"]
 
 _CHECKS = (
     kernel.privileges,
+    programs.sensor,
+    programs.ladder,
     kernel.audit,
     kernel.auditd,
     kernel.rules,
     kernel.sources,
-    programs.ladder,
     kernel.blind,
     installation.sockets,
     installation.configuration,

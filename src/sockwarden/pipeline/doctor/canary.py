@@ -1,6 +1,7 @@
 """The canary: this process connects to each runtime socket itself, and its own audit record must come.
 
-It listens on audit's multicast group beside whoever else does. While a watch runs, the access must be in its store too.
+It listens on audit's multicast group beside whoever else does. While a watch by audit runs, the access must be in its
+store too. The eBPF sensor's canary is in `trial`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ PATIENCE = 2.0
 """Seconds to wait for the records; the kernel sends them within milliseconds."""
 STORE_PATIENCE = 3.0
 """Seconds to wait for the access in the store, into which a watch writes twice a second."""
+
+USE_ITS_STORE = (
+    "Is that the watch's own store? Else name it with --state. What the watch says: journalctl -u sockwarden"
+)
 
 _READLOG = 1
 """AUDIT_NLGRP_READLOG as a bit of the groups to join (include/uapi/linux/audit.h)."""
@@ -59,7 +64,7 @@ def attempt(sockets: Sequence[LiveSocket]) -> list[Sight]:
         listening.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
         listening.bind((0, _READLOG))
         sights = [
-            Sight(live.path, (live.device, live.inode), refused=_connect(live.path))
+            Sight(live.path, (live.device, live.inode), refused=connect(live.path))
             for live in sockets
             if live.path and len(os.fsencode(live.path)) <= _LONGEST
         ]
@@ -123,31 +128,36 @@ def judge(sights: Sequence[Sight], *, expected: set[str], watching: bool, state:
 
 def _finding(sight: Sight, expected: bool, watching: bool, kept: bool, trouble: str) -> Finding:
     name = f"canary {sight.path}"
-    tried = f"own connect{f' ({sight.refused})' if sight.refused else ''}"
+    told = tried(sight.refused)
     if not sight.identity:
         if expected or watching:
             return Finding(
                 name,
                 "fail",
-                f"{tried}: no audit record came within {PATIENCE:.0f} s, though a rule should be in place",
+                f"{told}: no audit record came within {PATIENCE:.0f} s, though a rule should be in place",
                 "See the lines on audit and its rules above; a running watch puts its rules back within seconds.",
             )
         return Finding(name, "warn", "no watch and no rules: not watched")
     by = f"rule with key {sight.key}" if sight.key else "a rule without a key"
     if not watching:
-        return Finding(name, "ok", f"{tried}: recorded, by {by}; no watch runs that would judge it")
+        return Finding(name, "ok", f"{told}: recorded, by {by}; no watch runs that would judge it")
     if kept:
-        return Finding(name, "ok", f"{tried}: recorded, by {by}, and kept by the watch")
+        return Finding(name, "ok", f"{told}: recorded, by {by}, and kept by the watch (audit)")
     return Finding(
         name,
         "fail",
-        f"{tried}: recorded, by {by}, but not in the watch's store after {STORE_PATIENCE:.0f} s"
+        f"{told}: recorded, by {by}, but not in the watch's store after {STORE_PATIENCE:.0f} s"
         + (f" ({trouble})" if trouble else ""),
-        "Is that the watch's own store? Else name it with --state. What the watch says: journalctl -u sockwarden",
+        USE_ITS_STORE,
     )
 
 
-def _connect(path: str) -> str:
+def tried(refused: str) -> str:
+    """What was done, in words. refused: why the connect failed, empty where it did not."""
+    return f"own connect ({refused})" if refused else "own connect"
+
+
+def connect(path: str) -> str:
     """Connects and lets go at once; why it was refused."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as client:
         try:

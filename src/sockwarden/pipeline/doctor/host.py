@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-from sockwarden.errors import InputError
+from sockwarden.errors import InputError, SockwardenError
+from sockwarden.pipeline.running import Running, running
 from sockwarden.sensors.audit.protocol import Control, Status
 from sockwarden.sensors.audit.rule import ALWAYS, ARCH, DIR, EXIT, KEY, PATH, Rule
 from sockwarden.sensors.audit.runtime import Changes, Runtime
+from sockwarden.sensors.ebpf import ladder
+from sockwarden.sensors.ebpf.ladder import NoRungError, Rung
+from sockwarden.settings import load_config
 from sockwarden.sockets import Discovery, Inventory, LiveSocket, packaged
 
 _CONNECTS = {0xC000003E: 42, 0xC00000B7: 203}
@@ -19,10 +26,28 @@ _CONNECTS = {0xC000003E: 42, 0xC00000B7: 203}
 
 
 class Watcher(msgspec.Struct, frozen=True):
-    """A watch that runs: its pid, and since when in seconds since the epoch (None: unknown)."""
+    """A watch that runs.
+
+    since         in seconds since the epoch; None: unknown
+    sensor, hook  what it runs on, and its rung; empty where it does not say
+    """
 
     pid: int
     since: float | None
+    sensor: str = ""
+    hook: str = ""
+
+
+class Survey(NamedTuple):
+    """The rungs of the eBPF sensor's ladder, each tried; none where `nothing` says why no try was worth it."""
+
+    rungs: Sequence[Rung] = ()
+    nothing: NoRungError | None = None
+
+    def best(self, only: str | None = None) -> str:
+        """The best rung that works, of one alone if told; empty for none."""
+        usable = (rung.name for rung in self.rungs if rung.usable)
+        return next((name for name in usable if only in (None, name)), "")
 
 
 class Host(msgspec.Struct):
@@ -34,6 +59,8 @@ class Host(msgspec.Struct):
     paths, folders  what has to have rules
     watcher         the watch that runs
     changes         what a watch noted of audit's status; without a watcher it was killed
+    use, only       [sensors] use, and [sensors.ebpf] rung: None for the best
+    survey          what the eBPF sensor can do here
     """
 
     runtime: Path
@@ -47,6 +74,33 @@ class Host(msgspec.Struct):
     folders: frozenset[str] = frozenset()
     watcher: Watcher | None = None
     changes: Changes | None = None
+    use: str = "auto"
+    only: str | None = None
+    survey: Survey = Survey()
+
+    @property
+    def sensor(self) -> str:
+        """What the running watch is on, else what one would take."""
+        if self.watcher:
+            return self.watcher.sensor or "audit"
+        return "ebpf" if self.use != "audit" and self.survey.best(self.only) else "audit"
+
+    @property
+    def hook(self) -> str:
+        """The rung of that, where it has one."""
+        if self.watcher:
+            return self.watcher.hook
+        return self.survey.best(self.only) if self.sensor == "ebpf" else ""
+
+    @property
+    def by(self) -> str:
+        """Both, for a person."""
+        return f"{self.sensor} ({self.hook})" if self.hook else self.sensor
+
+    @property
+    def watched_by_ebpf(self) -> bool:
+        """Whether the watch that runs needs no audit."""
+        return self.watcher is not None and self.sensor == "ebpf"
 
     def covering(self, path: str) -> list[Rule]:
         """The rules that record a connect to this path, the first of which gets the record."""
@@ -63,6 +117,11 @@ def look(runtime: Path) -> Host:
         host.audit_error = error
     except OSError as error:
         host.audit_error = InputError("the kernel's audit refused a request", why=error.strerror or str(error))
+    with suppress(SockwardenError):
+        # A broken file has a finding of its own.
+        sensors = load_config().sensors
+        host.use, host.only = sensors.use, sensors.ebpf.rung or None
+    host.survey = survey_of(ladder.packaged())
     catalogue = packaged()
     discovery, inventory = Discovery(catalogue), Inventory(catalogue)
     try:
@@ -72,6 +131,14 @@ def look(runtime: Path) -> Host:
     host.sockets, host.limits = inventory.live(), discovery.limits
     host.paths, host.folders = inventory.paths(), inventory.folders()
     return host
+
+
+def survey_of(binary: bytes) -> Survey:
+    """Tries every rung with an object."""
+    try:
+        return Survey(ladder.survey(binary))
+    except NoRungError as error:
+        return Survey((), error)
 
 
 def covers(rule: Rule, path: str) -> bool:
@@ -107,7 +174,9 @@ def watcher(runtime: Path) -> Watcher | None:
     file = f"{os.major(place.st_dev):02x}:{os.minor(place.st_dev):02x}:{place.st_ino}"
     for columns in map(str.split, locks):
         if len(columns) > 5 and columns[1] == "FLOCK" and columns[5] == file and columns[4].isdigit():
-            return Watcher(int(columns[4]), _started(int(columns[4])))
+            pid, said = int(columns[4]), running(runtime)
+            known = said if said and said.pid == pid else Running(pid, "")
+            return Watcher(pid, _started(pid), known.sensor, known.hook)
     return None
 
 

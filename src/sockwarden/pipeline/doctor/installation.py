@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sockwarden.errors import InputError
 from sockwarden.pipeline import rules_file
-from sockwarden.pipeline.doctor import canary
+from sockwarden.pipeline.doctor import canary, trial
 from sockwarden.pipeline.doctor.finding import Finding
 from sockwarden.pipeline.doctor.host import Host
 from sockwarden.sensors.audit.targets import ours
@@ -41,18 +41,16 @@ def _socket(host: Host, live: LiveSocket) -> Finding:
     heard = f"{listener} listens" if listener else "nobody listens" if live.listening is False else "listener unknown"
     facts = f"{live.socket.name}; {heard}"
     if live.kind != "path":
-        return Finding(
-            name,
-            "warn",
-            f"{facts}; audit rules go by path, so it is not seen",
-            "Let the runtime listen on a path alone.",
-        )
+        return _without_file(host, name, facts)
     if live.path is None:
-        return Finding(
-            name, "fail", f"{facts}; its file was moved out of sight", "Restart the runtime; find who moved the file."
-        )
+        seen = host.watched_by_ebpf
+        message = f"{facts}; its file was moved out of sight{', which ebpf does not mind' if seen else ''}"
+        todo = "Restart the runtime; find who moved the file."
+        return Finding(name, "warn" if seen else "fail", message, todo)
     where = "" if live.path == live.socket.address else f"; its file is now {live.path}"
-    if host.status is None:
+    if host.watched_by_ebpf:
+        return Finding(name, "ok", f"{facts}{where}; watched")
+    if os.geteuid():
         return Finding(name, "warn", f"{facts}{where}; whether it is watched cannot be told without root")
     if not _recorded(host, live):
         state = "fail" if host.watcher else "warn"
@@ -65,7 +63,19 @@ def _socket(host: Host, live: LiveSocket) -> Finding:
     return Finding(name, "ok", f"{facts}{where}; {by}")
 
 
+def _without_file(host: Host, name: str, facts: str) -> Finding:
+    """An abstract socket's or a port's."""
+    if host.watched_by_ebpf:
+        return Finding(name, "ok", f"{facts}; watched")
+    if host.sensor == "ebpf":
+        return Finding(name, "warn", f"{facts}; not watched", "sockwarden watch")
+    todo = "Let the runtime listen on a path alone."
+    return Finding(name, "warn", f"{facts}; audit rules go by path, so it is not seen", todo)
+
+
 def _recorded(host: Host, live: LiveSocket) -> bool:
+    if host.watched_by_ebpf:
+        return True
     on = host.status is not None and host.status.enabled > 0
     return on and live.path is not None and bool(host.covering(live.path))
 
@@ -120,7 +130,7 @@ def watch(host: Host) -> Iterator[Finding]:
         moment = (
             f"{datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M:%S} UTC" if since is not None else "an unknown time"
         )
-        yield Finding("watch", "ok", f"runs as pid {host.watcher.pid} since {moment}")
+        yield Finding("watch", "ok", f"runs as pid {host.watcher.pid} since {moment}, on {host.by}")
     elif host.changes:
         todo = "Start it again, or put audit's status back: sockwarden setup audit remove --for auditd"
         yield Finding(
@@ -129,16 +139,27 @@ def watch(host: Host) -> Iterator[Finding]:
             f"the last one (pid {host.changes.pid}) was killed, and audit's status is as it had set it",
             todo,
         )
+    elif _is_hidden(host.runtime / "lock"):
+        yield Finding("watch", "warn", "whether one runs cannot be told without root", "sudo sockwarden doctor")
     else:
         yield Finding(
             "watch", "warn", "none runs: no access is judged live", "systemctl start sockwarden, or: sockwarden watch"
         )
 
 
+def _is_hidden(file: Path) -> bool:
+    """Whether this process may not even know if a file is there."""
+    try:
+        file.stat()
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return False
+
+
 def canaries(host: Host, state: Path) -> Iterator[Finding]:
     """A connect of the doctor's own to each listening socket, seen from end to end."""
-    if host.status is None or os.geteuid():
-        yield Finding("canary", "warn", "not tried: it takes root and the kernel's audit")
+    if os.geteuid():
+        yield Finding("canary", "warn", "not tried: it takes root")
         return
     listening = [live for live in host.sockets if live.path and live.listening and live.kind == "path"]
     if not listening:
@@ -152,8 +173,13 @@ def canaries(host: Host, state: Path) -> Iterator[Finding]:
         if live.path and (host.watcher or host.covering(live.path) or f" path={live.path} " in lasting)
     }
     try:
-        sights = canary.attempt(chosen)
-        yield from canary.judge(sights, expected=expected, watching=host.watcher is not None, state=state)
+        if host.watched_by_ebpf:
+            yield from trial.by_watch(chosen, f"{host.sensor}, {host.hook}", state)
+        elif host.sensor == "ebpf" and not expected:
+            yield from trial.on_trial(chosen, host.by, host.only)
+        else:
+            sights = canary.attempt(chosen)
+            yield from canary.judge(sights, expected=expected, watching=host.watcher is not None, state=state)
     except InputError as error:
         yield Finding("canary", "fail", ": ".join(filter(None, (error.what, error.why))), error.todo)
     if more := len(listening) - len(chosen):

@@ -18,22 +18,18 @@ from sockwarden.sensors.audit.protocol import Status
 from sockwarden.sensors.audit.rule import Rule
 from sockwarden.sensors.audit.tamper import shadows
 from sockwarden.sensors.audit.targets import ours
+from sockwarden.sensors.capabilities import AT_START, NEEDS
+from sockwarden.sensors.ebpf import blind as ebpf
 from sockwarden.sensors.proc_connector import ProcConnector
 
-_CAPABILITIES = {
-    "CAP_AUDIT_CONTROL": 30,
-    "CAP_AUDIT_READ": 37,
-    "CAP_NET_ADMIN": 12,
-    "CAP_SYS_PTRACE": 19,
-    "CAP_DAC_READ_SEARCH": 2,
-}
 _MOST_NAMED = 5
 
 
-def privileges(_: Host) -> Iterator[Finding]:
-    """Root, and the capabilities that the unit keeps."""
+def privileges(host: Host) -> Iterator[Finding]:
+    """Root, and the capabilities that the sensor starts with."""
     effective = next((int(line.split()[1], 16) for line in _lines("/proc/self/status") if line.startswith("CapEff")), 0)
-    missing = [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
+    needs = [need for need in (*NEEDS, *AT_START) if host.sensor in need.sensors]
+    missing = [need.name for need in needs if not effective >> need.number & 1]
     if os.geteuid():
         yield Finding(
             "privileges",
@@ -45,20 +41,20 @@ def privileges(_: Host) -> Iterator[Finding]:
         todo = "Give them to whatever confines this process (CapabilityBoundingSet=, --cap-add)."
         yield Finding("privileges", "fail", f"root, but without {', '.join(missing)}", todo)
     else:
-        yield Finding("privileges", "ok", f"root, with {', '.join(_CAPABILITIES)}")
+        yield Finding("privileges", "ok", f"root, with {', '.join(need.name for need in needs)}")
 
 
 def audit(host: Host) -> Iterator[Finding]:
     """The kernel's audit: there, on, and its queue."""
+    if host.sensor == "ebpf":
+        yield from _audit_beside(host)
+        return
     if host.status is None:
         if os.geteuid() == 0:
             yield _failed("kernel audit", host.audit_error)
         return
     status = host.status
-    facts = (
-        f"enabled {status.enabled}, failure {status.failure}, rate_limit {status.rate_limit}, "
-        f"backlog {status.backlog} of {status.backlog_limit}, lost {status.lost}"
-    )
+    facts = _facts(status)
     problem = _status_problem(status, watching=host.watcher is not None)
     if problem:
         state, message, todo = problem
@@ -69,6 +65,26 @@ def audit(host: Host) -> Iterator[Finding]:
         message = f"{status.lost:,} records lost since the system started; which, the kernel does not tell"
         todo = "A larger queue helps: auditctl -b 8192. With audit=1 and no auditd some were lost early in the boot."
         yield Finding("records lost", "warn", message, todo)
+
+
+def _audit_beside(host: Host) -> Iterator[Finding]:
+    """Audit where the watch does without it: of use only to record while none runs."""
+    name, without = "kernel audit", f"{host.by} does without it"
+    if host.status is None:
+        yield Finding(name, "ok", f"could not be asked; {without}")
+    elif not host.status.enabled and any(permanent_rules.KEY in rule.keys for rule in host.rules):
+        message = f"switched off: the permanent rules record nothing; {without} ({_facts(host.status)})"
+        yield Finding(name, "warn", message, "auditctl -e 1")
+    else:
+        state = "on" if host.status.enabled else "switched off"
+        yield Finding(name, "ok", f"{state}; {without} ({_facts(host.status)})")
+
+
+def _facts(status: Status) -> str:
+    return (
+        f"enabled {status.enabled}, failure {status.failure}, rate_limit {status.rate_limit}, "
+        f"backlog {status.backlog} of {status.backlog_limit}, lost {status.lost}"
+    )
 
 
 def _status_problem(status: Status, *, watching: bool) -> tuple[str, str, str] | None:
@@ -131,20 +147,24 @@ def rules(host: Host) -> Iterator[Finding]:
         if taking:
             message = f"{len(others)}; the records of {_named(taking)} have their key, which does no harm"
         yield Finding("rules of others", "ok", message)
+    todo = "Take it away: auditctl -l shows the order, auditctl -d deletes."
     for trouble in shadows(host.rules):
-        yield Finding(
-            "never rules", "fail", trouble.message, "Take it away: auditctl -l shows the order, auditctl -d deletes."
-        )
+        if host.watched_by_ebpf:
+            yield Finding("never rules", "warn", f"{trouble.message}; the watch by ebpf sees what it hides", todo)
+        else:
+            yield Finding("never rules", "fail", trouble.message, todo)
 
 
 def _watch_rules(host: Host, mine: list[Rule]) -> Finding:
     name = "rules of the watch"
     uncovered = [path for path in sorted(host.paths) if not any(ours(rule) for rule in host.covering(path))]
-    if host.watcher and uncovered:
+    if host.watched_by_ebpf and not mine:
+        return Finding(name, "ok", "none, as the watch runs on ebpf")
+    if host.watcher and uncovered and not host.watched_by_ebpf:
         return Finding(
             name, "fail", f"missing for {_named(uncovered)}", "The watch puts them back within 2 s; find who deletes."
         )
-    if host.watcher:
+    if host.watcher and not host.watched_by_ebpf:
         return Finding(name, "ok", f"{len(mine)}, on every runtime socket that has a file")
     if mine:
         todo = "The next watch takes them over; or: sockwarden setup audit remove --for auditd"
@@ -172,7 +192,11 @@ def _permanent_covers(host: Host, path: str) -> bool:
 
 
 def blind(host: Host) -> Iterator[Finding]:
-    """What audit does not see on this host."""
+    """What the sensor does not see on this host."""
+    if host.sensor == "ebpf":
+        for spot in ebpf.blind_spots(host.hook):
+            yield Finding("blind", "warn", f"{spot.what}: {spot.why}", spot.todo)
+        return
     if host.status is None:
         return
     release = os.uname().release
@@ -191,7 +215,7 @@ def blind(host: Host) -> Iterator[Finding]:
 
 def sources(host: Host) -> Iterator[Finding]:
     """Process events, and the kernel's list of sockets."""
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and host.sensor == "audit":
         connector = ProcConnector()
         try:
             connector.open()

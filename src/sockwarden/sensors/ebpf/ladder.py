@@ -16,7 +16,8 @@ import msgspec
 
 from sockwarden.errors import InputError
 from sockwarden.sensors.ebpf import machine
-from sockwarden.sensors.ebpf.libbpf import Library, Object, RefusedError
+from sockwarden.sensors.ebpf.libbpf import Library, RefusedError
+from sockwarden.sensors.ebpf.objects import Object
 
 RUNGS = ("lsm", "fentry", "kprobe", "tracepoint")
 """From the best. The programs know them by their number, from 1, in the constant `rung`."""
@@ -29,6 +30,9 @@ _MOST_SAID = 3
 _BLAMED = re.compile(r"prog '([^']+)'")
 _HOOK = re.compile(r"failed to find kernel BTF type ID of '([^']+)'")
 _BEGIN, _END = "-- BEGIN PROG LOAD LOG --", "-- END PROG LOAD LOG --"
+
+_ONE_PLACE = frozenset({"io_uring_submit_req", "io_uring_submit_sqe"})
+"""One tracepoint, by its name now and before Linux 6.4: no kernel has both."""
 
 Configure = Callable[[Object], None]
 """What is done to an opened object before it is loaded: sizes of maps, constants."""
@@ -51,6 +55,13 @@ class Rung(msgspec.Struct, frozen=True):
     def usable(self) -> bool:
         """Whether its programs load and attach here."""
         return self.trouble is None
+
+    @property
+    def missed(self) -> dict[str, InputError]:
+        """Of `without` what this kernel could have, by the place in it."""
+        found = {name.rpartition("__")[0]: error for name, error in self.without.items()}
+        one_is_there = not found.keys() >= _ONE_PLACE
+        return {name: error for name, error in found.items() if not (one_is_there and name in _ONE_PLACE)}
 
 
 class NoRungError(InputError):

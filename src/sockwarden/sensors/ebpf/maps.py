@@ -8,10 +8,8 @@ import select
 import struct
 from collections.abc import Iterator, Sequence
 from ctypes import CFUNCTYPE, c_int, c_size_t, c_void_p
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sockwarden.sensors.ebpf.libbpf import Library
+from sockwarden.sensors.ebpf.libbpf import Library
 
 ANY, NOEXIST, EXIST = 0, 1, 2
 """Flags of an update (include/uapi/linux/bpf.h): whatever is there; only a new key; only one that is there."""
@@ -127,7 +125,7 @@ class _Ring:
     def _taken(self, _context: int | None, data: int, size: int) -> int:
         # A signal's handler may raise here, below C code: what it raised is kept, and raised when that has returned.
         # The sample counts as taken whatever is returned; a negative one ends the round. What a handler raises before
-        # the first line here Python prints and drops, so that a long-running command's handlers only set a flag.
+        # the first line here Python prints and drops: a watch's handlers only set a flag.
         try:
             self.samples.append(ctypes.string_at(data, size))
             return 0 if len(self.samples) < self.most else -errno.EAGAIN

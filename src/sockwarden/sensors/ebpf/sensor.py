@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterator
 
 from sockwarden.errors import InputError
 from sockwarden.sensors.ebpf import ladder, records
-from sockwarden.sensors.ebpf.libbpf import Object, RefusedError
+from sockwarden.sensors.ebpf.libbpf import RefusedError
 from sockwarden.sensors.ebpf.maps import RingBuffers
+from sockwarden.sensors.ebpf.objects import Object
 from sockwarden.sensors.ebpf.records import FLOOD, FLOOD_KEY, Action, Counter, Kin, Record
 
 _MOST_READ = 2048
@@ -98,6 +99,14 @@ class EbpfSensor:
                 todo="leave out the sockets of other users in [sockets] ignore",
             ) from error
         self._watched = wanted
+
+    def mend(self) -> int:
+        """Puts back what others took out of the map of watched sockets: how many keys."""
+        watched = self._opened().object.map("watched")
+        gone = [key for key in self._watched if watched.get(key) is None]
+        for key in gone:
+            watched.set(key, _PRESENT)
+        return len(gone)
 
     def leave_alone(self, identities: Collection[bytes]) -> None:
         """Takes sockets for none of a runtime's from now on, until they listen anew."""

@@ -42,11 +42,16 @@ static __always_inline enum does of_64(__u64 number)
     }
 }
 
-static __always_inline enum does of_32(__u64 number, const struct arguments *arguments)
+#define SOCKETCALL 102
+
+/* The number of the call that a socketcall is. */
+static __always_inline __u64 of_socketcall(__u64 call)
 {
-    if (number == 102)
-        number = arguments->first == 3 ? 362 : arguments->first == 4 ? 363 : arguments->first == 17 ? 372 :
-                 arguments->first == 19 ? 337 : 0;
+    return call == 3 ? 362 : call == 4 ? 363 : call == 17 ? 372 : call == 19 ? 337 : 0;
+}
+
+static __always_inline enum does of_32(__u64 number)
+{
     switch (number) {
     case 362:
         return DOES_CONNECT;
@@ -80,6 +85,10 @@ static __always_inline void read_arguments(struct arguments *arguments, struct p
 /* What a call does, and its arguments; those of socketcall are in user memory. */
 static __always_inline enum does decode(struct pt_regs *regs, __u64 number, __u8 *abi, struct arguments *arguments)
 {
+    *abi = 0;
+    /* Most calls are of no interest whichever ABI it is, which takes a look at the task. */
+    if (!of_64(number) && !of_32(number) && number != SOCKETCALL)
+        return DOES_NOTHING;
     *abi = abi_of(current(), number);
     if (*abi != ABI_I386) {
         enum does does = of_64(number);
@@ -88,8 +97,8 @@ static __always_inline enum does decode(struct pt_regs *regs, __u64 number, __u8
         return does;
     }
     read_arguments(arguments, regs, true);
-    enum does does = of_32(number, arguments);
-    if (does && number == 102) {
+    enum does does = of_32(number == SOCKETCALL ? of_socketcall(arguments->first) : number);
+    if (does && number == SOCKETCALL) {
         __u32 block[3] = {};
         bpf_probe_read_user(block, sizeof(block), (void *)arguments->second);
         arguments->first = block[0];

@@ -1,0 +1,21 @@
+"""The door as a fixture, for modules that name this one in `pytest_plugins`, beside runtime_fixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from doors import FOLDER, Door
+
+
+@pytest.fixture
+def door(client: Path, audit: None) -> Iterator[Door]:
+    """A door, while the machine's audit is this test's alone; its state must be the same afterwards."""
+    missing = [path for path in (FOLDER, FOLDER.parent) if not path.exists()]
+    FOLDER.mkdir(parents=True)
+    door = Door(client)
+    yield door
+    door.close()
+    for path in missing:
+        path.rmdir()
