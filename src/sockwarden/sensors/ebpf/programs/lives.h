@@ -118,17 +118,19 @@ static __always_inline void on_rename(struct task_struct *task, const char *name
     bpf_ringbuf_submit(record, 0);
 }
 
-/* A socket has begun to listen: whatever was decided of its inode, or its file's, was of an earlier one. */
-static __always_inline void on_listen(__s32 descriptor)
+/* A socket has begun to listen: whatever was decided of its inode, or its file's, was of an earlier one. Not
+ * inline: it needs stack, and what receives descriptors has none to spare.
+ */
+__noinline int on_listen(__s32 descriptor)
 {
     struct reached reached = {};
     struct task_struct *task = current();
     struct sock *sk = sock_of(file_at(descriptor));
     if (!sk)
-        return;
+        return 0;
     __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
     if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
-        return;
+        return 0;
     reached.listener = inode_of_socket(sk);
     struct identity listener = {.kind = BY_LISTENER, .number = reached.listener};
     bpf_map_delete_elem(&left_alone, &listener);
@@ -139,11 +141,12 @@ static __always_inline void on_listen(__s32 descriptor)
     }
     struct flood_key key = key_of(task, ACTION_LISTEN);
     if (!may_tell(&key, MOST_LISTENS))
-        return;
+        return 0;
     struct record *record = bare(KIND_LISTEN, task);
     if (!record)
-        return;
+        return 0;
     record->reached = reached;
     record->family = family;
     bpf_ringbuf_submit(record, 0);
+    return 0;
 }
