@@ -137,8 +137,7 @@ static __always_inline void on_listen(__s32 descriptor)
         struct identity file = {.kind = BY_FILE, .space = reached.device, .number = reached.file};
         bpf_map_delete_elem(&left_alone, &file);
     }
-    struct flood_key key = key_of(task, ACTION_LISTEN);
-    if (!may_tell(&key, MOST_LISTENS))
+    if (!may_tell(0, ACTION_LISTEN, 0, 0, MOST_LISTENS))
         return;
     struct record *record = bare(KIND_LISTEN, task);
     if (!record)

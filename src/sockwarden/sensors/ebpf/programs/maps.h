@@ -127,38 +127,16 @@ static __always_inline bool has(void *map, __u32 kind, __u32 space, __u64 number
     return bpf_map_lookup_elem(map, &key) != NULL;
 }
 
-/* Whether it is the first of its kind in a second, which begins with it. */
-static __always_inline bool is_first(struct flood *flood, const struct flood_key *key, __u64 now)
+/* Whether it is the first of its kind in a second, which begins with it. first: what such a flood begins as. */
+static __always_inline bool is_first(struct flood *flood, const struct flood_key *key, const struct flood *first)
 {
     if (!flood) {
-        struct flood first = {.second = now, .told = 1};
-        bpf_map_update_elem(&floods, key, &first, BPF_NOEXIST);
+        bpf_map_update_elem(&floods, key, first, BPF_NOEXIST);
         return true;
     }
-    if (now - flood->second < SECOND)
+    if (first->second - flood->second < SECOND)
         return false;
-    flood->second = now;
+    flood->second = first->second;
     flood->told = 1;
     return true;
-}
-
-/* Whether a record may be told whole: so many of a program's may in a second, and always the first to a socket, which
- * hides behind no flood to another. Else it is counted.
- */
-__noinline int may_tell(struct flood_key *key, __u32 most)
-{
-    __u64 now = bpf_ktime_get_ns();
-
-    if (!key)
-        return 1;
-    struct flood *flood = bpf_map_lookup_elem(&floods, key);
-    if (is_first(flood, key, now))
-        return 1;
-    struct flood_key all = {.start = key->start, .pid = key->pid, .execs = key->execs, .action = key->action};
-    struct flood *budget = bpf_map_lookup_elem(&floods, &all);
-    if (is_first(budget, &all, now) || !budget || __sync_fetch_and_add(&budget->told, 1) < most)
-        return 1;
-    if (flood)
-        __sync_fetch_and_add(&flood->folded, 1);
-    return 0;
 }

@@ -95,14 +95,35 @@ static __always_inline void put_cgroup_of(struct record *record, struct region *
     *at = put & POSITION;
 }
 
-static __always_inline struct flood_key key_of(struct task_struct *task, __u32 action)
+/* Whether a record may be told whole: so many of a program's may in a second, and always the first to a socket, which
+ * hides behind no flood to another. Else it is counted. The key is made here and used twice: Linux 6.1 takes no key for a
+ * map out of the memory of an argument, and counts every caller's stack.
+ */
+__noinline int may_tell(__u64 socket, __u32 action, __u32 family, __u32 failed, __u32 most)
 {
-    return (struct flood_key){
-        .start = BPF_CORE_READ(task, group_leader, start_time),
-        .pid = BPF_CORE_READ(task, tgid),
-        .execs = BPF_CORE_READ(task, self_exec_id),
-        .action = action,
-    };
+    /* Before the first call of a helper, so that the arguments need no room of their own. */
+    struct flood_key key = {.socket = socket, .action = action, .family = family, .failed = failed};
+    struct flood first = {.told = 1};
+    struct task_struct *task = current();
+
+    key.pid = bpf_get_current_pid_tgid() >> 32;
+    /* The leader's address waits where the time will be: the stack has no room for more. */
+    bpf_core_read(&first.second, sizeof(first.second), &task->group_leader);
+    struct task_struct *leader = (void *)first.second;
+    bpf_core_read(&key.start, sizeof(key.start), &leader->start_time);
+    bpf_core_read(&key.execs, sizeof(key.execs), &task->self_exec_id);
+    first.second = bpf_ktime_get_ns();
+    struct flood *flood = bpf_map_lookup_elem(&floods, &key);
+    if (is_first(flood, &key, &first))
+        return 1;
+    /* From here on it is the key of all of that program's. */
+    key.socket = key.family = key.failed = 0;
+    struct flood *budget = bpf_map_lookup_elem(&floods, &key);
+    if (is_first(budget, &key, &first) || !budget || __sync_fetch_and_add(&budget->told, 1) < most)
+        return 1;
+    if (flood)
+        __sync_fetch_and_add(&flood->folded, 1);
+    return 0;
 }
 
 __noinline int tell(struct access *access)
@@ -113,12 +134,8 @@ __noinline int tell(struct access *access)
     if (!access)
         return 0;
     count(COUNT_ACCESSES);
-    struct flood_key key = key_of(task, access->action);
-    if (access->verdict == VERDICT_WATCHED)
-        key.socket = access->reached.file ?: access->reached.listener;
-    key.family = access->family;
-    key.failed = access->result < 0;
-    if (!may_tell(&key, whole_per_second)) {
+    __u64 socket = access->verdict != VERDICT_WATCHED ? 0 : access->reached.file ?: access->reached.listener;
+    if (!may_tell(socket, access->action, access->family, access->result < 0, whole_per_second)) {
         count(COUNT_FOLDED);
         return 0;
     }
