@@ -254,6 +254,10 @@ class Finder:
         self.inventory: Inventory | None = None
         self._takes = takes
 
+    @property
+    def limits(self) -> list[str]:
+        return ["half of it"] if len(self.looked) < 3 else []
+
     def look(self, inventory: Inventory) -> list[Told]:
         self.inventory = inventory
         self.looked.append(time.monotonic())
@@ -262,12 +266,13 @@ class Finder:
 
 
 def test_what_a_looker_finds_is_judged_as_well(tmp_path: Path) -> None:
-    finder = Finder(0.3)
-    with watched(tmp_path, [Handed()], [finder]) as watch:
+    finder, notes = Finder(0.3), list[str]()
+    with watched(tmp_path, [Handed()], [finder], notes) as watch:
         turns(watch, lambda: watch.delivery.counts.accesses >= 3)
         assert watch.delivery.counts.alerts >= 3
     assert finder.inventory is watch.inventory
     assert finder.looked[1] - finder.looked[0] >= 0.3
+    assert notes.count("who holds a connection is not known of all: half of it") == 1
 
 
 def test_a_long_look_is_followed_by_a_longer_pause() -> None:

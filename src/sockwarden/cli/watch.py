@@ -201,7 +201,7 @@ def _greeting(watching: Watch) -> str:
 def _need_root() -> None:
     if os.geteuid() != 0:
         raise InputError(
-            "watching takes root: audit rules, the kernel's audit records and process events are root's alone",
+            "watching takes root: programs in the kernel, audit rules and the processes of others are root's alone",
             todo="Run `sudo make watch` or `sudo sockwarden watch`.\n"
             "Without root, `make demo` shows on a recorded log what it prints.",
         )

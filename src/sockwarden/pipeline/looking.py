@@ -25,6 +25,11 @@ class Looking:
         """Whether something was found that has not been taken."""
         return bool(self._found)
 
+    @property
+    def limits(self) -> list[str]:
+        """What could not be looked at the last time, a sentence each."""
+        return [limit for _, looker in self._due for limit in looker.limits]
+
     def look(self, now: float, inventory: Inventory) -> None:
         """Lets the looker look that is most overdue, if any is. now: time.monotonic."""
         if self._found or not self._due:

@@ -128,6 +128,10 @@ class Looker(Protocol):
     def seconds(self) -> float:
         """Between two looks, at least."""
 
+    @property
+    def limits(self) -> Sequence[str]:
+        """What it could not look at the last time, a sentence each, which stays the same while that lasts."""
+
     def look(self, inventory: Inventory) -> Iterable[Told]:
         """Accesses that it found and has not told of."""
 

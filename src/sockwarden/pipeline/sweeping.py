@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sockwarden.enrich.procfs import boot
 from sockwarden.errors import InputError
@@ -19,6 +19,12 @@ class Sweeping:
         self.seconds = seconds
         self._sweep = Sweep()
         self._boot = boot()
+
+    @property
+    def limits(self) -> Sequence[str]:
+        """What the last sweep could not look at, or left out."""
+        crowd = ["more processes hold connections than are told"] if self._sweep.untold else []
+        return [*self._sweep.limits, *crowd]
 
     def look(self, inventory: Inventory) -> Iterator[Told]:
         """A document for each process that holds a connection which it did not hold at the last look."""

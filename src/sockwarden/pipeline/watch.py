@@ -98,6 +98,7 @@ class Watch:
         self._discovery = Discovery(catalogue)
         self._changes = Changes()
         self._unwatched: set[str] = set()
+        self._limits_told: set[str] = set()
         self._lost_before = 0
         self._errors_told: set[str] = set()
         self._evicted_told = 0
@@ -204,6 +205,14 @@ class Watch:
             found = self._looking.take(now + _TURN_SECONDS)
             self.delivery.accesses(self._live.accesses(each for each in found if not self._is_told(each.document)))
         self._looking.look(now, self.inventory)
+        self._say_limits()
+
+    def _say_limits(self) -> None:
+        """What a look could not look at, once while that lasts."""
+        limits = set(self._looking.limits)
+        for limit in sorted(limits - self._limits_told):
+            self._tell(f"who holds a connection is not known of all: {limit}")
+        self._limits_told = limits
 
     def _is_told(self, document: Document) -> bool:
         """Whether the source told of this connection and its holder already."""
