@@ -37,7 +37,7 @@ _MOST_HELD = 20_000
 _MOST_TURNS = 8
 """Times that the ring is read before anything is judged."""
 _MOST_ACTORS = 4096
-"""Processes of which the last access is remembered, for what is counted only."""
+"""Processes and places of which the last access is remembered, for what is counted only."""
 _MOST_CONNECTIONS = 65_536
 """Connections of which it is remembered who was told to have them."""
 _SUBMITS = {"io_uring_submit_req", "io_uring_submit_sqe"}
@@ -51,6 +51,9 @@ _KINDS: dict[Kind, EventKind] = {
 }
 _PLACED = frozenset({Kind.FORK, Kind.EXEC, Kind.CGROUP})
 """Records that tell where the process lives."""
+
+Actor = tuple[int, int, int]
+"""Of whom accesses are counted together: pid, action, and the place in which they are, as a Record has it."""
 
 
 class EbpfProcesses:
@@ -114,9 +117,9 @@ class EbpfSource:
         self._held: deque[tuple[float, Record]] = deque()
         self._overflowed = 0
         self._folded: deque[Told] = deque()
-        self._counted: Counted[tuple[int, int]] = Counted()
+        self._counted: Counted[Actor] = Counted()
         self._folded_here = 0
-        self._last: OrderedDict[tuple[int, int], Record] = OrderedDict()
+        self._last: OrderedDict[Actor, Record] = OrderedDict()
         self._told: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._dropped_told = 0
         self._boot = boot()
@@ -182,7 +185,7 @@ class EbpfSource:
 
     def _enqueue(self, record: Record) -> None:
         if not self._waiting.put(record.who.pid, record):
-            self._counted[record.who.pid, record.action] += 1
+            self._counted[_actor(record)] += 1
 
     def take(self, end: float) -> Iterator[Told]:
         """The accesses as documents."""
@@ -263,8 +266,8 @@ class EbpfSource:
 
     def _remember(self, record: Record) -> None:
         pid = record.who.pid
-        self._last[pid, record.action] = record
-        self._last.move_to_end((pid, record.action))
+        self._last[_actor(record)] = record
+        self._last.move_to_end(_actor(record))
         if len(self._last) > _MOST_ACTORS:
             self._last.popitem(last=False)
         if record.reached.client:
@@ -273,12 +276,14 @@ class EbpfSource:
                 self._told.popitem(last=False)
 
     def _fold(self) -> None:
-        """One document for all accesses of a process that were counted only, with what its last whole one told."""
+        """One document for all accesses of a process to a socket that were counted only, with what its last whole one
+        told.
+        """
         counted, self._counted = self._counted, Counted()
         self._folded_here += counted.total()
         for folded in self._sensor.folded():
             if folded.action != Action.LISTEN:
-                counted[folded.pid, folded.action] += folded.accesses
+                counted[folded.pid, folded.action, folded.place] += folded.accesses
         offset, now = time.time_ns() - time.monotonic_ns(), time.monotonic_ns()
         for key, accesses in counted.items():
             if record := self._last.get(key):
@@ -288,6 +293,10 @@ class EbpfSource:
                 self._folded.append(told)
             else:
                 self._overflowed += accesses
+
+
+def _actor(record: Record) -> Actor:
+    return record.who.pid, record.action, record.place
 
 
 def _event(record: Record) -> ProcessEvent:

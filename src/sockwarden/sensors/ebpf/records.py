@@ -15,13 +15,13 @@ REACHED = struct.Struct("=QQQII")
 """struct reached: listener, file, client, device, connector."""
 _HEAD = struct.Struct("=II")
 """Of struct record: kind, flags."""
-_REST = struct.Struct("=QIIiIII6H4x")
+_REST = struct.Struct("=QIIiIIIQ6H4x")
 """Of struct record, behind what it reached: the executable's inode and device, action, result, verdict, family, open
-flags, lengths."""
+flags, place, lengths."""
 RECORD_SIZE = _HEAD.size + CONTEXT.size + REACHED.size + _REST.size
 REGION_SIZE = 1792
-FLOOD_KEY = struct.Struct("=II")
-"""struct flood_key: pid, action."""
+FLOOD_KEY = struct.Struct("=IIQ")
+"""struct flood_key: pid, action, place."""
 FLOOD = struct.Struct("=QQQQII")
 """struct flood: second, start, folded, last, told, unused."""
 IDENTITY = struct.Struct("=IIQ")
@@ -84,6 +84,8 @@ HOOKS = {
     5: "sys_exit",
     6: "io_uring_complete",
     7: "sched_process_exec",
+    8: "io_uring_submit_req",
+    9: "inet_sock_set_state",
 }
 CONTROLLERS = {0: "", 1: "pids", 2: "memory", 3: "devices"}
 
@@ -143,6 +145,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     cgroup     a line as in /proc/PID/cgroup; None as before
     command    argv, each with its NUL
     file       device and inode of the executable
+    place      one number for each watched socket; 0 where it is not known to be one
     """
 
     kind: Kind
@@ -153,6 +156,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     verdict: int = 0
     family: int = 0
     open_flags: int = 0
+    place: int = 0
     given: bytes = b""
     bound: bytes = b""
     executable: str | None = None
@@ -172,7 +176,9 @@ def read(raw: bytes) -> Record:
     who = Context(*(*numbers, comm.partition(b"\0")[0]))
     at = _HEAD.size + CONTEXT.size
     reached = Reached(*REACHED.unpack_from(raw, at))
-    inode, device, action, result, verdict, family, open_flags, *lengths = _REST.unpack_from(raw, at + REACHED.size)
+    inode, device, action, result, verdict, family, open_flags, place, *lengths = _REST.unpack_from(
+        raw, at + REACHED.size
+    )
     texts, at = [], RECORD_SIZE
     for length in lengths[:5]:
         texts.append(raw[at : at + length])
@@ -188,6 +194,7 @@ def read(raw: bytes) -> Record:
         verdict=verdict,
         family=family,
         open_flags=open_flags,
+        place=place,
         given=given,
         bound=bound,
         executable=_path(executable, deleted=bool(flags & _DELETED))

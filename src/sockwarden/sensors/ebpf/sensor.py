@@ -24,12 +24,13 @@ _PRESENT = (1).to_bytes(4, "little")
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """Accesses of one process that were counted only. accesses: since the last time it was asked; last: ns of
+    """Accesses of one process to one place that were counted only. accesses: since it was asked last; last: ns of
     CLOCK_MONOTONIC, of the last of them.
     """
 
     pid: int
     action: int
+    place: int
     start: int
     accesses: int
     last: int

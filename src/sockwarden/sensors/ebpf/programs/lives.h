@@ -137,7 +137,7 @@ static __always_inline void on_listen(__s32 descriptor)
         struct identity file = {.kind = BY_FILE, .space = reached.device, .number = reached.file};
         bpf_map_delete_elem(&left_alone, &file);
     }
-    if (!may_tell(ACTION_LISTEN, BPF_CORE_READ(task, group_leader, start_time), MOST_LISTENS))
+    if (!may_tell(ACTION_LISTEN, 0, BPF_CORE_READ(task, group_leader, start_time), MOST_LISTENS))
         return;
     struct record *record = bare(KIND_LISTEN, task);
     if (!record)

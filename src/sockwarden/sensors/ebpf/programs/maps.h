@@ -19,8 +19,11 @@ const volatile __u32 own_pid = 0;
 
 enum rung { RUNG_LSM = 1, RUNG_FENTRY, RUNG_KPROBE, RUNG_TRACEPOINT };
 
-/* The call that a thread is in, from its entry to its exit. */
+/* The call that a thread is in, from its entry to its exit. `socket`: what its descriptor was at its entry, on the rung where
+ * nothing is told in between; 0 where that is not known.
+ */
 struct call {
+    __u64 socket;
     __u32 length;
     __u8 abi;
     __u8 late;
@@ -127,10 +130,12 @@ static __always_inline bool has(void *map, __u32 kind, __u32 space, __u64 number
     return bpf_map_lookup_elem(map, &key) != NULL;
 }
 
-/* Whether a record of this process may be told whole; else it is counted. */
-__noinline int may_tell(__u32 action, __u64 start, __u32 most)
+/* Whether a record of this process may be told whole; else it is counted. `place`: of struct record, so that a crowd of
+ * accesses to one socket does not stand for one to another.
+ */
+__noinline int may_tell(__u32 action, __u64 place, __u64 start, __u32 most)
 {
-    struct flood_key key = {.pid = bpf_get_current_pid_tgid() >> 32, .action = action};
+    struct flood_key key = {.pid = bpf_get_current_pid_tgid() >> 32, .action = action, .place = place};
     struct flood *flood = bpf_map_lookup_elem(&floods, &key);
     __u64 now = bpf_ktime_get_ns();
     if (!flood || flood->start != start) {

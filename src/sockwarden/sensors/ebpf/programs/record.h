@@ -23,6 +23,8 @@ enum hook {
     HOOK_SYS_EXIT,
     HOOK_IO_URING_COMPLETE,
     HOOK_PROCESS_EXEC,
+    HOOK_IO_URING_SUBMIT,
+    HOOK_INET_STATE,
 };
 
 enum verdict { VERDICT_WATCHED = 1, VERDICT_UNDECIDED, VERDICT_IGNORED };
@@ -79,6 +81,8 @@ struct record {
     __u32 family;
     /* O_*, of an open; all ones where they are not known. */
     __u32 open_flags;
+    /* One number for each watched socket; 0 where it is not known to be one. */
+    __u64 place;
     __u16 lengths[TEXTS];
 };
 
@@ -105,6 +109,7 @@ struct exec_record {
 struct flood_key {
     __u32 pid;
     __u32 action;
+    __u64 place;
 };
 
 struct flood {

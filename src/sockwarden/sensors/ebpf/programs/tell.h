@@ -95,6 +95,25 @@ static __always_inline void put_cgroup_of(struct record *record, struct region *
     *at = put & POSITION;
 }
 
+/* Of struct record. Without a file it is the name as bound, or the port. */
+__noinline __u64 place_of(struct access *access)
+{
+    __u64 file = 0;
+    __u16 port = 0;
+
+    if (!access || access->verdict != VERDICT_WATCHED)
+        return 0;
+    file = access->reached.file;
+    if (file)
+        return file << 1 | 1;
+    if (access->bound) {
+        struct bound bound = name_of((struct sock *)access->bound);
+        return hash_of_name((__u64)bound.name, bound.length) | 1;
+    }
+    bpf_probe_read_kernel(&port, sizeof(port), (void *)access->address + 2);
+    return (__u64)port << 1 | 1;
+}
+
 __noinline int tell(struct access *access)
 {
     struct task_struct *task = current();
@@ -104,7 +123,8 @@ __noinline int tell(struct access *access)
     if (!access)
         return 0;
     count(COUNT_ACCESSES);
-    if (!may_tell(access->action, start, whole_per_second))
+    __u64 place = place_of(access);
+    if (!may_tell(access->action, place, start, whole_per_second))
         return 0;
     struct text_record *record = bpf_ringbuf_reserve(&accesses, sizeof(*record), 0);
     if (!record) {
@@ -120,6 +140,7 @@ __noinline int tell(struct access *access)
     record->fixed.flags = access->flags;
     record->fixed.family = access->family;
     record->fixed.open_flags = access->open_flags;
+    record->fixed.place = place;
     put_who(&record->fixed.who, task, access->hook);
     record->fixed.who.abi = access->abi;
     if (access->address)
