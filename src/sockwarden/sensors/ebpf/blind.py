@@ -36,7 +36,7 @@ _BY_RUNG = {
             "the sweep finds the connection if it lasts; a kernel as above",
         ),
         BlindSpot(
-            "descriptors received through an io_uring, given by a seccomp supervisor, or whose message was written over",
+            "descriptors received through an io_uring, given by a seccomp supervisor, or of a message written over",
             "without a hook where the kernel installs them they are read from the receiver's memory",
             "the sweep finds the connection if it lasts; a kernel as above",
         ),
