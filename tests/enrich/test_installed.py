@@ -28,13 +28,22 @@ def test_by_its_numbers(plain: None) -> None:
     assert installed.of_file(os.getpid(), SLEEP, file, now) is True
     assert installed.of_file(os.getpid(), SLEEP, (file[0], file[1] + 1), now) is False
     assert installed.of_file(os.getpid(), SLEEP, ("00:01", file[1]), now) is False
-    assert installed.of_file(os.getpid(), "/no/such", file, now) is None
     assert installed.of_file(os.getpid(), "\0", file, now) is None
 
 
 def test_what_was_replaced_since_cannot_be_told(plain: None) -> None:
     changed = clocks.of_wall(Path(SLEEP).stat().st_ctime_ns)
     assert installed.of_file(os.getpid(), SLEEP, ("00:01", 5), changed - LATER) is None
+
+
+def test_a_path_at_which_the_host_has_nothing() -> None:
+    """Given a program of a mount that is attached nowhere, whose path begins at the mount's root, when the host has no
+    file there, then it is not the host's own, unless the host's may have been removed since.
+    """
+    later = clocks.of_wall(Path("/usr").stat().st_ctime_ns) + LATER
+    for path in ("/usr/no/such", "/no/such", f"{SLEEP}/such"):
+        assert installed.of_file(os.getpid(), path, ("00:01", 5), later + LATER) is False
+    assert installed.of_file(os.getpid(), "/usr/no/such", ("00:01", 5), later - 2 * LATER) is None
 
 
 def test_what_others_may_write_is_not_root_s_alone(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sockwarden.document import Document, get
-from sockwarden.enrich import Container, Containers, ProcessCache, ProcessEvent, Who
+from sockwarden.enrich import Container, Containers, Moment, ProcessCache, ProcessEvent, Who
 from sockwarden.enrich.origin import image_at, origin_of
 from sockwarden.enrich.process import Image, Place, Process
 from sockwarden.enrich.procfs import Surroundings
@@ -301,6 +301,24 @@ def test_what_verifies_a_component(
         Who(cache, Containers()).enrich(document)
     assert get(document, "sockwarden.actor.verified") is verified
     assert get(document, "sockwarden.actor.impersonates") == ("dockerd" if verified is False else None)
+
+
+@pytest.mark.parametrize(("exact", "impersonates"), [(True, "dockerd"), (False, None)])
+def test_who_was_started_as_another_program_impersonates(
+    cache: ProcessCache, exact: bool, impersonates: str | None
+) -> None:
+    """Given a process that an exec told of as another program than it is said to be now, when its access is judged,
+    then it impersonates that; where the moment is not known exactly, it may have been another by then.
+    """
+    with running("sleep", "87") as pid:
+        process = cache.at(pid, time.time_ns() // MS)
+        assert process
+        process.image, process.exact = Image(process.start, "/tmp/poke", b"poke\0", "/", True), True  # noqa: S108
+        document = access(pid, executable="/usr/bin/dockerd")
+        document["user"] = {"effective": {"id": "0"}}
+        moment = Moment(pid, process.start, time.monotonic_ns()) if exact else None
+        Who(cache, Containers()).enrich(document, moment)
+    assert get(document, "sockwarden.actor.impersonates") == impersonates
 
 
 def actor(**more: Any) -> Process:

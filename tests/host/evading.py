@@ -50,6 +50,8 @@ REASONS = {
     "enter": "only audit tells of the call around a request to a ring",
     "handle": "an opened handle has no path that audit could compare",
     "swapped": "where only the call's exit is seen, another thread may have closed or replaced the descriptor by then",
+    "silent": "of a request that leaves no completion it is told that it was made, and not what came of it",
+    "replaced": "the process has told the kernel that it ran another program",
     "named-only": "an O_PATH descriptor is no opening, in the view of the kernel's hooks",
 }
 OCI = ("runc", "crun")

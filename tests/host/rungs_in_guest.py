@@ -50,6 +50,7 @@ LEFT_OUT = {
     "older-connection": "the sweep's",
     "other-runtimes": "of names, not of the hook",
     "reused-inode": "of time, not of the hook",
+    "silent-request": "where no hook sees it the outcome is not told",
     "tcp": "of the address, not of the hook",
 }
 """Techniques that are done beside one rung only, by test_evasions.py."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def of_file(pid: int, executable: str, file: tuple[str, int], when: int) -> bool
     """
     try:
         hosts = _hosts(executable)
+    except (FileNotFoundError, NotADirectoryError):
+        return _has_none(executable, when)
     except (OSError, ValueError):
         return None
     if not _is_plain(hosts.st_dev):
@@ -45,6 +48,17 @@ def of_file(pid: int, executable: str, file: tuple[str, int], when: int) -> bool
         return _is_roots(hosts)
     # A package may have been upgraded in between: the host's file of then is not there to compare with.
     return None if hosts.st_ctime_ns > clocks.to_wall(when) - _COARSE else False
+
+
+def _has_none(executable: str, when: int) -> bool | None:
+    """Of a path at which the host has no file: None where it may have been taken away after this time, else False. On a
+    mount that is attached nowhere a program's path begins at the mount's own root.
+    """
+    folder = executable
+    while folder := folder.rpartition("/")[0]:
+        with suppress(OSError):
+            return None if _hosts(folder).st_ctime_ns > clocks.to_wall(when) - _COARSE else False
+    return False
 
 
 def path_of(pid: int, file: tuple[str, int]) -> str | None:

@@ -73,7 +73,7 @@ class Who:
         self._contain(document, origin)
         self._name_users(document, origin)
         name_component(document)
-        self._verify(document, image, origin)
+        self._verify(document, image, origin, exact=exact)
         self._name_connector(document, process)
         if process and origin.name == "host":
             session = session_of(process, self._cache.host)
@@ -178,13 +178,17 @@ class Who:
                 _name(document, f"user.{role}".rstrip("."), self._accounts.user)
             _name(document, "user.group", self._accounts.group)
 
-    def _verify(self, document: Document, image: Image | None, origin: Origin) -> None:
+    def _verify(self, document: Document, image: Image | None, origin: Origin, *, exact: bool) -> None:
         """Proves a component, or its impersonation, where the process could be read. Those of the system run as root:
         any user may run the host's file, with a library of his own preloaded. It stays unsaid of one who uses it at a
-        socket of his own.
+        socket of his own. A process of which an exec told another program than it claims now has had the kernel told
+        so (prctl(2), PR_SET_MM), which anybody may in a user namespace of his own.
         """
         component = get(document, "sockwarden.actor.component")
-        proven = image.installed if image and image.executable == get(document, "process.executable") else None
+        proven = None
+        if image and image.executable:
+            same = image.executable == get(document, "process.executable")
+            proven = image.installed if same else False if exact else None
         if origin.name == "container":
             proven = False
         if component is None or proven is None:

@@ -134,6 +134,21 @@ static int by_rate(void) {
     return printf("%ld\n", count) > 0 ? 0 : EIO;
 }
 
+/* `client cover ADDRESS OTHER MARK`: many refused attempts at OTHER, and right after them the one that counts. */
+static int by_cover(void) {
+    struct sockaddr_un other = {.sun_family = AF_UNIX};
+    strncpy(other.sun_path, given[3], sizeof other.sun_path - 1);
+    int descriptor = stream();
+    for (int i = 0; i < 4000; i++) connect(descriptor, (void *)&other, sizeof other);
+    return by_connect();
+}
+
+/* TCP without connect(2): the first send makes the connection. */
+static int by_fast_open(void) {
+    const char request[] = "GET /_ping HTTP/1.0\r\n\r\n";
+    return sendto(stream(), request, sizeof request - 1, MSG_FASTOPEN, &address.any, length) < 0 ? errno : 0;
+}
+
 const struct way connects[] = {
     {"connect", by_connect},
     {"nonblocking", by_nonblocking},
@@ -147,6 +162,8 @@ const struct way connects[] = {
     {"page-end", by_page_end},
     {"hold", by_hold},
     {"on-signal", by_signal},
+    {"cover", by_cover},
+    {"fast-open", by_fast_open},
     {"flood", by_flood},
     {"flood-and-go", by_flood_and_go},
     {"rate", by_rate},

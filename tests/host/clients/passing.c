@@ -18,7 +18,8 @@ static void become_receiver(const char *how, int number) {
 
 /* Another process, which is the receiver before it gets anything; it has its end of the pair as descriptor 3. */
 static int started(const char *how) {
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) return errno;
+    int type = strcmp(how, "recvmmsg") ? SOCK_STREAM : SOCK_SEQPACKET;
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair)) return errno;
     if (fork()) return 0;
     dup2(pair[1], 3);
     fcntl(3, F_SETFD, 0);
@@ -54,6 +55,16 @@ static int pass(const char *how, int descriptor) {
 
 static int by_scm(void) { return pass("recvmsg", connected_stream()); }
 
+/* The last one of many messages that are received in one call. */
+static int by_scm_many(void) {
+    int descriptor = connected_stream();
+    if (descriptor < 0) return errno;
+    int failed = started("recvmmsg");
+    for (int i = 1; i < MANY && !failed; i++) failed = write(pair[0], "x", 1) == 1 ? 0 : errno;
+    if (!failed) failed = send_descriptor(descriptor);
+    return failed ? failed : answer();
+}
+
 static int by_scm_io_uring(void) { return pass("io_uring", connected_stream()); }
 
 /* What is passed only names the socket; the receiver connects. */
@@ -85,6 +96,14 @@ static int by_exec(void) {
     return EIO;
 }
 
+/* The same with a high number. */
+static int by_exec_high(void) {
+    int descriptor = connected_stream(), high = 1000;
+    if (descriptor < 0 || dup2(descriptor, high) < 0 || close(descriptor)) return errno;
+    become_receiver("executed", high);
+    return EIO;
+}
+
 /* The child stays, with the connection, and the parent that connected is gone. */
 static int by_fork(void) {
     int descriptor = connected_stream();
@@ -110,11 +129,13 @@ static int by_late(void) {
 
 const struct way passing[] = {
     {"scm", by_scm},
+    {"scm-many", by_scm_many},
     {"scm-io_uring", by_scm_io_uring},
     {"scm-named", by_scm_named},
     {"pidfd_getfd", by_stealing},
     {"inherit", by_inheriting},
     {"exec", by_exec},
+    {"exec-high", by_exec_high},
     {"fork", by_fork},
     {"late", by_late},
     {NULL, NULL},

@@ -1,6 +1,9 @@
 /* A descriptor, sent over a Unix socket. */
 #include <sys/socket.h>
 
+/* Messages that are received at once. */
+#define MANY 20
+
 union control {
     struct cmsghdr head;
     char room[CMSG_SPACE(sizeof(int))];

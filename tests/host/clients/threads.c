@@ -75,6 +75,22 @@ static int by_address_race(void) {
     return 0;
 }
 
+/* A look at the memory finds an address of another family than the kernel reads. */
+static void *changing_family(void *unused) {
+    while (!over)
+        for (int i = 0; i < 2; i++) __atomic_store_n(&address.any.sa_family, i ? AF_UNIX : AF_INET, __ATOMIC_RELAXED);
+    return unused;
+}
+
+static int by_family_race(void) {
+    pthread_t thread;
+    int descriptor = stream();
+    if (pthread_create(&thread, NULL, changing_family, NULL)) return EAGAIN;
+    while (connect(descriptor, &address.any, length)) {}
+    over = 1;
+    return 0;
+}
+
 /* The connection is visible to another thread before its call is over: what looks at the descriptor after the call
  * finds it gone, or in its place another socket, which leads to given[3]. */
 static void *taking_away(void *instead) {
@@ -113,6 +129,7 @@ const struct way threads[] = {
     {"thread-without-leader", by_thread_without_leader},
     {"vfork", by_vfork},
     {"address-race", by_address_race},
+    {"family-race", by_family_race},
     {"close-race", by_close_race},
     {"dup-race", by_dup_race},
     {NULL, NULL},

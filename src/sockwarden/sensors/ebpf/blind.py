@@ -26,12 +26,17 @@ _BY_RUNG = {
     ),
     "tracepoint": (
         BlindSpot(
-            "a connection whose descriptor another thread closed or replaced before the call had returned",
-            "without a hook in the kernel's connect the socket is found by its descriptor, after the fact",
+            "a connection whose descriptor another thread replaced and put back around the call",
+            "without a hook in the kernel's connect the socket is found by its descriptor, before and after the fact",
             "the sweep finds the connection if it lasts; a kernel with kprobes, function tracing or the BPF LSM",
         ),
         BlindSpot(
-            "descriptors received through an io_uring, or whose message another thread wrote over at once",
+            "what became of a connect by io_uring that was to leave no completion, and its listener",
+            "without a hook it is told when it is asked for, by the name that the process's memory has then",
+            "the sweep finds the connection if it lasts; a kernel as above",
+        ),
+        BlindSpot(
+            "descriptors received through an io_uring, given by a seccomp supervisor, or of a message written over",
             "without a hook where the kernel installs them they are read from the receiver's memory",
             "the sweep finds the connection if it lasts; a kernel as above",
         ),

@@ -85,6 +85,8 @@ HOOKS = {
     5: "sys_exit",
     6: "io_uring_complete",
     7: "sched_process_exec",
+    8: "io_uring_submit_req",
+    9: "inet_sock_set_state",
 }
 CONTROLLERS = {0: "", 1: "pids", 2: "memory", 3: "devices"}
 

@@ -4,9 +4,12 @@
 #include "tell.h"
 
 #define EINPROGRESS 115
+/* include/net/tcp_states.h */
+#define TCP_SYN_SENT 2
 #define ENOENT 2
 #define ENOSYS 38
 
+/* The port that an address gives. */
 static __always_inline bool is_port_watched(const __u8 *address)
 {
     __u16 port = (__u16)address[2] << 8 | address[3];
@@ -18,10 +21,12 @@ static __always_inline __u16 family_of(const __u8 *address)
     return address[0] | (__u16)address[1] << 8;
 }
 
-/* Notes the address that the current thread gives a connect, out of user memory or, where the kernel has its copy, that. */
-static __always_inline void note_address(const void *address, __u64 length, __u8 abi, bool from_user)
+/* Notes the address that the current thread gives a connect, out of user memory or, where the kernel has its copy, that.
+ * What `socket` is, a local one, or 0 where that is not known, counts more than the address, which may be written over.
+ */
+static __always_inline void note_address(const void *address, __u64 length, __u8 abi, bool from_user, __u64 socket)
 {
-    struct call call = {.abi = abi};
+    struct call call = {.abi = abi, .socket = socket};
     __u64 thread = bpf_get_current_pid_tgid();
 
     if (length < 2)
@@ -40,9 +45,16 @@ static __always_inline void note_address(const void *address, __u64 length, __u8
         return;
     }
     __u16 family = family_of(call.address);
-    if (!call.late && family != AF_UNIX && !((family == AF_INET || family == AF_INET6) && is_port_watched(call.address)))
+    if (!call.late && !socket && family != AF_UNIX && !((family == AF_INET || family == AF_INET6) && is_port_watched(call.address)))
         return;
     bpf_map_update_elem(&calls, &thread, &call, BPF_ANY);
+}
+
+/* The same for one of user memory, in a function of its own: whose caller goes deep has no stack for it. */
+__noinline int note_users_address(__u64 address, __u64 length, __u8 abi, __u64 socket)
+{
+    note_address((void *)address, length, abi, true, socket);
+    return 0;
 }
 
 static __always_inline void put_given(struct access *access, struct call *call)
@@ -88,21 +100,22 @@ static __always_inline void on_stream_connect(struct sock *sk, struct sock *othe
     tell(&access);
 }
 
-/* On the rung without that hook: at the end of a call that succeeded, by what its descriptor is now. */
-__noinline int on_connected(__u64 descriptor, struct call *call, __u32 abi, __u32 hook)
+/* On the rung without that hook: at the end of a call that succeeded, by its socket. Gives the verdict, 0 where it is not
+ * connected to a local one.
+ */
+__noinline int on_connected(__u64 socket, struct call *call, __u32 abi, __u32 hook)
 {
     struct access access = {.action = ACTION_CONNECT, .family = AF_UNIX, .hook = hook, .abi = abi};
-    struct file *file = (void *)descriptor;
 
-    if (!file || !call)
+    if (!call)
         return 0;
-    struct sock *peer = peer_of(sock_of(file), &access.reached);
+    struct sock *peer = peer_of((struct sock *)socket, &access.reached);
     if (!peer)
         return 0;
     access.verdict = verdict_on(&access.reached, (__u64)peer);
     if (access.verdict == VERDICT_IGNORED) {
         count(COUNT_LEFT_ALONE);
-        return 0;
+        return VERDICT_IGNORED;
     }
     access.reached.connector = bpf_get_current_pid_tgid() >> 32;
     access.bound = (__u64)peer;
@@ -110,7 +123,7 @@ __noinline int on_connected(__u64 descriptor, struct call *call, __u32 abi, __u3
     if (access.verdict == VERDICT_WATCHED)
         note_holder();
     tell(&access);
-    return 0;
+    return access.verdict;
 }
 
 /* A connect that failed. The kernel does not say what it had found by the name: that is the name's reader's to find out.
@@ -131,7 +144,39 @@ __noinline int on_refused(struct call *call, __s32 result, __u32 abi, __u32 hook
             return 0;
         if (result == -ENOENT && !has(&watched, BY_LAST_PART, 0, hash_of(call, true)))
             return 0;
+    } else if (is_port_watched(call->address)) {
+        access.verdict = VERDICT_WATCHED;
+    } else {
+        return 0;
     }
     tell(&access);
     return 0;
+}
+
+/* A TCP connection begins, whatever call or request asked for it. Of a connect(2) its end tells, with the result. */
+static __always_inline void on_syn_sent(struct sock *sk)
+{
+    struct call call = {.abi = ABI_X86_64};
+    struct task_struct *task = current();
+    __u64 thread = bpf_get_current_pid_tgid();
+    __u16 port = BPF_CORE_READ(sk, __sk_common.skc_dport);
+    __u32 host = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+
+    __builtin_memcpy(&call.address[2], &port, sizeof(port));
+    /* The kernel's own threads have no memory of a process. */
+    if (!is_port_watched(call.address) || !BPF_CORE_READ(task, mm))
+        return;
+    struct call *noted = bpf_map_lookup_elem(&calls, &thread);
+    if (noted && noted->abi != ABI_IO_URING && is_port_watched(noted->address))
+        return;
+    if (host || BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+        call.address[0] = AF_INET;
+        call.length = 16;
+        __builtin_memcpy(&call.address[4], &host, sizeof(host));
+    } else {
+        call.address[0] = AF_INET6;
+        call.length = 28;
+        BPF_CORE_READ_INTO(&call.address[8], sk, __sk_common.skc_v6_daddr);
+    }
+    on_refused(&call, -EINPROGRESS, abi_of(task, 0), HOOK_INET_STATE);
 }

@@ -9,7 +9,9 @@
 /* Descriptors and messages that are looked at; the kernel passes 253 in one message (include/net/scm.h). */
 #define MOST_DESCRIPTORS 256
 #define MOST_CONTROLS 4
-#define MOST_MESSAGES 8
+#define MOST_MESSAGES 1024
+/* Of 64 descriptors each. */
+#define MOST_WORDS 1024
 
 /* A connection's client end that has come to the current process. The other end tells who had connected. */
 static __always_inline void on_moved(struct file *file, __u32 action, __u32 abi, __u32 hook)
@@ -89,20 +91,28 @@ static __always_inline void on_messages(__u64 messages, long received, __u32 abi
     }
 }
 
+__noinline int look_at_word(__u64 word, __s32 first)
+{
+    for (__u32 i = 0; i < 64; i++)
+        if (word >> i & 1)
+            look_at(first + i, ACTION_INHERIT, ABI_X86_64, HOOK_PROCESS_EXEC);
+    return 0;
+}
+
 /* At an exec: descriptors that are to be closed on exec are closed by now. */
 static __always_inline void on_inherited(struct task_struct *task)
 {
     struct fdtable *table = BPF_CORE_READ(task, files, fdt);
     unsigned long *words = BPF_CORE_READ(table, open_fds);
     unsigned int most = BPF_CORE_READ(table, max_fds);
-    unsigned long word = 0;
 
-    for (__u32 i = 0; i < MOST_DESCRIPTORS; i++) {
-        if (i >= most)
-            break;
-        if (i % 64 == 0 && bpf_probe_read_kernel(&word, sizeof(word), &words[i / 64]))
-            break;
-        if (word >> (i % 64) & 1)
-            look_at(i, ACTION_INHERIT, ABI_X86_64, HOOK_PROCESS_EXEC);
+    for (__u32 i = 0; i < MOST_WORDS; i++) {
+        unsigned long word = 0;
+        if (i * 64 >= most || bpf_probe_read_kernel(&word, sizeof(word), &words[i]))
+            return;
+        if (word)
+            look_at_word(word, i * 64);
     }
+    if (most > MOST_WORDS * 64)
+        count(COUNT_DROPPED);
 }

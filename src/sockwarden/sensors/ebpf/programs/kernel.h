@@ -302,6 +302,7 @@ struct io_kiocb {
     struct file *file;
     struct io_cmd_data cmd;
     __u8 opcode;
+    __u64 flags;
     struct io_cqe cqe;
 };
 

@@ -19,8 +19,11 @@ const volatile __u32 own_pid = 0;
 
 enum rung { RUNG_LSM = 1, RUNG_FENTRY, RUNG_KPROBE, RUNG_TRACEPOINT };
 
-/* The call that a thread is in, from its entry to its exit. */
+/* The call that a thread is in, from its entry to its exit. `socket`: what its descriptor was at its entry, on the rung where
+ * nothing is told in between; 0 where that is not known.
+ */
 struct call {
+    __u64 socket;
     __u32 length;
     __u8 abi;
     __u8 late;

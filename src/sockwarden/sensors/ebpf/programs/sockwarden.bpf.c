@@ -43,7 +43,9 @@ static __always_inline void on_socket_connect(const void *address, int length)
 {
     __u64 thread = bpf_get_current_pid_tgid();
     struct call *call = bpf_map_lookup_elem(&calls, &thread);
-    note_address(address, length, call ? call->abi : ABI_IO_URING, false);
+    __u8 abi = abi_of(current(), 0);
+    /* A call is noted at its entry, but for a socketcall whose arguments could not be read then. */
+    note_address(address, length, call ? call->abi : abi == ABI_I386 ? abi : ABI_IO_URING, false, 0);
 }
 
 SEC("lsm/socket_connect")
@@ -144,6 +146,14 @@ SEC("raw_tracepoint/io_uring_complete")
 int io_uring_complete__option(struct bpf_raw_tracepoint_args *context)
 {
     on_completed((struct io_kiocb *)context->args[1]);
+    return 0;
+}
+
+SEC("raw_tracepoint/inet_sock_set_state")
+int inet_sock_set_state__option(struct bpf_raw_tracepoint_args *context)
+{
+    if (context->args[2] == TCP_SYN_SENT)
+        on_syn_sent((struct sock *)context->args[0]);
     return 0;
 }
 

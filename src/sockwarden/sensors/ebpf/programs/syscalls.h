@@ -114,7 +114,9 @@ static __always_inline void on_enter(struct pt_regs *regs, __u64 number)
     __u8 abi;
     enum does does = decode(regs, number, &abi, &arguments);
     if (does == DOES_CONNECT) {
-        note_address((void *)arguments.second, arguments.third, abi, true);
+        struct sock *sk = rung == RUNG_TRACEPOINT ? sock_of(file_at(arguments.first)) : NULL;
+        bool local = sk && BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX;
+        note_users_address(arguments.second, (__u32)arguments.third, abi, local ? (__u64)sk : 0);
     } else if (does == DOES_DUPLICATE) {
         struct call call = {.abi = abi, .duplicates = 1};
         __u64 thread = bpf_get_current_pid_tgid();
@@ -127,20 +129,28 @@ static __always_inline void on_connect_exit(const struct arguments *arguments, l
     __u64 thread = bpf_get_current_pid_tgid();
     struct call *call = bpf_map_lookup_elem(&calls, &thread);
 
-    if (!call)
-        return;
+    if (!call) {
+        /* The arguments could be read only now (socketcall), or a crowd of other calls has taken the place. */
+        note_users_address(arguments->second, (__u32)arguments->third, abi, 0);
+        call = bpf_map_lookup_elem(&calls, &thread);
+        if (!call)
+            return;
+        call->late = 1;
+    }
     __u64 length = call->length;
     PIN(length);
     if (call->late && length <= sizeof(call->address) &&
         bpf_probe_read_user(call->address, length, (void *)arguments->second))
         call->length = 0;
-    if (call->length >= 2 && family_of(call->address) != AF_UNIX) {
-        if (is_port_watched(call->address))
-            on_refused(call, result, abi, HOOK_SYS_EXIT);
-    } else if (result < 0) {
+    if (result < 0 || (call->length >= 2 && family_of(call->address) != AF_UNIX))
         on_refused(call, result, abi, HOOK_SYS_EXIT);
-    } else if (rung == RUNG_TRACEPOINT) {
-        on_connected((__u64)file_at(arguments->first), call, abi, HOOK_SYS_EXIT);
+    if (rung == RUNG_TRACEPOINT && result >= 0) {
+        /* Another thread may have put another descriptor in its place meanwhile. The socket lives: the call's own hold of it
+         * is let go of on the way back to user space (task work).
+         */
+        __u64 before = call->socket, now = (__u64)sock_of(file_at(arguments->first));
+        if (on_connected(before, call, abi, HOOK_SYS_EXIT) != VERDICT_WATCHED && now != before)
+            on_connected(now, call, abi, HOOK_SYS_EXIT);
     }
     bpf_map_delete_elem(&calls, &thread);
 }
@@ -176,7 +186,8 @@ static __always_inline void on_open_exit(const struct arguments *arguments, __u6
 static __always_inline void on_exit_of(struct pt_regs *regs, long result)
 {
     struct arguments arguments;
-    __u64 number = BPF_CORE_READ(regs, orig_ax), thread = bpf_get_current_pid_tgid();
+    /* The kernel goes by the lower half. */
+    __u64 number = (__u32)BPF_CORE_READ(regs, orig_ax), thread = bpf_get_current_pid_tgid();
     __u8 abi;
 
     switch (decode(regs, number, &abi, &arguments)) {
