@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -69,7 +68,9 @@ def _bus(folder: Path, require: Callable[..., str]) -> Iterator[Path]:
 @contextmanager
 def _database(folder: Path, require: Callable[..., str]) -> Iterator[Path]:
     """PostgreSQL, which refuses to run as root."""
-    programs = Path(os.path.realpath(require("postgres"))).parent
+    # Debian has its programs on no path.
+    programs = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/lib/postgresql"))
+    require(str(programs / "postgres"))
     home = folder / "postgres"
     home.mkdir()
     shutil.chown(home, "postgres")
