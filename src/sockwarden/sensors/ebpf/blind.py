@@ -6,8 +6,8 @@ from sockwarden.sensors.limits import BlindSpot
 
 _ALWAYS = (
     BlindSpot(
-        "TCP connections to a daemon from other hosts, by an io_uring, or made by a send (fast open)",
-        "a connect over TCP is seen by its system call, on the machine that makes it",
+        "TCP connections to a daemon from other hosts",
+        "a connection over TCP is seen on the machine that makes it",
         "close the port, or demand client certificates (dockerd --tlsverify)",
     ),
     BlindSpot(
