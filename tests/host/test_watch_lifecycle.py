@@ -172,7 +172,6 @@ def test_what_ebpf_told_before_it_was_killed_is_not_told_again_from_auditds_log(
         with watching(tmp_path, *SENSORS["ebpf"]) as watch:
             door.knock("afterwards")
             watch.until_stored("afterwards")
-            assert not any(map(is_about("sensor-not-watching"), watch.alerts))
         assert b"before".hex().upper() in log.read_text()
     told = [mark for one in stored(watch.state) for mark in marks if marked(one, mark)]
     assert sorted(told) == sorted(marks)

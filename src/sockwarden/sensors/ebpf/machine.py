@@ -24,7 +24,7 @@ _FIRST_USER_NAMESPACE = 0xEFFFFFFD
 """Inode of the initial one (include/linux/proc_ns.h): what another one grants does not count for BPF."""
 _BTF = Path("/sys/kernel/btf/vmlinux")
 _KPROBES = Path("/sys/bus/event_source/devices/kprobe")
-_AUDIT = "kernel audit works here: `sockwarden watch --sensor audit`"
+_AUDIT = "watch by the kernel's audit instead: `sockwarden watch --sensor audit`"
 
 
 def ready() -> Library:

@@ -14,8 +14,6 @@
 /* Set before loading. Records of one program and action that are told whole in a second; more are counted. */
 const volatile __u32 rung = 4;
 const volatile __u32 whole_per_second = 2500;
-/* The sensor's own process. */
-const volatile __u32 own_pid = 0;
 
 enum rung { RUNG_LSM = 1, RUNG_FENTRY, RUNG_KPROBE, RUNG_TRACEPOINT };
 
