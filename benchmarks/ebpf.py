@@ -157,6 +157,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a sensor costs those who are watched.")
     parser.add_argument("--rounds", type=int, default=10)
     options = parser.parse_args()
+    if os.geteuid():
+        parser.error("it takes root, as the watch does")
     machine = f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} processors"
     print(f"{machine}, Python {platform.python_version()}; {options.rounds} rounds")
     times: dict[tuple[str, str], list[float]] = {}
@@ -164,8 +166,8 @@ def main() -> None:
         work = Path(last.enter_context(tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-")))
         for folder in (FOLDER.parent, FOLDER):  # what is made last goes first
             if not folder.exists():
+                folder.mkdir()
                 last.callback(folder.rmdir)
-        FOLDER.mkdir(parents=True)
         program = built(work)
         for _ in range(options.rounds):
             names = one_round(work, program, times)
