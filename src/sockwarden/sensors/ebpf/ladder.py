@@ -70,7 +70,8 @@ class NoRungError(InputError):
     def __init__(self, rungs: list[Rung], cause: InputError | None = None) -> None:
         told = [f"{rung.name}: {_line(rung.trouble)}" for rung in rungs if rung.trouble]
         why = "\n".join(told) if cause is None else _line(cause)
-        super().__init__("the eBPF sensor cannot be used here", why=why, todo=cause.todo if cause else "")
+        todo = cause.todo if cause else "`sockwarden doctor` says what each lacks; `--sensor audit` does without"
+        super().__init__("the eBPF sensor cannot be used here", why=why, todo=todo)
         self.rungs = rungs
 
 
