@@ -15,7 +15,7 @@ from bpf import programs_in_kernel
 from doors import ADDRESS, Door
 from lacking import HIDDEN_LIBBPF, HIDDEN_TYPES, securityfs, without
 from runtimes import until
-from watching import SENSORS, Watch, marked, watching
+from watching import SENSORS, Watch, auditctl, marked, watching
 
 from sockwarden.document import Document, get
 from sockwarden.sensors.capabilities import kept
@@ -60,6 +60,23 @@ def test_a_kill_leaves_no_program_and_the_next_start_takes_over(door: Door, tmp_
         its_own = programs_in_kernel() - before
     until(lambda: not programs_in_kernel() & its_own, "its programs are gone after an orderly end", 10)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["lock"]
+
+
+def test_rules_that_a_killed_watch_by_audit_left_are_taken_away(door: Door, tmp_path: Path) -> None:
+    """But not those of one that runs, with a folder of its own."""
+    other, own = tmp_path / "other", tmp_path / "own"
+    other.mkdir()
+    own.mkdir()
+    with watching(other, *SENSORS["audit"]) as by_audit:
+        rules = auditctl("-l")
+        with watching(own, *SENSORS["ebpf"]):
+            assert str(ADDRESS) in rules and auditctl("-l") == rules
+        by_audit.process.kill()
+        assert by_audit.ended() == -9
+    with watching(other, *SENSORS["ebpf"]) as watch:
+        assert auditctl("-l") == "No rules\n"
+        (told,) = [line for line in watch.messages if line.startswith("left by a killed watch")]
+        assert re.fullmatch(r"left by a killed watch, and taken away: \d+ audit rules and settings", told)
 
 
 @pytest.mark.parametrize(("hidden", "why", "todo"), LACKING)

@@ -140,11 +140,15 @@ class EbpfSource:
             tell(f"without {name}: {why}")
 
     def _take_over(self, tell: Callable[[str], None]) -> None:
-        """Takes away what a killed watch by audit had left; where audit is out of reach nothing is to be had."""
+        """Takes away what a killed watch by audit had left; where audit is out of reach nothing is to be had. Without a
+        note of such a one here, rules of our key are those of a watch with another runtime folder.
+        """
+        if self._runtime.read() is None:
+            return
         with suppress(OSError, InputError):
             done, failed = remove_leftovers(self._runtime.folder)
-            for one in done:
-                tell(f"left by a killed watch, and taken away: {one}")
+            if done:
+                tell(f"left by a killed watch, and taken away: {len(done)} audit rules and settings")
             for one in failed:
                 tell(f"left by a killed watch: {one}\n`sockwarden setup audit remove` tries again.")
 
