@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from sockwarden.sensors.ebpf import ladder, records
+from sockwarden.sensors.ebpf import ladder, records, streams
 from sockwarden.sensors.ebpf.btf import Member, layout
 
 FORMS = {
@@ -73,3 +73,33 @@ def test_what_is_no_record_is_refused(raw: bytes) -> None:
     """Given bytes that are no record, when read, then an error says so."""
     with pytest.raises((struct.error, ValueError)):
         records.read(raw)
+
+
+def test_a_stream_record_is_its_head_and_data() -> None:
+    """Given struct stream_record, when its members are laid out, then they are as `part_of` reads them."""
+    *members, data = layout(ladder.packaged(), "stream_record")
+    sizes = sizes_of(streams.HEAD)
+    assert [member.size for member in members[:-1]] == sizes
+    assert [member.offset for member in members[:-1]] == [sum(sizes[:each]) for each in range(len(sizes))]
+    assert data == Member("data", streams.HEAD.size, streams.PART_SIZE)
+
+
+def test_what_is_wanted_is_four_numbers() -> None:
+    """Given struct wanted, when its members are laid out, then `Wanted` writes them in their places."""
+    found = {member.name: (member.offset, member.size) for member in layout(ladder.packaged(), "wanted")}
+    assert found == {"socket": (0, 8), "offsets": (8, 16), "whole": (24, 8)}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"",
+        streams.HEAD.pack(1, 0, *[0] * 8, 0, 0),
+        streams.HEAD.pack(streams.KIND, 5, *[0] * 8, 0, 0) + b"four",
+        streams.HEAD.pack(streams.KIND, 0, *[0] * 8, 2, 0),
+    ],
+)
+def test_what_is_no_stream_record_is_refused(record: bytes) -> None:
+    """Given bytes that are cut, of another kind or of no direction, when they are read, then that is said."""
+    with pytest.raises((struct.error, ValueError)):
+        streams.part_of(record)

@@ -7,5 +7,6 @@ ladder      which programs are taken, and why not better ones       machine     
 objects     a BPF object: its programs, their links                 maps         its maps and ring buffers
 libbpf      the library: functions, log, refusals                   tracepoint   tracepoints as perf events
 kernelfs    tracefs and securityfs, also where not mounted          elf, btf     the object's sections and types
+streams     what passes over connections to watched sockets
 programs/   what runs in the kernel, and the object built from it
 """

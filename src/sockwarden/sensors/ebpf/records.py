@@ -30,7 +30,7 @@ IDENTITY = struct.Struct("=IIQ")
 
 
 class Kind(IntEnum):
-    """enum kind."""
+    """enum kind, but KIND_STREAM, whose records are in `streams`."""
 
     ACCESS = 1
     LISTEN = 2
@@ -72,6 +72,8 @@ class Counter(IntEnum):
     PROCESSES = 4
     PROCESSES_DROPPED = 5
     LEFT_ALONE = 6
+    STREAMED = 7
+    STREAMS_DROPPED = 8
 
 
 WATCHED, UNDECIDED = 1, 2

@@ -75,6 +75,13 @@ static __always_inline void note_holder(void)
     bpf_map_update_elem(&holders, &pid, &one, BPF_ANY);
 }
 
+/* The current process has connected this socket. */
+static __always_inline void note_connector(__u64 client, __u64 inode)
+{
+    note_holder();
+    bpf_map_update_elem(&clients, &client, &inode, BPF_ANY);
+}
+
 /* At security_unix_stream_connect: a spinlock of the listener's is held (net/unix/af_unix.c, unix_stream_connect). */
 static __always_inline void on_stream_connect(struct sock *sk, struct sock *other)
 {
@@ -96,7 +103,7 @@ static __always_inline void on_stream_connect(struct sock *sk, struct sock *othe
     put_given(&access, call);
     access.abi = call && call->abi ? call->abi : abi_of(task, 0);
     if (access.verdict == VERDICT_WATCHED)
-        note_holder();
+        note_connector(number_of(sk), access.reached.client);
     tell(&access);
 }
 
@@ -121,7 +128,7 @@ __noinline int on_connected(__u64 socket, struct call *call, __u32 abi, __u32 ho
     access.bound = (__u64)peer;
     put_given(&access, call);
     if (access.verdict == VERDICT_WATCHED)
-        note_holder();
+        note_connector(socket, access.reached.client);
     tell(&access);
     return access.verdict;
 }

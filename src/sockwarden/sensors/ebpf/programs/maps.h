@@ -78,6 +78,16 @@ struct {
     __type(value, __u8);
 } holders SEC(".maps");
 
+/* Inodes of the clients' ends of connections to watched sockets, by the address of the end: it may be closed before its
+ * connection is accepted.
+ */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 16384);
+    __type(key, __u64);
+    __type(value, __u64);
+} clients SEC(".maps");
+
 /* A file's name as given to an open. */
 struct opening {
     __u32 flags;

@@ -9,7 +9,7 @@
 
 #include "kernel.h"
 
-enum kind { KIND_ACCESS = 1, KIND_LISTEN, KIND_FORK, KIND_EXEC, KIND_EXIT, KIND_RENAME, KIND_CGROUP };
+enum kind { KIND_ACCESS = 1, KIND_LISTEN, KIND_FORK, KIND_EXEC, KIND_EXIT, KIND_RENAME, KIND_CGROUP, KIND_STREAM };
 
 enum action { ACTION_CONNECT = 1, ACTION_OPEN, ACTION_RECEIVE, ACTION_DUPLICATE, ACTION_INHERIT, ACTION_LISTEN };
 
@@ -126,6 +126,44 @@ struct flood {
     __u32 unused;
 };
 
+/* Of a stream's bytes, as the daemon sees them. */
+enum direction { RECEIVED, SENT };
+
+#define PART 16384
+
+/* Bytes that passed over a connection to a watched socket, from an offset of their direction. socket: the accepted
+ * socket's inode, which names the connection; client: that of the other end, 0 where it is not known; file, device: what
+ * the listener is bound to; connector, server: pids; at_start: the connection was seen from its first byte. Of length 0:
+ * the other end sends no more.
+ */
+struct stream_record {
+    __u32 kind;
+    __u32 length;
+    __u64 time;
+    __u64 socket;
+    __u64 client;
+    __u64 offset;
+    __u64 file;
+    __u32 device;
+    __u32 connector;
+    __u32 server;
+    __u8 direction;
+    __u8 at_start;
+    __u8 unused[2];
+    char data[PART];
+};
+
+#define WANTED_PLACES 4096
+
+/* What user space wants of a connection, which it writes into mapped memory: from which offset on in each direction, and
+ * whether it wants all of what is sent.
+ */
+struct wanted {
+    __u64 socket;
+    __u64 offsets[2];
+    __u64 whole;
+};
+
 enum identity_kind { BY_LISTENER = 1, BY_FILE, BY_NAME, BY_PORT, BY_LAST_PART };
 
 /* What sockets are watched or left alone by. BY_LISTENER: the socket's inode; BY_FILE: inode and device; BY_NAME: FNV-1a of
@@ -145,5 +183,7 @@ enum counter {
     COUNT_PROCESSES,
     COUNT_PROCESSES_DROPPED,
     COUNT_LEFT_ALONE,
+    COUNT_STREAMED,
+    COUNT_STREAMS_DROPPED,
     COUNTERS,
 };
