@@ -21,6 +21,7 @@ Action = Literal[
     "audit-status-changed",
     "events-lost",
     "sensor-not-watching",
+    "requests-not-read",
     "socket-out-of-sight",
     "rule-run-failed",
     "rule-gap-recorded",

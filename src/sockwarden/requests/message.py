@@ -80,5 +80,9 @@ class Conversation(Protocol):
     def wanted(self, direction: Direction) -> int:
         """The offset before which nothing more of a direction is wanted; NEVER for nothing at all."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether answers can be read only if all that is sent is told: HTTP/2 and ttrpc."""
+
     def overdue(self) -> list[Event]:
         """Requests that have begun and not come to their end, as they are: the daemon may have acted on them."""

@@ -1,5 +1,5 @@
-"""What passes over connections to runtime sockets: the ring of the programs, and what is wanted of each connection, both
-as memory that this process maps. Of use without privileges and without libbpf: by descriptors that were inherited.
+"""What passes over connections to runtime sockets: the programs' ring, and what is wanted of each connection, both as
+memory that this process maps. Of use without privileges and without libbpf: by descriptors that were inherited.
 """
 
 from __future__ import annotations

@@ -1,0 +1,134 @@
+"""The decoder's process: it gives up what root may do, and then forks a worker, and another when that one ends. Only
+workers read what came from clients; what one of them was brought to do dies with it.
+
+Run with the descriptors that it is given (`Handed`) as its one argument, in JSON.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from contextlib import suppress
+
+import msgspec
+
+from sockwarden.pipeline.decoding import wire
+from sockwarden.pipeline.decoding.confinement import confine, die_with_parent
+from sockwarden.pipeline.decoding.talks import Talks
+from sockwarden.sensors.ebpf.streams import Ring, Wanted, part_of
+
+BEAT_SECONDS = 0.5
+_AGAIN_SECONDS = 0.5
+"""Before a worker follows one that ended."""
+_MOST_RECORDS = 256
+"""Taken out of the ring before anything else is looked at."""
+
+
+class Handed(msgspec.Struct, frozen=True):
+    """What the process inherits: descriptors of the maps `streams` and `wanted`, of the socket that it tells over, and of
+    the one over which it is told to begin anew; the size of the ring; which user to be; how much of a body to keep, and
+    whether to hand it on.
+    """
+
+    ring: int
+    ring_size: int
+    wanted: int
+    out: int
+    control: int
+    user: int
+    most_body: int
+    bodies: bool
+
+
+def main() -> None:
+    """Confines itself, then sees to it that a worker is there until the watch has ended."""
+    handed = msgspec.json.decode(sys.argv[1], type=Handed)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    confine(handed.user)
+    control = socket.socket(fileno=handed.control)
+    while True:
+        pid = os.fork()
+        if not pid:
+            control.close()
+            die_with_parent()
+            os._exit(work(handed))
+        if not _worker_ended(pid, control):
+            return
+        time.sleep(_AGAIN_SECONDS)
+
+
+def _worker_ended(pid: int, control: socket.socket) -> bool:
+    """Waits for a worker's end, which the watch may ask for; False where the watch itself has ended."""
+    process = os.pidfd_open(pid)
+    poll = select.poll()
+    for descriptor in (process, control.fileno()):
+        poll.register(descriptor, select.POLLIN)
+    ready = {descriptor for descriptor, _ in poll.poll()}
+    goes_on = control.fileno() not in ready or bool(control.recv(1))
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(process)
+    return goes_on
+
+
+def work(handed: Handed) -> int:
+    """Decodes until the watch has ended, or something goes wrong."""
+    out = socket.socket(fileno=handed.out)
+    try:
+        _work(handed, out)
+    except (BrokenPipeError, ConnectionResetError):
+        return 0
+    except Exception as error:  # noqa: BLE001 - whatever it is: the watch is told, and another worker begins
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        failed = wire.Failed(f"{type(error).__name__} at {os.path.basename(place.filename)}:{place.lineno}")  # noqa: PTH119
+        with suppress(OSError):
+            out.send(wire.ENCODER.encode(failed))
+        return 1
+    return 0
+
+
+def _work(handed: Handed, out: socket.socket) -> None:
+    ring, wanted = Ring(handed.ring, handed.ring_size), Wanted(handed.wanted)
+    talks = Talks(
+        lambda number, received, sent, whole: wanted.set(number, received, sent, whole=whole),
+        most_body=handed.most_body,
+        bodies=handed.bodies,
+    )
+    poll = select.poll()
+    poll.register(handed.ring, select.POLLIN)
+    rejected = 0
+    beat = 0.0
+    while True:
+        for record in ring.take(_MOST_RECORDS):
+            try:
+                part = part_of(record)
+            except ValueError:
+                rejected += 1
+                continue
+            for message in talks.feed(part):
+                _tell(out, message)
+        now = time.monotonic()
+        if now >= beat:
+            beat = now + BEAT_SECONDS
+            for message in talks.overdue(time.monotonic_ns()):
+                _tell(out, message)
+            out.send(wire.ENCODER.encode(wire.Beat(len(talks), talks.given_up, rejected)))
+        poll.poll(max(beat - now, 0) * 1000)
+
+
+def _tell(out: socket.socket, message: wire.Message) -> None:
+    packet = wire.ENCODER.encode(message)
+    if len(packet) > wire.MOST_BYTES:
+        raise ValueError("a message is longer than any may be")
+    out.send(packet)
+
+
+if __name__ == "__main__":
+    main()

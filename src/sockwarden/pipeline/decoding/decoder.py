@@ -1,0 +1,153 @@
+"""The watch's hand on the decoder's process: begins it while there are privileges, hears it, and has it begin anew when
+it stalls. Whatever becomes of it, accesses are told.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+import msgspec
+
+from sockwarden.errors import InputError
+from sockwarden.health import Trouble
+from sockwarden.pipeline.decoding import wire
+from sockwarden.pipeline.decoding.child import Handed
+from sockwarden.pipeline.decoding.confinement import free_user
+
+_STALLED_SECONDS = 5.0
+"""Without a beat."""
+_PATIENCE = 2.0
+"""Seconds for the process to end."""
+_MOST_READ = 2000
+"""Messages taken at once."""
+_BUFFER = 4 << 20
+
+
+class Streams(msgspec.Struct, frozen=True):
+    """Where the programs leave what passes: descriptors of the maps, and the size of the ring."""
+
+    ring: int
+    ring_size: int
+    wanted: int
+
+
+class Decoder:
+    """One process, from its making to `close`.
+
+    most_body  bytes of a request's body that it looks at
+    bodies     whether it hands them on, redacted
+    rejected   messages that were none
+    last       its last beat
+    """
+
+    def __init__(self, streams: Streams, *, most_body: int, bodies: bool) -> None:
+        self.rejected = 0
+        self.last = wire.Beat(0, 0, 0)
+        self.began_anew = 0
+        self._heard = 0.0
+        self._failed = ""
+        self._told_gone = False
+        self._socket, out = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.setblocking(False)
+        with out, control:
+            out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+            handed = Handed(
+                streams.ring,
+                streams.ring_size,
+                streams.wanted,
+                out.fileno(),
+                control.fileno(),
+                free_user(),
+                most_body,
+                bodies,
+            )
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - this Python, our own module
+                    [sys.executable, "-I", "-m", "sockwarden.pipeline.decoding.child", msgspec.json.encode(handed)],
+                    pass_fds=(handed.ring, handed.wanted, handed.out, handed.control),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env={},
+                )
+            except OSError as error:
+                self._socket.close()
+                self._control.close()
+                why = os.strerror(error.errno or 0)
+                raise InputError("the process that decodes requests cannot be started", why=why) from error
+
+    def fileno(self) -> int:
+        """Readable when it has told something."""
+        return self._socket.fileno()
+
+    def receive(self, now: float) -> Iterator[wire.Message]:
+        """Some of what it has told. now: time.monotonic."""
+        for _ in range(_MOST_READ):
+            try:
+                packet = self._socket.recv(wire.MOST_BYTES)
+            except OSError:
+                return
+            if not packet:
+                return
+            try:
+                message = wire.DECODER.decode(packet)
+            except msgspec.DecodeError:
+                self.rejected += 1
+                continue
+            self._heard = now
+            if isinstance(message, wire.Beat):
+                self.last = message
+            elif isinstance(message, wire.Failed):
+                self._failed = message.what
+            else:
+                yield message
+
+    def check(self, now: float) -> list[Trouble]:
+        """Whether it is at work; has it begin anew where it is not. To be asked when all that it told was received."""
+        if self._failed:
+            failed, self._failed = self._failed, ""
+            self.began_anew += 1
+            return [_trouble(f"the decoder failed ({failed}) and began anew")]
+        if not self.is_alive:
+            return self._gone()
+        if not self._heard:
+            self._heard = now
+        if now - self._heard < _STALLED_SECONDS:
+            return []
+        self._heard = now
+        self.began_anew += 1
+        with suppress(OSError):
+            self._control.send(b"!", socket.MSG_DONTWAIT)
+        return [_trouble(f"the decoder said nothing for {_STALLED_SECONDS:.0f} s and was made to begin anew")]
+
+    def _gone(self) -> list[Trouble]:
+        """Once: what makes it takes privileges that are given up by now."""
+        if self._told_gone:
+            return []
+        self._told_gone = True
+        return [_trouble("the decoder's process has ended, and requests are read again after a restart of the watch")]
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process is there."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._control.close()
+        self._socket.close()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            with suppress(OSError):
+                self._process.kill()
+
+
+def _trouble(why: str) -> Trouble:
+    return Trouble("requests-not-read", f"{why}; what was asked meanwhile is unknown, accesses are told as ever")

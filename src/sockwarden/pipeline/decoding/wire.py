@@ -1,0 +1,72 @@
+"""What the decoder's process tells the watch: MessagePack, a message in a packet. Everything in it is bounded, and
+redacted; it is checked again where it comes out, since whoever sends it has read hostile bytes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sockwarden.requests.describing import Described, Returned
+
+MOST_BYTES = 128 << 10
+"""Of one message."""
+
+
+class Connection(msgspec.Struct, frozen=True, array_like=True):
+    """A connection, as the programs know it: inodes of the accepted socket and of the client's end (0: not known), the
+    file and device that the listener is bound to, the pids that connected and that read.
+    """
+
+    socket: int
+    client: int
+    file: int
+    device: int
+    connector: int
+    server: int
+
+
+class Asked(msgspec.Struct, frozen=True, tag="asked"):
+    """A request. time: ns of CLOCK_MONOTONIC, when its last byte that counts was read."""
+
+    connection: Connection
+    time: int
+    number: int
+    described: Described
+
+
+class Answered(msgspec.Struct, frozen=True, tag="answered"):
+    """The answer to the request of that number."""
+
+    socket: int
+    number: int
+    returned: Returned
+
+
+class Unproven(msgspec.Struct, frozen=True, tag="unproven"):
+    """From here on nobody can tell what is asked over a connection."""
+
+    connection: Connection
+    time: int
+    number: int
+    why: str
+
+
+class Beat(msgspec.Struct, frozen=True, tag="beat"):
+    """The decoder is at work. connections: that it follows; given_up: of these, so far, for others that came;
+    rejected: records that were none.
+    """
+
+    connections: int
+    given_up: int
+    rejected: int
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The decoder ends: what kind of error, and in which line of ours. Nothing of what it had read."""
+
+    what: str
+
+
+Message = Asked | Answered | Unproven | Beat | Failed
+DECODER = msgspec.msgpack.Decoder(Message)
+ENCODER = msgspec.msgpack.Encoder()
