@@ -53,7 +53,7 @@ def live(tmp_path: Path) -> Iterator[Live]:
     engine = Engine(detections())
     inventory = Inventory(packaged())
     inventory.refresh([socket_of(*DOCKER)], 0)
-    yield Live(Resolver(packaged(), inventory), Who(cache, containers), lambda: engine, tmp_path)
+    yield Live(Resolver(packaged(), inventory), Who(cache, containers), lambda: engine, tmp_path, lambda: inventory)
     containers.close()
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from sockwarden.pipeline.audit_source import AuditSource
 from sockwarden.pipeline.ebpf_source import EbpfSource
+from sockwarden.pipeline.requested import Reading
 from sockwarden.pipeline.source import LiveSource, Looker
 from sockwarden.pipeline.sweeping import Sweeping
 from sockwarden.settings import Config
@@ -35,8 +36,9 @@ def _audit(asked: Asked) -> LiveSource:
 
 def _ebpf(asked: Asked) -> LiveSource:
     daemons = Daemons(packaged())
-    only = asked.config.sensors.ebpf.rung or None
-    return EbpfSource(asked.runtime, lambda path: daemons.serving(path) is not None, only=only)
+    only, requests = asked.config.sensors.ebpf.rung or None, asked.config.requests
+    reading = Reading(requests.most_body, requests.store_bodies) if requests.read else None
+    return EbpfSource(asked.runtime, lambda path: daemons.serving(path) is not None, only=only, reading=reading)
 
 
 SENSORS: dict[str, Callable[[Asked], LiveSource]] = {"ebpf": _ebpf, "audit": _audit}

@@ -62,6 +62,8 @@ class AuditSource:
     """A `LiveSource` by audit rules. runtime: folder of the lock, and of what is to be put back."""
 
     name = "audit"
+    requests = None
+    """Audit tells of calls, and not of what passes."""
     hook = ""
     wants_discovery = False
     """inotify tells the watch of new sockets; audit does not."""

@@ -18,10 +18,12 @@ class Counts(msgspec.Struct):
 
     own     accesses that sockwarden made itself
     folded  accesses that were not told one by one: each of these documents stands for so many, and is no access more
-    alerts  of accesses and of the watch's health
+    requests  that were asked over connections
+    alerts  of accesses, of requests, and of the watch's health
     """
 
     accesses: int = 0
+    requests: int = 0
     own: int = 0
     folded: int = 0
     alerts: int = 0
@@ -52,7 +54,9 @@ class Delivery:
             documents.append(access)
             folded = get(access, "sockwarden.loss.folded") or 0
             self.counts.folded += folded
-            self.counts.accesses += not folded
+            asked = get(access, "sockwarden.request") is not None
+            self.counts.requests += asked
+            self.counts.accesses += not folded and not asked
             self.counts.own += get(access, "sockwarden.own") is not None
             self.keeper.keep(access, alerts)
             self._alert(alerts)

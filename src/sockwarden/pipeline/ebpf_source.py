@@ -18,6 +18,7 @@ from sockwarden.enrich.procfs import Program, Surroundings, boot
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble
 from sockwarden.pipeline.fair import FairQueue
+from sockwarden.pipeline.requested import Reading, Requests
 from sockwarden.pipeline.source import Told
 from sockwarden.sensors.audit import remove_leftovers
 from sockwarden.sensors.audit.runtime import Runtime
@@ -96,13 +97,23 @@ class EbpfSource:
     runtime    folder of the lock, and of what a killed watch by audit is to have put back
     is_daemon  whether a program of this path serves runtime sockets
     only       the one rung to stand on; None for the best
+    reading    how requests are read; None for not at all
     """
 
     name = "ebpf"
     wants_check = False
     """Nothing tells it at once that others changed what it put in place."""
 
-    def __init__(self, runtime: Path, is_daemon: Callable[[str], bool], *, only: str | None = None) -> None:
+    def __init__(
+        self,
+        runtime: Path,
+        is_daemon: Callable[[str], bool],
+        *,
+        only: str | None = None,
+        reading: Reading | None = None,
+    ) -> None:
+        self.requests: Requests | None = None
+        self._reading = reading
         self._runtime = Runtime(runtime)
         self._sensor = EbpfSensor(only=only)
         self.processes = EbpfProcesses(self._sensor, is_daemon)
@@ -131,6 +142,8 @@ class EbpfSource:
         try:
             loaded = self._sensor.open()
             self._pulse = Pulse()
+            if self._reading and (streams := self._sensor.streams):
+                self.requests = Requests(streams, self._reading, loaded.rung.name)
         except BaseException:
             self._sensor.close()
             self._runtime.release()
@@ -162,6 +175,7 @@ class EbpfSource:
         keys = {key for live in inventory.live() for key in identities.of_live(live, self._network)}
         self._known = frozenset(keys)
         pulse = {self._pulse.identity} if self._pulse else set()
+        self._sensor.serve({listener.pid for live in inventory.live() for listener in live.listeners})
         self._sensor.watch(self._known | pulse | set(identities.of_pieces(inventory.wanted.addresses)))
         return []
 
@@ -250,7 +264,7 @@ class EbpfSource:
         self._fold()
         lost = self.losses().total
         fresh, self._lost_told = lost - self._lost_told, max(lost, self._lost_told)
-        troubles = self._tampered(now, lost=fresh > 0)
+        troubles = self._tampered(now, lost=fresh > 0) + (self.requests.check(now) if self.requests else [])
         if fresh > 0:
             why = f"{fresh:,} accesses were lost: more came than could be read"
             troubles.append(Trouble("events-lost", why, f"eBPF, {lost:,} in all"))
@@ -282,6 +296,8 @@ class EbpfSource:
             "ebpf-undecided": self._overflowed,
             "ebpf-flood": self._sensor.missing + self._forgotten,
         }
+        if self.requests:
+            places |= self.requests.lost | {"requests-ring": self._sensor.counts()[Counter.STREAMS_DROPPED]}
         return Lost(places, rejected=self._sensor.rejected)
 
     def blind_spots(self, inventory: Inventory) -> list[BlindSpot]:  # noqa: ARG002 - the rung alone decides
@@ -290,6 +306,8 @@ class EbpfSource:
 
     def close(self) -> list[str]:
         """Takes the programs away; nothing else of the host was changed."""
+        if self.requests:
+            self.requests.close()
         self._sensor.close()
         if self._pulse:
             self._pulse.close()

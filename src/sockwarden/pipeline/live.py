@@ -14,8 +14,9 @@ import msgspec
 from sockwarden.detect import Engine
 from sockwarden.document import Document, get, put
 from sockwarden.enrich import Moment, Who
-from sockwarden.pipeline.source import Told
-from sockwarden.sockets import Resolver
+from sockwarden.pipeline.graded import grade_request, redact
+from sockwarden.pipeline.source import RequestSource, Told
+from sockwarden.sockets import Inventory, Resolver
 
 
 class Judged(NamedTuple):
@@ -40,17 +41,29 @@ class Live:
     elsewhere  connects and opens of other sockets, which a source may tell of too
     """
 
-    def __init__(self, resolver: Resolver, who: Who, engine: Callable[[], Engine], runtime: Path) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        who: Who,
+        engine: Callable[[], Engine],
+        runtime: Path,
+        inventory: Callable[[], Inventory],
+        requests: RequestSource | None = None,
+    ) -> None:
+        self._inventory = inventory
         self.resolver = resolver
         self._who = who
         self._engine = engine
+        self._requests = requests
         self._canary = runtime / "canary"
         self.elsewhere = 0
 
     def accesses(self, told: Iterable[Told]) -> Iterator[Judged]:
         """Those of these accesses that reach a runtime socket."""
         for document, moment in told:
-            self.resolver.resolve(document)
+            # A request has what its access had.
+            if get(document, "sockwarden.socket.runtime") is None:
+                self.resolver.resolve(document)
             if reaches(document):
                 yield self.judge(document, moment)
             else:
@@ -60,6 +73,11 @@ class Live:
         """One resolved access. What sockwarden does itself is marked, kept and not judged."""
         document["host"] = {**local_host(), **(get(document, "host") or {})}
         self._who.enrich(document, moment)
+        redact(document)
+        if get(document, "sockwarden.request"):
+            grade_request(document, self._inventory())
+        elif self._requests:
+            self._requests.remember(document, moment)
         if own := self._own(document):
             put(document, "sockwarden.own", own)
             return Judged(document, [])

@@ -46,6 +46,29 @@ class ProcessSource(Protocol):
         """Stops listening; a second call does nothing."""
 
 
+class RequestSource(Protocol):
+    """What is asked over the connections that a source tells of."""
+
+    @property
+    def are_read(self) -> bool:
+        """Whether anything can be said of what is asked."""
+
+    def fileno(self) -> int:
+        """The descriptor to poll."""
+
+    def remember(self, access: Document, moment: Moment | None) -> None:
+        """Takes a judged access: who sends what is asked over its connection."""
+
+    def receive(self, now: float) -> bool:
+        """Takes what was read: whether `take` has what to do. now: time.monotonic."""
+
+    def take(self, end: float) -> Iterator[Told]:
+        """Requests; ends when no more is here, or at a time of time.monotonic."""
+
+    def last(self, end: float) -> Iterator[Told]:
+        """At the end of the watch, when the source sees nothing more: what it would have told later."""
+
+
 class LiveSource(Protocol):
     """Live accesses. `open`, then whatever else in any order, in one thread, then `close`.
 
@@ -64,6 +87,10 @@ class LiveSource(Protocol):
     @property
     def processes(self) -> ProcessSource:
         """Where it knows processes from; opened after the source and closed before it."""
+
+    @property
+    def requests(self) -> RequestSource | None:
+        """What is asked; None where this source cannot read it. Known once it is open."""
 
     def open(self, tell: Callable[[str], None]) -> None:
         """Puts it in place. Raises InputError where it cannot work; the host then is as it was.

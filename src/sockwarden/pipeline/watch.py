@@ -105,16 +105,17 @@ class Watch:
         self._folded_told = 0
         self._containers = Containers()
         self._cache = ProcessCache(self._containers)
-        self._live = Live(
-            Resolver(catalogue, self.inventory), Who(self._cache, self._containers), lambda: self._engine, runtime
-        )
+        self._requests = opened.source.requests
+        who = Who(self._cache, self._containers)
+        resolver = Resolver(catalogue, self.inventory)
+        self._live = Live(resolver, who, lambda: self._engine, runtime, lambda: self.inventory, self._requests)
         self._engine = Engine(detections, most_remembered=MOST_REMEMBERED)
         self._wanted = wanted_by((detection.required_literals for detection in detections), catalogue)
         self._last_run = RunState.load(state)
         self._run = RunState(boot_id(), time.time())
         self._selector = selectors.DefaultSelector()
         self._timers = (_Timer(2, self._check), _Timer(60, self._discover), _Timer(5, self._note_progress))
-        self._busy = self._changed = self._caught_up = False
+        self._busy = self._asked = self._changed = self._caught_up = False
         self._checked = self._discovered = self._took = 0.0
 
     @property
@@ -132,7 +133,8 @@ class Watch:
         delivery, counts = self.delivery, self.delivery.counts
         lost = self.losses.total + delivery.keeper.dropped + delivery.undelivered
         sockets = len(self.inventory.live())
-        return Status(described(self._source), sockets, counts.accesses, counts.alerts, lost, counts.folded)
+        numbers = counts.accesses, counts.requests, counts.alerts, lost, counts.folded
+        return Status(described(self._source), sockets, *numbers)
 
     def blind_spots(self) -> list[BlindSpot]:
         """What it cannot see."""
@@ -150,7 +152,7 @@ class Watch:
                 self._catch_up(self._last_run)
             self._caught_up = True
             self._note_progress()
-            self._poll(*self._source.filenos())
+            self._poll(*self._source.filenos(), *([self._requests.fileno()] if self._requests else ()))
             self._poll(self._changes.fileno())
         except BaseException:
             self.stop("an error at its start")
@@ -168,6 +170,7 @@ class Watch:
             self._judge(time.monotonic() + _TURN_SECONDS)
         else:
             self.delivery.accesses(self._live.accesses(self._source.expire(int(time.time() * 1000))))
+        self._ask()
         self._changed |= self._changes.read()
         self._report(self._changes.troubles())
         now = time.monotonic()
@@ -178,9 +181,15 @@ class Watch:
         self.delivery.tick(now)
         self._engine.groups.end(self.delivery.keeper.ended())
 
+    def _ask(self) -> None:
+        """Judges what was asked."""
+        self._asked = bool(self._requests and self._requests.receive(time.monotonic()))
+        if self._requests and self._asked:
+            self.delivery.accesses(self._live.accesses(self._requests.take(time.monotonic() + _TURN_SECONDS)))
+
     def _patience(self) -> float:
         """How long to wait for events: not at all while something waits to be judged or is due."""
-        if self._busy or self._looking.waits:
+        if self._busy or self._asked or self._looking.waits:
             return 0
         if self._source.wants_discovery:
             return min(_TURN_SECONDS, max(0, self._discovered + self._pause - time.monotonic()))
@@ -246,6 +255,8 @@ class Watch:
                 rest = self._source.last(end)
                 self._follow_processes()
                 self.delivery.accesses(self._live.accesses(rest))
+                if self._requests:
+                    self.delivery.accesses(self._live.accesses(self._requests.last(end)))
                 self._busy = self._source.receive()
                 if self._caught_up:
                     self._check()

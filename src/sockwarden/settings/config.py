@@ -66,6 +66,21 @@ class Ebpf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rung: Rung = ""
 
 
+class Requests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[requests]: what is asked over a connection, which the sensor "ebpf" reads. body: how much of one is looked at;
+    store_bodies: whether that is kept, redacted.
+    """
+
+    read: bool = True
+    body: Size = "64 KiB"
+    store_bodies: bool = False
+
+    @property
+    def most_body(self) -> int:
+        """`body` in bytes, a MiB at most."""
+        return min(bytes_of(self.body), 1 << 20)
+
+
 class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[sensors.sweep]: a look, every so many seconds, at who holds a connection."""
 
@@ -171,6 +186,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     watch: Watch = Watch()
     sensors: Sensors = Sensors()
+    requests: Requests = Requests()
     sockets: Sockets = Sockets()
     rules: Rules = Rules()
     cluster: Cluster = Cluster()

@@ -29,7 +29,7 @@ class Status(msgspec.Struct, frozen=True):
 
     sensor    its name
     sockets   runtime sockets under watch
-    accesses, alerts  since the start
+    accesses, requests, alerts  since the start
     lost      events that the sensor could not deliver, or that could not be kept
     folded    accesses of floods, counted and not told one by one
     """
@@ -37,6 +37,7 @@ class Status(msgspec.Struct, frozen=True):
     sensor: str
     sockets: int
     accesses: int = 0
+    requests: int = 0
     alerts: int = 0
     lost: int = 0
     folded: int = 0
@@ -47,6 +48,7 @@ class Status(msgspec.Struct, frozen=True):
         counts = (
             (self.sockets, "socket", "sockets"),
             (self.accesses, "access", "accesses"),
+            *([(self.requests, "request", "requests")] if self.requests else ()),
             (self.alerts, "alert", "alerts"),
         )
         if self.lost:

@@ -12,6 +12,7 @@ from sockwarden.sockets.exposure import Exposure, exposure
 from sockwarden.sockets.inventory import Inventory
 from sockwarden.sockets.lessons import Lessons
 from sockwarden.sockets.live import Listener, LiveSocket, text_of
+from sockwarden.sockets.places import Mounts, below
 from sockwarden.sockets.resolve import Identities, Resolver
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "Lessons",
     "Listener",
     "LiveSocket",
+    "Mounts",
     "Resolver",
     "RuntimeSocket",
+    "below",
     "device_text",
     "discover",
     "exposure",

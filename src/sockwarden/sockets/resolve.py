@@ -14,8 +14,8 @@ from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket
 from sockwarden.sockets.lessons import directory_of, socket_paths
 from sockwarden.sockets.live import Listener
 
-_MOVED = {"held-connection", "received-descriptor", "duplicated-descriptor", "inherited-descriptor"}
-"""Accesses in which nobody gave an address: the connection was there."""
+_MOVED = {"held-connection", "received-descriptor", "duplicated-descriptor", "inherited-descriptor", "requested"}
+"""Accesses in which nobody gave an address, and requests: the connection was there."""
 _ACCESS = {"connected-to", "opened-file", "unknown-call"} | _MOVED
 
 

@@ -18,6 +18,7 @@ from sockwarden.health import Trouble
 from sockwarden.pipeline.decoding import wire
 from sockwarden.pipeline.decoding.child import Handed
 from sockwarden.pipeline.decoding.confinement import free_user
+from sockwarden.sensors.ebpf.streams import Streams
 
 _STALLED_SECONDS = 5.0
 """Without a beat."""
@@ -26,14 +27,6 @@ _PATIENCE = 2.0
 _MOST_READ = 2000
 """Messages taken at once."""
 _BUFFER = 4 << 20
-
-
-class Streams(msgspec.Struct, frozen=True):
-    """Where the programs leave what passes: descriptors of the maps, and the size of the ring."""
-
-    ring: int
-    ring_size: int
-    wanted: int
 
 
 class Decoder:
@@ -52,16 +45,17 @@ class Decoder:
         self._heard = 0.0
         self._failed = ""
         self._told_gone = False
-        self._socket, out = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # The decoder's end stays open here, too: else ours would be readable for ever once its process has ended.
+        self._socket, self._out = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
-        with out, control:
-            out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        with control:
+            self._out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
             handed = Handed(
                 streams.ring,
                 streams.ring_size,
                 streams.wanted,
-                out.fileno(),
+                self._out.fileno(),
                 control.fileno(),
                 free_user(),
                 most_body,
@@ -77,8 +71,7 @@ class Decoder:
                     env={},
                 )
             except OSError as error:
-                self._socket.close()
-                self._control.close()
+                self._close()
                 why = os.strerror(error.errno or 0)
                 raise InputError("the process that decodes requests cannot be started", why=why) from error
 
@@ -140,13 +133,16 @@ class Decoder:
 
     def close(self) -> None:
         """Ends the process."""
-        self._control.close()
-        self._socket.close()
+        self._close()
         try:
             self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             with suppress(OSError):
                 self._process.kill()
+
+    def _close(self) -> None:
+        for one in (self._control, self._socket, self._out):
+            one.close()
 
 
 def _trouble(why: str) -> Trouble:

@@ -28,9 +28,7 @@ class _Talk:
     """One connection. dead: nothing more can be learned of it."""
 
     def __init__(self, part: Part, conversation: Conversation) -> None:
-        self.connection = wire.Connection(
-            part.socket, part.client, part.file, part.device, part.connector, part.server
-        )
+        self.connection = wire.Connection(part.socket, part.client, part.file, part.device, part.connector, part.server)
         self.conversation = conversation
         self.time = part.time
         self.waits = False

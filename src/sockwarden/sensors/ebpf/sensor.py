@@ -14,11 +14,13 @@ from sockwarden.sensors.ebpf.libbpf import RefusedError
 from sockwarden.sensors.ebpf.maps import RingBuffers
 from sockwarden.sensors.ebpf.objects import Object
 from sockwarden.sensors.ebpf.records import FLOOD, FLOOD_KEY, Action, Counter, Kin, Record
+from sockwarden.sensors.ebpf.streams import Streams
 
 _MOST_READ = 2048
 """Records taken out of a ring at once."""
 WHOLE_PER_SECOND = 2500
 """Accesses of one program that are told whole in a second; what is more is counted."""
+_PASSING = "sys_exit_passing__option"
 _PRESENT = (1).to_bytes(4, "little")
 
 
@@ -99,6 +101,21 @@ class EbpfSensor:
                 todo="leave out the sockets of other users in [sockets] ignore",
             ) from error
         self._watched = wanted
+
+    def serve(self, pids: Collection[int]) -> None:
+        """Has the programs look at what these processes read, too: they listened before the programs were there."""
+        servers = self._opened().object.map("servers")
+        for pid in pids:
+            servers.set(pid.to_bytes(4, "little"), b"\1")
+
+    @property
+    def streams(self) -> Streams | None:
+        """Where what passes is left; None where this kernel does not have the program for it."""
+        loaded = self._opened()
+        if _PASSING in loaded.rung.without:
+            return None
+        ring, wanted = loaded.object.map("streams"), loaded.object.map("wanted")
+        return Streams(ring.fd, ring.max_entries, wanted.fd)
 
     def mend(self) -> int:
         """Puts back what others took out of the map of watched sockets: how many keys."""

@@ -24,6 +24,14 @@ _HEADER = 8
 """kernel/bpf/ringbuf.c: of a record its length with two flags, and where it lies."""
 
 
+class Streams(NamedTuple):
+    """Where the programs leave what passes: descriptors of the maps `streams` and `wanted`, and the ring's size."""
+
+    ring: int
+    ring_size: int
+    wanted: int
+
+
 class Part(NamedTuple):
     """Some bytes of one direction of a connection.
 
@@ -53,11 +61,13 @@ class Part(NamedTuple):
 
 def part_of(record: bytes) -> Part:
     """A record of the ring. Raises struct.error or ValueError where it is none."""
-    kind, length, *numbers, direction, at_start = HEAD.unpack_from(record)
+    kind, length, time, socket, client, offset, file, device, connector, server, direction, at_start = HEAD.unpack_from(
+        record
+    )
     data = record[HEAD.size : HEAD.size + length]
     if kind != KIND or direction > 1 or len(data) != length:
         raise ValueError("no record of a stream")
-    return Part(*numbers, direction, bool(at_start), data)
+    return Part(time, socket, client, offset, file, device, connector, server, direction, bool(at_start), data)
 
 
 class Ring:

@@ -313,6 +313,15 @@ struct io_connect {
     int addr_len;
 };
 
+/* io_uring/rw.c, io_uring/net.c */
+struct io_rw {
+    __u64 addr;
+};
+
+struct io_sr_msg {
+    void *buf;
+};
+
 struct filename {
     const char *name;
 };

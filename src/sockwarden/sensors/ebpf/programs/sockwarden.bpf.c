@@ -158,6 +158,13 @@ int io_uring_complete__option(struct bpf_raw_tracepoint_args *context)
     return 0;
 }
 
+SEC("raw_tracepoint/io_uring_complete")
+int io_uring_passing__option(struct bpf_raw_tracepoint_args *context)
+{
+    on_ring_passed((struct io_kiocb *)context->args[1]);
+    return 0;
+}
+
 SEC("raw_tracepoint/inet_sock_set_state")
 int inet_sock_set_state__option(struct bpf_raw_tracepoint_args *context)
 {

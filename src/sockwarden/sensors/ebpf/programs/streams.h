@@ -13,7 +13,7 @@
 #define MOST_PARTS 4
 #define MOST_PIECES 8
 /* Bytes of an answer that are told after each read: its head, and what it names. */
-#define ANSWER 4096
+#define ANSWER 8192
 
 enum passing { PASSES_NOTHING, PASSES_BUFFER, PASSES_PIECES, PASSES_MESSAGE, PASSES_UNSEEN, PASSES_ACCEPTED };
 
@@ -238,17 +238,29 @@ __noinline int begin_conversation(__u64 address, __u64 socket, __u32 at_start)
     return 1;
 }
 
-/* The accepted socket behind a descriptor, as its inode, once its connection is one that is looked at; else 0. */
-__noinline __u64 looked_at(__s32 descriptor, __u32 at_start)
+/* An accepted socket as its inode, once its connection is one that is looked at; else 0. */
+__noinline __u64 looked_at_socket(__u64 address, __u32 at_start)
 {
-    struct sock *sk = sock_of(file_at(descriptor));
+    struct sock *sk = (struct sock *)address;
 
     if (!sk || BPF_CORE_READ(sk, __sk_common.skc_family) != AF_UNIX)
         return 0;
     __u64 socket = inode_of_socket(sk);
     if (!socket || bpf_map_lookup_elem(&conversations, &socket))
         return socket;
-    return begin_conversation(number_of(sk), socket, at_start) ? socket : 0;
+    return begin_conversation(address, socket, at_start) ? socket : 0;
+}
+
+static __always_inline __u64 looked_at(__s32 descriptor, __u32 at_start)
+{
+    return looked_at_socket((__u64)sock_of(file_at(descriptor)), at_start);
+}
+
+/* Of a message its pieces. */
+static __always_inline void read_message(__u64 memory, struct message *message)
+{
+    if (bpf_probe_read_user(message, sizeof(*message), (void *)memory))
+        message->count = 0;
 }
 
 static __always_inline void pass_pieces(__u64 socket, __u32 direction, __u64 pieces, __u64 count, __u64 length)
@@ -301,8 +313,61 @@ static __always_inline void on_passed(struct pt_regs *regs, long result)
         pass(socket, direction, 0, result);
     } else {
         struct message message = {.pieces = memory, .count = third};
-        if (passing == PASSES_MESSAGE && bpf_probe_read_user(&message, sizeof(message), (void *)memory))
-            message.count = 0;
+        if (passing == PASSES_MESSAGE)
+            read_message(memory, &message);
         pass_pieces(socket, direction, message.pieces, message.count, result);
     }
+}
+
+/* include/uapi/linux/io_uring.h */
+enum io_uring_op {
+    IORING_OP_READV = 1,
+    IORING_OP_WRITEV = 2,
+    IORING_OP_SENDMSG = 9,
+    IORING_OP_RECVMSG = 10,
+    IORING_OP_ACCEPT = 13,
+    IORING_OP_READ = 22,
+    IORING_OP_WRITE = 23,
+    IORING_OP_SEND = 26,
+    IORING_OP_RECV = 27,
+};
+
+/* Where a request of io_uring has, or takes, what passes; 0 where that cannot be told. */
+static __always_inline __u64 memory_of(struct io_kiocb *request, __u8 opcode)
+{
+    void *command = (void *)request + bpf_core_field_offset(struct io_kiocb, cmd);
+    if (opcode == IORING_OP_READ || opcode == IORING_OP_WRITE) {
+        struct io_rw *rw = command;
+        return bpf_core_type_exists(struct io_rw) ? BPF_CORE_READ(rw, addr) : 0;
+    }
+    struct io_sr_msg *message = command;
+    if ((opcode == IORING_OP_SEND || opcode == IORING_OP_RECV) && bpf_core_type_exists(struct io_sr_msg))
+        return (__u64)BPF_CORE_READ(message, buf);
+    return 0;
+}
+
+/* A daemon's own request of io_uring has come to its end. What it read in pieces is a gap. */
+static __always_inline void on_ring_passed(struct io_kiocb *request)
+{
+    __u32 server = bpf_get_current_pid_tgid() >> 32;
+
+    if (!bpf_core_field_exists(request->cqe) || !bpf_core_field_exists(request->cmd))
+        return;
+    __u8 opcode = BPF_CORE_READ(request, opcode);
+    long result = BPF_CORE_READ(request, cqe.res);
+    if (result < 0)
+        return;
+    if (opcode == IORING_OP_ACCEPT) {
+        looked_at(result, true);
+        return;
+    }
+    bool receives = opcode == IORING_OP_READ || opcode == IORING_OP_READV || opcode == IORING_OP_RECV ||
+                    opcode == IORING_OP_RECVMSG;
+    bool sends = opcode == IORING_OP_WRITE || opcode == IORING_OP_WRITEV || opcode == IORING_OP_SEND ||
+                 opcode == IORING_OP_SENDMSG;
+    if ((!receives && !sends) || !bpf_map_lookup_elem(&servers, &server))
+        return;
+    __u64 socket = looked_at_socket((__u64)sock_of(BPF_CORE_READ(request, file)), false);
+    if (socket)
+        pass(socket, sends ? SENT : RECEIVED, memory_of(request, opcode), result);
 }

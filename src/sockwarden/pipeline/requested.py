@@ -1,0 +1,292 @@
+"""What was asked, as documents: each request beside the access that made its connection, and so with who was behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sockwarden.document import Document, get
+from sockwarden.enrich import Moment
+from sockwarden.enrich.procfs import boot
+from sockwarden.health import Trouble
+from sockwarden.pipeline.decoding import wire
+from sockwarden.pipeline.decoding.decoder import Decoder
+from sockwarden.pipeline.fair import FairQueue
+from sockwarden.pipeline.source import Told
+from sockwarden.requests.describing import Described
+from sockwarden.sensors.ebpf.streams import Streams
+from sockwarden.sockets import device_text
+
+_MOST_CONNECTIONS = 16_384
+"""Connections of which it is known who made them and who holds them."""
+_MOST_HOLDERS = 8
+"""Accesses of one connection that are kept: whoever hands it on again and again is told by the latest."""
+_ANSWER_SECONDS = 0.5
+"""How long a request waits for its answer, and for the access that it belongs to."""
+_MOST_PENDING = 20_000
+_MOST_WAITING, _MOST_OF_ONE = 40_000, 20_000
+"""Requests that wait to be judged, of all connectors and of one."""
+
+
+class Reading(NamedTuple):
+    """How requests are read: bytes of a body that are looked at, and whether bodies, redacted, are kept."""
+
+    most_body: int
+    bodies: bool
+
+
+class _Access(NamedTuple):
+    """An access by which a process came to a connection; time: ns of CLOCK_MONOTONIC, 0 where only a sweep knew."""
+
+    document: Document
+    moment: Moment | None
+
+
+class _Pending(msgspec.Struct):
+    """A request until it is told: it waits for its answer, and for its access to be judged."""
+
+    asked: wire.Asked | wire.Unproven
+    due: float
+    answer: wire.Answered | None = None
+
+
+class Requests:
+    """The requests of one run.
+
+    hook       by what the bytes were seen
+    overflowed requests that were more than could wait
+    """
+
+    def __init__(self, streams: Streams, reading: Reading, hook: str) -> None:
+        self.overflowed = 0
+        self._decoder = Decoder(streams, most_body=reading.most_body, bodies=reading.bodies)
+        self._hook = hook
+        self._boot = boot()
+        self._accesses: OrderedDict[int, list[_Access]] = OrderedDict()
+        self._pending: OrderedDict[tuple[int, int], _Pending] = OrderedDict()
+        self._ready: FairQueue[_Pending] = FairQueue(most_of_one=_MOST_OF_ONE, most=_MOST_WAITING)
+
+    def fileno(self) -> int:
+        """Readable when something was asked."""
+        return self._decoder.fileno()
+
+    @property
+    def are_read(self) -> bool:
+        """Whether anything can be said of what is asked."""
+        return self._decoder.is_alive
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """What was not told, by where it was lost."""
+        last = self._decoder.last
+        return {
+            "requests-queue": self.overflowed,
+            "requests-connections": last.given_up,
+            "requests-decoder": last.rejected + self._decoder.rejected,
+        }
+
+    def remember(self, access: Document, moment: Moment | None) -> None:
+        """Takes a judged access: whoever asks something over its connection is the one in it."""
+        client = get(access, "sockwarden.connection.inode")
+        if not isinstance(client, int):
+            return
+        known = self._accesses.setdefault(client, [])
+        known.append(_Access(access, moment))
+        del known[:-_MOST_HOLDERS]
+        self._accesses.move_to_end(client)
+        if len(self._accesses) > _MOST_CONNECTIONS:
+            self._accesses.popitem(last=False)
+
+    def receive(self, now: float) -> bool:
+        """Takes what the decoder has told: whether `take` has something. now: time.monotonic."""
+        for message in self._decoder.receive(now):
+            self._receive(message, now)
+        while self._pending:
+            key, first = next(iter(self._pending.items()))
+            if first.due > now and len(self._pending) <= _MOST_PENDING:
+                break
+            del self._pending[key]
+            self._enqueue(first)
+        return bool(self._ready)
+
+    def _receive(self, message: wire.Message, now: float) -> None:
+        if isinstance(message, wire.Asked | wire.Unproven):
+            key = message.connection.socket, message.number
+            self._pending[key] = _Pending(message, now + _ANSWER_SECONDS)
+            if isinstance(message, wire.Unproven) and self._is_known(message.connection):
+                self._enqueue(self._pending.pop(key))
+        elif isinstance(message, wire.Answered):
+            key = message.socket, message.number
+            pending = self._pending.get(key)
+            if pending is None:
+                return
+            pending.answer = message
+            if self._is_known(pending.asked.connection):
+                self._enqueue(self._pending.pop(key))
+
+    def _is_known(self, connection: wire.Connection) -> bool:
+        return connection.client in self._accesses
+
+    def _enqueue(self, pending: _Pending) -> None:
+        if not self._ready.put(pending.asked.connection.connector, pending):
+            self.overflowed += 1
+
+    def take(self, end: float) -> Iterator[Told]:
+        """The requests, with their answers where these have come; ends at a time of time.monotonic."""
+        offset = time.time_ns() - time.monotonic_ns()
+        while self._ready and time.monotonic() < end:
+            yield self._told_of(self._ready.take(), offset)
+
+    def last(self, end: float) -> Iterator[Told]:
+        """At the end of the watch, when nothing more passes: what waits, and what the decoder still tells."""
+        beats = 0
+        beat = self._decoder.last
+        while beats < 2 and self.are_read and time.monotonic() < end:
+            self.receive(time.monotonic())
+            beats += self._decoder.last is not beat
+            beat = self._decoder.last
+            time.sleep(0.05)
+        while self._pending:
+            self._enqueue(self._pending.popitem(last=False)[1])
+        yield from self.take(end)
+
+    def check(self, now: float) -> list[Trouble]:
+        """Whether requests are read."""
+        return self._decoder.check(now)
+
+    def close(self) -> None:
+        """Ends the decoder."""
+        self._decoder.close()
+
+    def _told_of(self, pending: _Pending, offset: int) -> Told:
+        asked = pending.asked
+        access, holders = self._sender(asked)
+        document = _document_of(asked, access.document if access else None, self._boot, offset)
+        document["sockwarden"]["sensor"] = {"name": "ebpf", "hook": self._hook}
+        if holders > 1:
+            document["sockwarden"]["connection"]["holders"] = holders
+        if pending.answer:
+            _put_answer(document, pending.answer)
+        pid = document["process"]["pid"]
+        start = access.moment.start if access and access.moment else 0
+        return Told(document, Moment(pid, start, asked.time))
+
+    def _sender(self, asked: wire.Asked | wire.Unproven) -> tuple[_Access | None, int]:
+        """The access of who holds the sending end: the latest before the request; and how many have had it. Of several
+        that hold it nobody knows which one sends: who came by it last is told, beside who had made it.
+        """
+        known = self._accesses.get(asked.connection.client, [])
+        before = [each for each in known if each.moment is None or each.moment.time <= asked.time]
+        if not before:
+            return (known[0] if known else None), len(known)
+        return before[-1], len({get(each.document, "process.pid") for each in before})
+
+
+def _document_of(asked: wire.Asked | wire.Unproven, access: Document | None, boot_id: str, offset: int) -> Document:
+    connection = asked.connection
+    moment = asked.time + offset
+    identity = "/".join(map(str, (boot_id, connection.socket, asked.number, asked.time, type(asked).__name__)))
+    document: Document = {
+        "_index": "sockwarden",
+        "_id": hashlib.sha256(identity.encode()).hexdigest(),
+        "_version": 1,
+        "@timestamp": _iso(moment),
+        "event": {
+            "kind": "event",
+            "module": "sockwarden",
+            "dataset": "sockwarden.request",
+            "category": ["api"],
+            "action": "requested",
+            "outcome": "unknown",
+        },
+        "host": {"os": {"type": "linux"}},
+        "network": {"type": "unix"},
+        "process": {"pid": connection.connector},
+        "sockwarden": {
+            "actor": {"origin": "unknown"},
+            "socket": {"type": "path", "device": device_text(connection.device), "inode": connection.file},
+            "connection": {"server": {"pid": connection.server}},
+        },
+    }
+    if connection.client:
+        document["sockwarden"]["connection"]["inode"] = connection.client
+    if access:
+        _put_access(document, access, connection)
+    _put_request(document, asked)
+    return document
+
+
+def _put_access(document: Document, access: Document, connection: wire.Connection) -> None:
+    """Who sent it, and under which name the socket was reached, by the access that made the connection."""
+    ours = document["sockwarden"]
+    process = document["process"] = {"pid": get(access, "process.pid")}
+    for field in ("working_directory", "thread"):
+        if value := get(access, f"process.{field}"):
+            process[field] = value
+    if (parent := get(access, "process.parent.pid")) is not None:
+        process["parent"] = {"pid": parent}
+    for field in ("user", "destination", "network"):
+        if value := access.get(field):
+            document[field] = deepcopy(value)
+    for field in ("socket", "process"):
+        if value := get(access, f"sockwarden.{field}"):
+            ours[field] = deepcopy(value)
+    ours.get("process", {}).pop("ancestors", None)
+    if process["pid"] != connection.connector:
+        connector = get(access, "sockwarden.connection.connector")
+        ours["connection"]["connector"] = deepcopy(connector) if connector else {"pid": connection.connector}
+    ours["connection"]["access"] = access["_id"]
+
+
+def _put_request(document: Document, asked: wire.Asked | wire.Unproven) -> None:
+    if isinstance(asked, wire.Unproven):
+        document["event"]["type"] = ["info"]
+        document["sockwarden"]["request"] = {
+            "number": asked.number,
+            "protocol": "unknown",
+            "operation": "unknown",
+            "content": "unknown",
+            "summary": f"what is asked is unknown: {asked.why}",
+        }
+        return
+    told: dict[str, Any] = msgspec.to_builtins(asked.described)
+    described: Described = asked.described
+    document["event"]["type"] = [described.kind]
+    document["sockwarden"]["request"] = {"number": asked.number} | {
+        key: value
+        for key, value in told.items()
+        if value not in (None, "", [], {}) and key not in ("kind", "user_agent")
+    }
+    if described.protocol.startswith("http"):
+        document["http"] = {"request": {"method": described.method}, "version": described.protocol.rpartition("/")[2]}
+        document["url"] = {"path": described.path}
+    if described.user_agent:
+        document["user_agent"] = {"original": described.user_agent}
+
+
+def _put_answer(document: Document, answer: wire.Answered) -> None:
+    request, returned = document["sockwarden"]["request"], answer.returned
+    if returned.status is None:
+        return
+    request["status"] = returned.status
+    is_http = "http" in document
+    if is_http:
+        document["http"]["response"] = {"status_code": returned.status}
+    failed = returned.status >= 400 if is_http else returned.status != 0
+    document["event"]["outcome"] = "failure" if failed else "success"
+    if returned.ids:
+        request["returned_id"] = returned.ids[0] if len(returned.ids) == 1 else returned.ids
+    if returned.error:
+        document["error"] = {"message": returned.error}
+
+
+def _iso(moment: int) -> str:
+    """ns since the epoch as ISO 8601 in UTC, to the millisecond."""
+    seconds = time.gmtime(moment // 10**9)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', seconds)}.{moment // 10**6 % 1000:03d}Z"
