@@ -184,7 +184,7 @@ __noinline int pass(__u64 socket, __u32 direction, __u64 memory, __u64 length)
 
     conversation->offsets[direction & 1] = offset + length;
     from = from > offset ? from - offset : 0;
-    if (!memory)
+    if (!memory && length)
         return 0;
     if (direction == SENT) {
         length = told_of_answer(conversation, memory, length, whole);
@@ -278,7 +278,8 @@ static __always_inline void pass_pieces(__u64 socket, __u32 direction, __u64 pie
         length -= piece.length;
     }
     /* More pieces than are looked at: a gap. */
-    pass(socket, direction, 0, length);
+    if (length)
+        pass(socket, direction, 0, length);
 }
 
 static __always_inline void on_passed(struct pt_regs *regs, long result)
@@ -307,7 +308,7 @@ static __always_inline void on_passed(struct pt_regs *regs, long result)
     }
     if (!socket)
         return;
-    if (passing == PASSES_BUFFER) {
+    if (passing == PASSES_BUFFER || !result) {
         pass(socket, direction, memory, result);
     } else if (passing == PASSES_UNSEEN) {
         pass(socket, direction, 0, result);
