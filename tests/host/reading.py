@@ -1,4 +1,6 @@
-"""A daemon that reads what it is sent in one of many ways: `python reading.py PATH WAY`, and answers at its end. Each way gives what it read, empty at the end."""
+"""A daemon that reads what it is sent in one of many ways, and answers at its end: `python reading.py PATH WAY`. Each
+way gives what it read, empty at the end.
+"""
 
 from __future__ import annotations
 

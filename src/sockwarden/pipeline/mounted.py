@@ -1,4 +1,4 @@
-"""What of the host a mount's source really is: the daemon follows symlinks, and a socket's file may have other names."""
+"""What of the host a mount's source really is: the daemon follows symlinks, and a socket may have other names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterable
 from itertools import islice
+from pathlib import Path
 
 from sockwarden.sockets import Inventory, Mounts, below
 
@@ -51,7 +52,7 @@ def _followed(path: str, mounts: Mounts) -> str:
         if mounts.slow(here):
             return "/".join([here, *reversed(rest)])
         try:
-            target = os.readlink(here)
+            target = os.readlink(here)  # noqa: PTH115 - what the link says, not a path made of it
         except (OSError, ValueError):
             way = here
             continue
@@ -65,7 +66,7 @@ def _followed(path: str, mounts: Mounts) -> str:
 
 def _is_root(path: str) -> bool:
     try:
-        return os.path.samefile(path, "/")
+        return Path(path).samefile("/")
     except (OSError, ValueError):
         return False
 

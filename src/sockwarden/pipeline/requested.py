@@ -1,4 +1,4 @@
-"""What was asked, as documents: each request beside the access that made its connection, and so with who was behind it."""
+"""What was asked, as documents: each request beside the access that made its connection, and so with who sent it."""
 
 from __future__ import annotations
 

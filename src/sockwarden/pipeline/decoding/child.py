@@ -30,9 +30,9 @@ _MOST_RECORDS = 256
 
 
 class Handed(msgspec.Struct, frozen=True):
-    """What the process inherits: descriptors of the maps `streams` and `wanted`, of the socket that it tells over, and of
-    the one over which it is told to begin anew; the size of the ring; which user to be; how much of a body to keep, and
-    whether to hand it on.
+    """What the process inherits: descriptors of the maps `streams` and `wanted`, of the socket that it tells over, and
+    of the one over which it is told to begin anew; the size of the ring; which user to be; how much of a body to keep,
+    and whether to hand it on.
     """
 
     ring: int
