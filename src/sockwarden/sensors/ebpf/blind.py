@@ -15,6 +15,11 @@ _ALWAYS = (
         "the kernel tells the name that it was given, and what that led to is looked up a moment later",
         "nothing: such an attempt reached nothing, and one by the socket's own name is told",
     ),
+    BlindSpot(
+        "what is asked over TCP, by 32-bit daemons, and over connections older than the watch",
+        "requests are read as a 64-bit daemon reads them from a local socket, from a connection's first byte on",
+        "restart what holds such a connection; until it ends, each is told once as unknown",
+    ),
 )
 _BY_RUNG = {
     "kprobe": (
