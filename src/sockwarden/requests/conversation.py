@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from functools import partial
 
 from sockwarden.requests.http1.connection import Http1
+from sockwarden.requests.http2 import Http2
 from sockwarden.requests.message import MOST_BODY, NEVER, Conversation, Direction, Event, Unproven
+from sockwarden.requests.ttrpc import Ttrpc
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client of HTTP/2 sends first (RFC 9113, 3.4)."""
@@ -35,15 +36,11 @@ def begin(*, at_start: bool, most_body: int = MOST_BODY) -> Conversation:
 
 
 def _http2(at_start: bool, most_body: int, first_number: int = 0) -> Conversation:
-    module = importlib.import_module("sockwarden.requests.http2")
-    conversation: Conversation = module.Http2(at_start=at_start, most_body=most_body, first_number=first_number)
-    return conversation
+    return Http2(at_start=at_start, most_body=most_body, first_number=first_number)
 
 
 def _ttrpc(at_start: bool, most_body: int) -> Conversation:
-    module = importlib.import_module("sockwarden.requests.ttrpc")
-    conversation: Conversation = module.Ttrpc(at_start=at_start, most_body=most_body, first_number=0)
-    return conversation
+    return Ttrpc(at_start=at_start, most_body=most_body)
 
 
 class _Opening:
@@ -84,6 +81,10 @@ class _Opening:
         if direction is Direction.RECEIVED:
             return self._first + len(self._received)
         return self._sent[-1][0] + len(self._sent[-1][1]) if self._sent else 0
+
+    @property
+    def whole(self) -> bool:
+        return self._chosen is not None and self._chosen.whole
 
     def overdue(self) -> list[Event]:
         return self._chosen.overdue() if self._chosen is not None else []

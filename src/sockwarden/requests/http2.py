@@ -112,6 +112,10 @@ class Http2:
         frames = self._frames[direction]
         return NEVER if frames is None else frames.wanted
 
+    @property
+    def whole(self) -> bool:
+        return True
+
     def overdue(self) -> list[Event]:
         waiting = [stream for stream in self._streams.values() if not stream.asked]
         events: list[Event] = [self._ask(stream, ended=False) for stream in waiting]

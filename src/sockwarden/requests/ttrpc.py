@@ -152,6 +152,10 @@ class Ttrpc:
         messages = self._messages[direction]
         return NEVER if messages is None else messages.wanted
 
+    @property
+    def whole(self) -> bool:
+        return True
+
     def overdue(self) -> list[Event]:
         received = self._messages[Direction.RECEIVED]
         return [event for message in (received.give_up() if received else ()) for event in self._asked(message)]

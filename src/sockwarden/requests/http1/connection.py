@@ -69,6 +69,10 @@ class Http1:
             return min(NEVER, self._next + self._open.body.left)
         return self._next
 
+    @property
+    def whole(self) -> bool:
+        return self._after is not None and self._after.whole
+
     def overdue(self) -> list[Event]:
         if self._after is not None:
             return self._after.overdue()
