@@ -119,7 +119,7 @@ def _work(handed: Handed, out: socket.socket) -> None:
             beat = now + BEAT_SECONDS
             for message in talks.overdue(time.monotonic_ns()):
                 _tell(out, message)
-            out.send(wire.ENCODER.encode(wire.Beat(len(talks), talks.given_up, rejected)))
+            out.send(wire.ENCODER.encode(wire.Beat(os.getpid(), len(talks), talks.given_up, rejected)))
         poll.poll(max(beat - now, 0) * 1000)
 
 

@@ -40,8 +40,8 @@ class Decoder:
 
     def __init__(self, streams: Streams, *, most_body: int, bodies: bool) -> None:
         self.rejected = 0
-        self.last = wire.Beat(0, 0, 0)
-        self.began_anew = 0
+        self.last = wire.Beat(0, 0, 0, 0)
+        self._ended = self._told_of = 0
         self._heard = 0.0
         self._failed = ""
         self._told_gone = False
@@ -95,6 +95,8 @@ class Decoder:
                 continue
             self._heard = now
             if isinstance(message, wire.Beat):
+                if message.worker != self.last.worker:
+                    self._ended = self.last.worker
                 self.last = message
             elif isinstance(message, wire.Failed):
                 self._failed = message.what
@@ -103,21 +105,31 @@ class Decoder:
 
     def check(self, now: float) -> list[Trouble]:
         """Whether it is at work; has it begin anew where it is not. To be asked when all that it told was received."""
-        if self._failed:
-            failed, self._failed = self._failed, ""
-            self.began_anew += 1
-            return [_trouble(f"the decoder failed ({failed}) and began anew")]
         if not self.is_alive:
             return self._gone()
-        if not self._heard:
-            self._heard = now
-        if now - self._heard < _STALLED_SECONDS:
+        if self._failed:
+            why, self._told_of = f"the decoder failed ({self._failed}) and began anew", self._ended or self.last.worker
+            self._failed = ""
+        elif self._stalls(now):
+            why, self._told_of = (
+                f"the decoder said nothing for {_STALLED_SECONDS:.0f} s, and begins anew",
+                self.last.worker,
+            )
+        elif self._ended and self._ended != self._told_of:
+            why, self._told_of = "the decoder was killed and began anew", self._ended
+        else:
             return []
+        return [_trouble(why)]
+
+    def _stalls(self, now: float) -> bool:
+        """Whether it has said nothing for too long; then it is told to begin anew."""
+        self._heard = self._heard or now
+        if now - self._heard < _STALLED_SECONDS:
+            return False
         self._heard = now
-        self.began_anew += 1
         with suppress(OSError):
             self._control.send(b"!", socket.MSG_DONTWAIT)
-        return [_trouble(f"the decoder said nothing for {_STALLED_SECONDS:.0f} s and was made to begin anew")]
+        return True
 
     def _gone(self) -> list[Trouble]:
         """Once: what makes it takes privileges that are given up by now."""

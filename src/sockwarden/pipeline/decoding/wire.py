@@ -52,10 +52,11 @@ class Unproven(msgspec.Struct, frozen=True, tag="unproven"):
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):
-    """The decoder is at work. connections: that it follows; given_up: of these, so far, for others that came;
-    rejected: records that were none.
+    """The decoder is at work. worker: its pid; connections: that it follows; given_up: of these, so far, for others
+    that came; rejected: records that were none.
     """
 
+    worker: int
     connections: int
     given_up: int
     rejected: int
