@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import select
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -145,13 +146,12 @@ class Requests:
 
     def last(self, end: float) -> Iterator[Told]:
         """At the end of the watch, when nothing more passes: what waits, and what the decoder still tells."""
-        beats = 0
-        beat = self._decoder.last
-        while beats < 2 and self.are_read and time.monotonic() < end:
+        self._decoder.finish()
+        poll = select.poll()
+        poll.register(self._decoder.fileno(), select.POLLIN)
+        while not self._decoder.is_done and self.are_read and (left := end - time.monotonic()) > 0:
+            poll.poll(min(left, _ANSWER_SECONDS) * 1000)
             self.receive(time.monotonic())
-            beats += self._decoder.last is not beat
-            beat = self._decoder.last
-            time.sleep(0.05)
         while self._pending:
             self._enqueue(self._pending.popitem(last=False)[1])
         yield from self.take(end)

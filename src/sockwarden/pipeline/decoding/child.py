@@ -102,11 +102,12 @@ def _work(handed: Handed, out: socket.socket) -> None:
         bodies=handed.bodies,
     )
     poll = select.poll()
-    poll.register(handed.ring, select.POLLIN)
-    rejected = 0
-    beat = 0.0
+    for descriptor in (handed.ring, handed.out):
+        poll.register(descriptor, select.POLLIN)
+    rejected, beat, ending = 0, 0.0, False
     while True:
-        for record in ring.take(_MOST_RECORDS):
+        found = list(ring.take(_MOST_RECORDS))
+        for record in found:
             try:
                 part = part_of(record)
             except ValueError:
@@ -115,12 +116,20 @@ def _work(handed: Handed, out: socket.socket) -> None:
             for message in talks.feed(part):
                 _tell(out, message)
         now = time.monotonic()
-        if now >= beat:
+        if now >= beat or (ending and not found):
             beat = now + BEAT_SECONDS
             for message in talks.overdue(time.monotonic_ns()):
                 _tell(out, message)
-            out.send(wire.ENCODER.encode(wire.Beat(os.getpid(), len(talks), talks.given_up, rejected)))
-        poll.poll(max(beat - now, 0) * 1000)
+            _tell(out, wire.Beat(os.getpid(), len(talks), talks.given_up, rejected))
+        if ending and not found:
+            ending = False
+            _tell(out, wire.Done())
+        ready = dict(poll.poll(max(beat - now, 0) * 1000))
+        if handed.out in ready:
+            ending = out.recv(16) == wire.LAST
+            talks.patience = 0
+            if not ending:
+                return
 
 
 def _tell(out: socket.socket, message: wire.Message) -> None:

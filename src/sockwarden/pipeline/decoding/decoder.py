@@ -36,10 +36,12 @@ class Decoder:
     bodies     whether it hands them on, redacted
     rejected   messages that were none
     last       its last beat
+    is_done    it has told all that had passed when it was asked to finish
     """
 
     def __init__(self, streams: Streams, *, most_body: int, bodies: bool) -> None:
         self.rejected = 0
+        self.is_done = False
         self.last = wire.Beat(0, 0, 0, 0)
         self._ended = self._told_of = 0
         self._heard = 0.0
@@ -100,8 +102,15 @@ class Decoder:
                 self.last = message
             elif isinstance(message, wire.Failed):
                 self._failed = message.what
+            elif isinstance(message, wire.Done):
+                self.is_done = True
             else:
                 yield message
+
+    def finish(self) -> None:
+        """Asks it to tell what it has, since nothing more passes; then `is_done` will be true."""
+        with suppress(OSError):
+            self._socket.send(wire.LAST)
 
     def check(self, now: float) -> list[Trouble]:
         """Whether it is at work; has it begin anew where it is not. To be asked when all that it told was received."""

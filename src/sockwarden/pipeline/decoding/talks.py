@@ -51,10 +51,12 @@ class Talks:
     """All of them.
 
     given_up  connections that were followed no longer, for others that came
+    patience  ns for which the rest of a request is waited for
     """
 
     def __init__(self, publish: Publish, *, most_body: int, bodies: bool = False, most: int = MOST_TALKS) -> None:
         self.given_up = 0
+        self.patience = OVERDUE
         self._publish = publish
         self._most_body = most_body
         self._bodies = bodies
@@ -83,7 +85,7 @@ class Talks:
 
     def overdue(self, now: int) -> Iterator[wire.Message]:
         """What is told because nothing more has come. now: ns of CLOCK_MONOTONIC."""
-        for talk in [each for each in self._talks.values() if each.waits and now - each.time >= OVERDUE]:
+        for talk in [each for each in self._talks.values() if each.waits and now - each.time >= self.patience]:
             talk.waits = False
             if not talk.dead:
                 yield from self._told(talk, talk.conversation.overdue())

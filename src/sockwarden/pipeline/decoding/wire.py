@@ -68,6 +68,12 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     what: str
 
 
-Message = Asked | Answered | Unproven | Beat | Failed
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """All that had passed before the watch asked for it is told."""
+
+
+LAST = b"last"
+"""The one thing that a worker is told: nothing more passes, and it is to tell what it has."""
+Message = Asked | Answered | Unproven | Beat | Failed | Done
 DECODER = msgspec.msgpack.Decoder(Message)
 ENCODER = msgspec.msgpack.Encoder()
