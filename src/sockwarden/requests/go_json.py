@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 Value = "None | bool | int | float | str | list[Value] | Object"
 State = Literal["whole", "cut", "broken"]
@@ -263,14 +262,14 @@ def _character(found: re.Match[str]) -> str:
     return chr(0x10000 + ((ord(pair[0]) - 0xD800) << 10) + (ord(pair[1]) - 0xDC00))
 
 
-def members(data: Object) -> Iterator[tuple[str, Value]]:
-    """Every key and value of an object and of those in it, as they stand."""
-    waiting: list[Value] = [data]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, list):
-            waiting += value
-        elif isinstance(value, Object):
-            for key, child in value.pairs:
-                yield key, child
-                waiting.append(child)
+def as_object(fields: dict[str, Any]) -> Object:
+    """A decoded message as an object, with what is in it; what is of no type of JSON is left out."""
+    return Object([(name, _as_value(value)) for name, value in fields.items()])
+
+
+def _as_value(value: Any) -> Value:
+    if isinstance(value, dict):
+        return as_object(value)
+    if isinstance(value, list):
+        return [_as_value(one) for one in value]
+    return value if isinstance(value, (str, int, float, Object)) else None
