@@ -115,6 +115,26 @@ def test_a_path_without_its_slash_is_a_method_to_go() -> None:
     assert client.headers(1, grpc(PATH[1:]), "END_STREAM") == [asked(size=0)]
 
 
+def test_any_of_several_types_makes_it_grpc() -> None:
+    client, _ = pair()
+    [event] = client.headers(1, grpc(PATH, ("content-type", "text/plain")), "END_STREAM")
+    assert isinstance(event, Asked)
+    assert event.method == PATH
+
+
+def test_padding_that_was_skipped_is_not_looked_at() -> None:
+    client, _ = pair()
+    client.headers(1, grpc())
+    client.data(1, message(b"x"))
+    head = DataFrame(1, bytes(90), pad_length=9)
+    head.flags.add("PADDED")
+    data = head.serialize()
+    client.raw(data[:9])
+    client.offset += 50
+    assert client.raw(b"\xff" * (len(data) - 59)) == []
+    assert client.headers(3, grpc(), "END_STREAM") == [asked(1, size=0)]
+
+
 def test_each_byte_alone() -> None:
     client, _ = pair(at_start=False)
     client.talk = Http2(at_start=True, most_body=100)
@@ -176,7 +196,7 @@ def test_overdue() -> None:
         (b"\x1f\x8bnothing", "gzip", b"", None, True),
         (gzip.compress(b"hello"), "zstd", b"", None, True),
     ],
-    ids="whole bomb members cut garbage coding".split(),
+    ids=["whole", "bomb", "members", "cut", "garbage", "coding"],
 )
 def test_compressed_messages(packed: bytes, coding: str, body: bytes, size: int | None, truncated: bool) -> None:
     client, _ = pair()
@@ -258,11 +278,11 @@ def flood(client: Side) -> list[Event]:
         lambda client: client.frame(ContinuationFrame(1, b"")),
         lambda client: client.frame(HeadersFrame(1, b"")) + client.data(1, b""),
         lambda client: client.frame(HeadersFrame(1, b"")) + client.frame(HeadersFrame(1, b"")),
-        lambda client: client.raw(b"\0\0\1\0\x08\0\0\0\1\x05"),
+        lambda client: client.headers(1, grpc()) + client.raw(b"\0\0\1\0\x08\0\0\0\1\x05"),
         lambda client: client.raw(b"\0\0\0\0\0\0\0\0\0"),
         lambda client: client.raw(b"\0\0\3\3\0\0\0\0\1abc"),
     ],
-    ids="flood bomb index long even stray data twice padding stream reset".split(),
+    ids=["flood", "bomb", "index", "long", "even", "stray", "data", "twice", "padding", "stream", "reset"],
 )
 def test_what_no_client_sends_is_unproven(written: object) -> None:
     assert callable(written)
