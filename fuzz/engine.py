@@ -16,7 +16,7 @@ import atheris
 
 
 def main() -> None:
-    with atheris.instrument_imports(include=["sockwarden"]):
+    with atheris.instrument_imports(include=["sockwarden", "hpack", "hyperframe"]):
         target = importlib.import_module(f"fuzz.{sys.argv[1]}")
     end = float(os.environ["FUZZ_CPU_SECONDS"]) or float("inf")
 

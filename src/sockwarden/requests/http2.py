@@ -39,19 +39,15 @@ class _Stream:
 
     def ask(self, *, ended: bool) -> Asked:
         """The request as it is; from then on nothing of it is kept."""
-        content = self.body.content(ended=ended)
-        if self.grpc:
-            # Go's gRPC server takes a path without its slash as well.
-            method = f"/{self.path.removeprefix('/')}" if self.path else ""
-            told = Asked(self.number, "grpc", method, "", self.headers)
-        else:
-            told = Asked(self.number, "h2", self.method, self.path, self.headers)
+        headers, content = self.headers, self.body.content(ended=ended)
         self.asked = True
         self.headers, self.body = (), Body(0, framed=False)
-        return Asked(
-            told.number, told.protocol, told.method, told.target, told.headers,
-            content.body, content.size, content.truncated,
-        )  # fmt: skip
+        if not self.grpc:
+            names = ("h2", self.method, self.path)
+        else:
+            # Go's gRPC server takes a path without its slash as well.
+            names = ("grpc", f"/{self.path.removeprefix('/')}" if self.path else "", "")
+        return Asked(self.number, *names, headers, content.body, content.size, content.truncated)
 
     def respond(self, block: Block) -> None:
         """Takes a header block of the answer, which may be its trailer."""
@@ -66,9 +62,11 @@ class _Stream:
 
 
 def _is_grpc(block: Block, method: str) -> bool:
-    """By the content's type; where that is unknown, whatever may be gRPC is."""
-    kind = block.get("content-type")
-    return (kind or "").startswith("application/grpc") or (kind is None and block.unknown and method in ("", "POST"))
+    """By the content's type, of which Go takes any; where that is unknown, whatever may be gRPC is."""
+    kinds = [value for name, value in block.headers if name == "content-type"]
+    return any(kind.startswith("application/grpc") for kind in kinds) or (
+        not kinds and block.unknown and method in ("", "POST")
+    )
 
 
 class Http2:

@@ -11,7 +11,7 @@ from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame, 
 from sockwarden.requests.stretch import BEGAN_WITHIN, MOST_PIECES, LostError, Stretch
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-MOST_BLOCK = 64 << 10
+MOST_BLOCK = 32 << 10
 """Bytes of a header block, over all of its frames, that are kept."""
 
 _HEAD = 9
@@ -124,7 +124,7 @@ class Frames:
         self._stretch.at += len(piece)
         if isinstance(frame, _KEPT):
             self._kept += piece
-        if not isinstance(frame, DataFrame) or not piece:
+        if not isinstance(frame, DataFrame) or not piece or self._stretch.until == self._end:
             return _NOTHING
         if self._padding is None:
             self._padding = piece[0]

@@ -15,7 +15,7 @@ MOST_CONTINUATIONS = 128
 """Frames of one header block."""
 MOST_TABLE = 64 << 10
 """Bytes of a dynamic table. An encoder says what it uses of what the other side allowed; Go allows 4096."""
-MOST_LIST = 64 << 10
+MOST_LIST = 32 << 10
 """Bytes of one block's headers, decoded, as HTTP/2 counts them."""
 
 _UNKNOWN = (b"\0unknown", b"\0unknown")

@@ -37,7 +37,7 @@ def read(data: bytes) -> Fields:
     numbers: dict[int, list[int]] = {}
     values: dict[int, list[bytes]] = {}
     at = 0
-    for _ in range(MOST_FIELDS):
+    for _ in range(MOST_FIELDS + 1):
         if at == len(data):
             return Fields(numbers, values)
         if (tag := varint(data, at)) is None:
@@ -61,7 +61,7 @@ def read(data: bytes) -> Fields:
             return Fields(numbers, values, (number, data[at:]), whole=False)
         values.setdefault(number, []).append(data[at : at + value])
         at += value
-    return Fields(numbers, values, whole=at == len(data))
+    return Fields(numbers, values, whole=False)
 
 
 def varint(data: bytes, at: int) -> tuple[int, int] | None:
