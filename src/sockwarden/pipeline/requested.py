@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import select
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from copy import deepcopy
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,10 +17,10 @@ from sockwarden.health import Trouble
 from sockwarden.pipeline.decoding import wire
 from sockwarden.pipeline.decoding.decoder import Decoder
 from sockwarden.pipeline.fair import FairQueue
+from sockwarden.pipeline.request_document import document_of, put_answer
 from sockwarden.pipeline.source import Told
-from sockwarden.requests.describing import Described
+from sockwarden.requests.operations import UNPROVEN
 from sockwarden.sensors.ebpf.streams import Streams
-from sockwarden.sockets import device_text
 
 _MOST_CONNECTIONS = 16_384
 """Connections of which it is known who made them and who holds them."""
@@ -52,7 +50,7 @@ class _Access(NamedTuple):
 class _Pending(msgspec.Struct):
     """A request until it is told: it waits for its answer, and for its access to be judged."""
 
-    asked: wire.Asked | wire.Unproven
+    asked: wire.Asked
     due: float
     answer: wire.Answered | None = None
 
@@ -117,13 +115,13 @@ class Requests:
         return bool(self._ready)
 
     def _receive(self, message: wire.Message, now: float) -> None:
-        if isinstance(message, wire.Asked | wire.Unproven):
-            key = message.connection.socket, message.number
+        if isinstance(message, wire.Asked):
+            key = message.connection.socket, message.described.number
             self._pending[key] = _Pending(message, now + _ANSWER_SECONDS)
-            if isinstance(message, wire.Unproven) and self._is_known(message.connection):
+            if message.described.operation == UNPROVEN and self._is_known(message.connection):
                 self._enqueue(self._pending.pop(key))
         elif isinstance(message, wire.Answered):
-            key = message.socket, message.number
+            key = message.socket, message.returned.number
             pending = self._pending.get(key)
             if pending is None:
                 return
@@ -167,17 +165,17 @@ class Requests:
     def _told_of(self, pending: _Pending, offset: int) -> Told:
         asked = pending.asked
         access, holders = self._sender(asked)
-        document = _document_of(asked, access.document if access else None, self._boot, offset)
+        document = document_of(asked, access.document if access else None, self._boot, offset)
         document["sockwarden"]["sensor"] = {"name": "ebpf", "hook": self._hook}
         if holders > 1:
             document["sockwarden"]["connection"]["holders"] = holders
         if pending.answer:
-            _put_answer(document, pending.answer)
+            put_answer(document, pending.answer.returned)
         pid = document["process"]["pid"]
         start = access.moment.start if access and access.moment else 0
         return Told(document, Moment(pid, start, asked.time))
 
-    def _sender(self, asked: wire.Asked | wire.Unproven) -> tuple[_Access | None, int]:
+    def _sender(self, asked: wire.Asked) -> tuple[_Access | None, int]:
         """The access of who holds the sending end: the latest before the request; and how many have had it. Of several
         that hold it nobody knows which one sends: who came by it last is told, beside who had made it.
         """
@@ -186,107 +184,3 @@ class Requests:
         if not before:
             return (known[0] if known else None), len(known)
         return before[-1], len({get(each.document, "process.pid") for each in before})
-
-
-def _document_of(asked: wire.Asked | wire.Unproven, access: Document | None, boot_id: str, offset: int) -> Document:
-    connection = asked.connection
-    moment = asked.time + offset
-    identity = "/".join(map(str, (boot_id, connection.socket, asked.number, asked.time, type(asked).__name__)))
-    document: Document = {
-        "_index": "sockwarden",
-        "_id": hashlib.sha256(identity.encode()).hexdigest(),
-        "_version": 1,
-        "@timestamp": _iso(moment),
-        "event": {
-            "kind": "event",
-            "module": "sockwarden",
-            "dataset": "sockwarden.request",
-            "category": ["api"],
-            "action": "requested",
-            "outcome": "unknown",
-        },
-        "host": {"os": {"type": "linux"}},
-        "network": {"type": "unix"},
-        "process": {"pid": connection.connector},
-        "sockwarden": {
-            "actor": {"origin": "unknown"},
-            "socket": {"type": "path", "device": device_text(connection.device), "inode": connection.file},
-            "connection": {"server": {"pid": connection.server}},
-        },
-    }
-    if connection.client:
-        document["sockwarden"]["connection"]["inode"] = connection.client
-    if access:
-        _put_access(document, access, connection)
-    _put_request(document, asked)
-    return document
-
-
-def _put_access(document: Document, access: Document, connection: wire.Connection) -> None:
-    """Who sent it, and under which name the socket was reached, by the access that made the connection."""
-    ours = document["sockwarden"]
-    process = document["process"] = {"pid": get(access, "process.pid")}
-    for field in ("working_directory", "thread"):
-        if value := get(access, f"process.{field}"):
-            process[field] = value
-    if (parent := get(access, "process.parent.pid")) is not None:
-        process["parent"] = {"pid": parent}
-    for field in ("user", "destination", "network"):
-        if value := access.get(field):
-            document[field] = deepcopy(value)
-    for field in ("socket", "process"):
-        if value := get(access, f"sockwarden.{field}"):
-            ours[field] = deepcopy(value)
-    ours.get("process", {}).pop("ancestors", None)
-    if process["pid"] != connection.connector:
-        connector = get(access, "sockwarden.connection.connector")
-        ours["connection"]["connector"] = deepcopy(connector) if connector else {"pid": connection.connector}
-    ours["connection"]["access"] = access["_id"]
-
-
-def _put_request(document: Document, asked: wire.Asked | wire.Unproven) -> None:
-    if isinstance(asked, wire.Unproven):
-        document["event"]["type"] = ["info"]
-        document["sockwarden"]["request"] = {
-            "number": asked.number,
-            "protocol": "unknown",
-            "operation": "unknown",
-            "content": "unknown",
-            "summary": f"what is asked is unknown: {asked.why}",
-        }
-        return
-    told: dict[str, Any] = msgspec.to_builtins(asked.described)
-    described: Described = asked.described
-    document["event"]["type"] = [described.kind]
-    document["sockwarden"]["request"] = {"number": asked.number} | {
-        key: value
-        for key, value in told.items()
-        if value not in (None, "", [], {}) and key not in ("kind", "user_agent")
-    }
-    if described.protocol.startswith("http"):
-        document["http"] = {"request": {"method": described.method}, "version": described.protocol.rpartition("/")[2]}
-        document["url"] = {"path": described.path}
-    if described.user_agent:
-        document["user_agent"] = {"original": described.user_agent}
-
-
-def _put_answer(document: Document, answer: wire.Answered) -> None:
-    request, returned = document["sockwarden"]["request"], answer.returned
-    if returned.status is None:
-        return
-    request["status"] = returned.status
-    is_http = "http" in document
-    if is_http:
-        document["http"]["response"] = {"status_code": returned.status}
-    failed = returned.status >= 400 if is_http else returned.status != 0
-    document["event"]["outcome"] = "failure" if failed else "success"
-    if returned.ids:
-        request["returned_id"] = returned.ids[0] if len(returned.ids) == 1 else returned.ids
-    if returned.error:
-        document["error"] = {"message": returned.error}
-
-
-def _iso(moment: int) -> str:
-    """ns since the epoch as ISO 8601 in UTC, to the millisecond."""
-    seconds = time.gmtime(moment // 10**9)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', seconds)}.{moment // 10**6 % 1000:03d}Z"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from sockwarden.pipeline.decoding import wire
 from sockwarden.requests.conversation import begin
-from sockwarden.requests.describing import describe, returned
-from sockwarden.requests.message import NEVER, Answered, Asked, Conversation, Direction, Event
+from sockwarden.requests.describe import describe, describe_unproven, returned
+from sockwarden.requests.message import NEVER, Answered, Asked, Conversation, Direction, Event, Unproven
 from sockwarden.sensors.ebpf.streams import Part
 
 MOST_TALKS = 512
@@ -35,7 +35,7 @@ class _Talk:
         self.ended = 0
         self.dead = False
         self.next = 0
-        self.operations: OrderedDict[int, str] = OrderedDict()
+        self.open: OrderedDict[int, tuple[str, str]] = OrderedDict()
         self._published: tuple[int, int, bool] = (0, 0, False)
 
     def publish(self, publish: Publish) -> None:
@@ -98,7 +98,7 @@ class Talks:
             if not oldest.dead and not oldest.ended:
                 self.given_up += 1
                 yield from self._told(oldest, oldest.conversation.overdue())
-                yield self._unproven(oldest, "more connections were open than are followed at once")
+                yield self._unproven(oldest, Unproven("more connections were open than are followed at once"))
                 oldest.publish(self._publish)
 
     def _told(self, talk: _Talk, events: Iterable[Event]) -> Iterator[wire.Message]:
@@ -108,20 +108,20 @@ class Talks:
             elif isinstance(event, Answered):
                 yield self._answered(talk, event)
             else:
-                yield self._unproven(talk, event.why)
+                yield self._unproven(talk, event)
 
     def _asked(self, talk: _Talk, asked: Asked) -> wire.Asked:
-        described = describe(asked, body=self._bodies)
+        described = describe(asked, store_bodies=self._bodies)
         talk.next = max(talk.next, asked.number + 1)
-        talk.operations[asked.number] = described.operation
-        if len(talk.operations) > _MOST_OPEN:
-            talk.operations.popitem(last=False)
-        return wire.Asked(talk.connection, talk.time, asked.number, described)
+        talk.open[asked.number] = (described.operation, described.method)
+        if len(talk.open) > _MOST_OPEN:
+            talk.open.popitem(last=False)
+        return wire.Asked(talk.connection, talk.time, described)
 
     def _answered(self, talk: _Talk, answered: Answered) -> wire.Answered:
-        operation = talk.operations.pop(answered.number, "")
-        return wire.Answered(talk.connection.socket, answered.number, returned(operation, answered))
+        operation, method = talk.open.pop(answered.number, ("", ""))
+        return wire.Answered(talk.connection.socket, returned(operation, answered, method))
 
-    def _unproven(self, talk: _Talk, why: str) -> wire.Unproven:
+    def _unproven(self, talk: _Talk, unproven: Unproven) -> wire.Asked:
         talk.dead = True
-        return wire.Unproven(talk.connection, talk.time, talk.next, why)
+        return wire.Asked(talk.connection, talk.time, describe_unproven(unproven, talk.next))

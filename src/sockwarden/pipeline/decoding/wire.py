@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sockwarden.requests.describing import Described, Returned
+from sockwarden.requests.describe import Described, Returned
 
 MOST_BYTES = 128 << 10
 """Of one message."""
@@ -26,29 +26,20 @@ class Connection(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Asked(msgspec.Struct, frozen=True, tag="asked"):
-    """A request. time: ns of CLOCK_MONOTONIC, when its last byte that counts was read."""
+    """A request, or that nobody can tell any more what is asked over a connection. time: ns of CLOCK_MONOTONIC, when
+    the last of its bytes that count was read.
+    """
 
     connection: Connection
     time: int
-    number: int
     described: Described
 
 
 class Answered(msgspec.Struct, frozen=True, tag="answered"):
-    """The answer to the request of that number."""
+    """The answer to a request, by its number."""
 
     socket: int
-    number: int
     returned: Returned
-
-
-class Unproven(msgspec.Struct, frozen=True, tag="unproven"):
-    """From here on nobody can tell what is asked over a connection."""
-
-    connection: Connection
-    time: int
-    number: int
-    why: str
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):
@@ -74,6 +65,6 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 LAST = b"last"
 """The one thing that a worker is told: nothing more passes, and it is to tell what it has."""
-Message = Asked | Answered | Unproven | Beat | Failed | Done
+Message = Asked | Answered | Beat | Failed | Done
 DECODER = msgspec.msgpack.Decoder(Message)
 ENCODER = msgspec.msgpack.Encoder()
