@@ -9,7 +9,7 @@ from sockwarden.document import Document, get
 
 REQUEST = "sockwarden.request"
 """event.dataset of what was asked over a connection."""
-_UNKNOWN = (None, "", "unknown")
+_UNKNOWN = (None, "", "unknown", "unproven")
 
 
 class Graded(NamedTuple):
