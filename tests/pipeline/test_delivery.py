@@ -126,6 +126,7 @@ class _Accesses:
     """A sink that counts accesses, beside one that takes alerts alone."""
 
     lost = 0
+    notifies = False
 
     def __init__(self) -> None:
         self.taken: list[Document] = []

@@ -1,8 +1,9 @@
 """Alerts: what a person or a SIEM gets, and how one is told from another."""
 
-from sockwarden.alerts.alert import View, build, counted, grouped, iso, socket_of
+from sockwarden.alerts.alert import View, asked_of, build, counted, grouped, iso, socket_of
 from sockwarden.alerts.detector import RISK_SCORES, SEVERITIES, Detector, RuleExecution, Severity
 from sockwarden.alerts.identity import uuid_of
+from sockwarden.alerts.raising import is_raised, raised
 from sockwarden.alerts.suppression import Belonging, Grouping, GroupState, group_of, take
 
 __all__ = [
@@ -15,11 +16,14 @@ __all__ = [
     "RuleExecution",
     "Severity",
     "View",
+    "asked_of",
     "build",
     "counted",
     "group_of",
     "grouped",
+    "is_raised",
     "iso",
+    "raised",
     "socket_of",
     "take",
     "uuid_of",

@@ -17,6 +17,8 @@ from sockwarden.health import HEALTH
 View = Literal["given", "canonical", "both"]
 """By which address a rule matched: the one the caller gave, the one it reached, or either."""
 _MOST_ADDRESSES = 3
+_MOST_SUMMARY = 500
+"""Characters of what was asked: others write them."""
 _VERBS = {
     "connected-to": "connected to",
     "opened-file": "opened",
@@ -130,8 +132,8 @@ def iso(milliseconds: int) -> str:
 
 
 def reason_of(document: Document, name: str, severity: str) -> str:
-    """One sentence: who did what to which socket, and which rule of what severity says so. A health document has its
-    own sentence.
+    """One sentence: who did what to which socket, or asked what over it, and which rule of what severity says so. A
+    health document has its own sentence.
     """
     event, process, user = (_object(document, name) for name in ("event", "process", "user"))
     if event.get("dataset") == HEALTH:
@@ -149,7 +151,29 @@ def reason_of(document: Document, name: str, severity: str) -> str:
         code = get(document, "error.code")
         why = f" ({code})" if code else ""
     by = "" if who is None else f" by user {who}"
+    if summary := asked_of(document):
+        runtime = f"{socket['runtime']} on " if socket.get("runtime") else ""
+        verb, target, why = "asked", f"{runtime}{target}{as_given} to {summary}", _answered(document)
+        as_given = ""
     return f"{program}{by} {verb} {target}{as_given}{why}{_made(document)}{_times(document)}: {severity} alert {name}"
+
+
+def asked_of(document: Document) -> str:
+    """What was asked over a connection, as its summary or else as it was asked; empty of an access alone."""
+    request = get(document, "sockwarden.request")
+    if not isinstance(request, dict):
+        return ""
+    parts = ("summary",), ("operation",), ("method", "path")
+    told = (" ".join(str(request[key]) for key in keys if request.get(key)) for keys in parts)
+    return next(filter(None, told), "do something that nobody could read")[:_MOST_SUMMARY]
+
+
+def _answered(document: Document) -> str:
+    """That a request was refused."""
+    status = get(document, "sockwarden.request.status")
+    if get(document, "event.action") != "requested" or get(document, "event.outcome") != "failure":
+        return ""
+    return f" (refused, {status})" if status is not None else " (refused)"
 
 
 def _made(document: Document) -> str:

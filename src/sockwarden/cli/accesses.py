@@ -9,7 +9,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from sockwarden.alerts import socket_of
+from sockwarden.alerts import asked_of, socket_of
 from sockwarden.cli.output import console, print_notes, write_line
 from sockwarden.document import Document, get
 from sockwarden.settings import state_folder
@@ -70,10 +70,11 @@ def _cells(document: Document) -> tuple[Text, ...]:
     origin = get(document, "container.name") or get(document, "sockwarden.actor.origin") or "unknown"
     moment = time_of(document)
     target = ("open " if get(document, "event.action") == "opened-file" else "") + (socket_of(document) or "?")
+    asked = f": {asked}" if (asked := asked_of(document)) else ""
     cells = (
         str(document.get("_id"))[:8],
         f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}" if moment is not None else "?",
         str(get(document, "event.outcome") or "unknown"),
-        f"{program(document)} {get(document, 'process.pid') or '?'} ({origin}) → {target}{remarks(document)}",
+        f"{program(document)} {get(document, 'process.pid') or '?'} ({origin}) → {target}{asked}{remarks(document)}",
     )
     return tuple(Text(escape(cell)) for cell in cells)

@@ -24,6 +24,7 @@ from sockwarden.cli.run import run
 from sockwarden.cli.setup import setup
 from sockwarden.cli.sinks import sinks
 from sockwarden.cli.sockets import sockets
+from sockwarden.cli.stories import stories
 from sockwarden.cli.watch import watch
 from sockwarden.errors import InputError, SockwardenError
 
@@ -52,7 +53,7 @@ def cli() -> None:
     """Sees every access to a container runtime's control socket, and says who it was."""
 
 
-for command in (watch, hunt, run, sockets, alerts, accesses, rules, kql, sinks, setup, config, doctor):
+for command in (watch, hunt, run, sockets, alerts, accesses, stories, rules, kql, sinks, setup, config, doctor):
     cli.add_command(command)
 
 

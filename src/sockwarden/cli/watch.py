@@ -16,6 +16,7 @@ from sockwarden.errors import InputError, SockwardenError
 from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.export import Exporter
 from sockwarden.pipeline.notify import Notifier
+from sockwarden.pipeline.notifying import Notify
 from sockwarden.pipeline.source import LiveSource, Opened, described, open_first
 from sockwarden.pipeline.watch import Watch
 from sockwarden.sensors.audit import DEFAULT
@@ -28,6 +29,12 @@ from sockwarden.store import Keeper
 
 @click.command()
 @click.option("--config", "config_path", metavar="FILE", help="Settings; else /etc/sockwarden/config.toml, if there.")
+@click.option(
+    "--notify",
+    type=click.Choice(["graded", "all"]),
+    help="What reaches webhook, syslog and journald: alerts of stories at or above high, or every alert. Else [watch] "
+    "notify of the settings.",
+)
 @click.option("--rule", "selectors", multiple=True, metavar="NAME", help="Only this rule or signature; again for more.")
 @click.option(
     "--sensor",
@@ -54,6 +61,7 @@ from sockwarden.store import Keeper
 )
 def watch(
     config_path: str | None,
+    notify: Notify | None,
     selectors: tuple[str, ...],
     sensor: str | None,
     output: str,
@@ -70,7 +78,7 @@ def watch(
     path = Path(config_path) if config_path else None
     config = load_config(path)
     folder = state_folder(state or config.watch.state)
-    run = _Run(path, selectors, output)
+    run = _Run(path, selectors, output, notify or config.watch.notify)
     with run.signals():
         if audit_unicast and sensor == "ebpf":
             raise click.UsageError("--audit-unicast is for the sensor audit")
@@ -82,8 +90,9 @@ def watch(
 class _Run(Lasting):
     """A watch under its signals."""
 
-    def __init__(self, config_path: Path | None, selectors: Sequence[str], output: str) -> None:
+    def __init__(self, config_path: Path | None, selectors: Sequence[str], output: str, notify: Notify) -> None:
         super().__init__(config_path, selectors, output)
+        self._notify: Notify = notify
         self._config = Config()
         self._catalogue = packaged()
 
@@ -102,7 +111,7 @@ class _Run(Lasting):
         keeper = Keeper(folder, max_age_days=config.retention.days, max_bytes=config.retention.max_bytes)
         sinks = sinks_of(config, self.output, folder)
         self.terminal = terminal_of(sinks)
-        delivery = Delivery(list(sinks.values()), keeper, self.tell)
+        delivery = Delivery(list(sinks.values()), keeper, self.tell, self._notify)
         self._config, self._catalogue = config, _catalogue_of(config)
         return Watch(
             self.detections(config),
@@ -151,6 +160,8 @@ class _Run(Lasting):
         self.tell(_greeting(watching))
         for refused in opened.refused:
             self.tell(str(refused))
+        if watching.delivery.notifies:
+            self.tell(watching.delivery.notifying.line())
         spots = "".join(f"\n{spot.what}" for spot in watching.blind_spots())
         self.tell(f"blind to (`sockwarden doctor` says why, and what can be done):{spots}")
 

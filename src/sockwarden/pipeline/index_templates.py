@@ -15,7 +15,7 @@ from sockwarden.cluster.client import Client
 from sockwarden.cluster.failures import ClusterError
 from sockwarden.errors import InputError
 from sockwarden.kql import ECS
-from sockwarden.sinks.index import accesses_stream, alerts_index
+from sockwarden.sinks.index import accesses_stream, alerts_index, requests_stream
 
 State = Literal["new", "changed", "unchanged", "foreign"]
 
@@ -50,7 +50,7 @@ def templates() -> dict[str, dict[str, Any]]:
         },
     }
     accesses = {
-        "index_patterns": [accesses_stream("*")],
+        "index_patterns": [accesses_stream("*"), requests_stream("*")],
         "data_stream": {},
         "composed_of": [_FIELDS],
         "priority": _PRIORITY,

@@ -146,6 +146,7 @@ class Watch:
         """
         try:
             announce(self._runtime, Running(os.getpid(), self._source.name, self._source.hook))
+            self.delivery.reads_requests(bool(self._requests and self._requests.are_read))
             self._open_processes()
             self._discover()
             if self._last_run:
@@ -346,6 +347,7 @@ class Watch:
     def _check(self) -> None:
         self._checked = time.monotonic()
         self._report(self._source.check(self._checked))
+        self.delivery.reads_requests(bool(self._requests and self._requests.are_read))
         self._report(self._floods())
         self.losses = self._source.losses()
         for error in self._engine.errors.keys() - self._errors_told:

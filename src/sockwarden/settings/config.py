@@ -48,9 +48,12 @@ AbsoluteFolder = Annotated[
 
 
 class Watch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[watch]. state: the folder of the store; "" for the usual one."""
+    """[watch]. state: the folder of the store; "" for the usual one. notify: what reaches webhook, syslog and journald:
+    alerts of stories that are graded high, or all.
+    """
 
     state: OptionalPath = ""
+    notify: Literal["graded", "all"] = "graded"
 
 
 class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

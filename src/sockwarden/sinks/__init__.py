@@ -6,7 +6,7 @@ from sockwarden.sinks.fold import Group
 from sockwarden.sinks.journald import JournaldSink
 from sockwarden.sinks.lines import FORMS, LineSink
 from sockwarden.sinks.live import LiveSink, Status
-from sockwarden.sinks.sink import AccessSink, Sink, TerminalGoneError
+from sockwarden.sinks.sink import AccessSink, Sink, StorySink, TerminalGoneError
 from sockwarden.sinks.spooled import SpooledSink
 from sockwarden.sinks.stream import StreamSink
 from sockwarden.sinks.terminal import TerminalSink, block, one_line, put
@@ -22,6 +22,7 @@ __all__ = [
     "Sink",
     "SpooledSink",
     "Status",
+    "StorySink",
     "StreamSink",
     "TerminalGoneError",
     "TerminalSink",

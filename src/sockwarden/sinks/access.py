@@ -7,9 +7,9 @@ import os
 
 from rich.text import Text
 
-from sockwarden.alerts import socket_of
+from sockwarden.alerts import asked_of, socket_of
 from sockwarden.document import Document, get
-from sockwarden.sinks.escape import escape
+from sockwarden.sinks.escape import escape, shorten
 from sockwarden.sinks.fold import counted_only
 
 _ALIASES = {
@@ -26,6 +26,7 @@ _CAME_BY = {
     "inherited-descriptor": "connection inherited",
 }
 """By event.action: of connections that were there, to which nobody gave an address."""
+_MOST_ASKED = 300
 _ABIS = ("socketcall", "io_uring", "i386")
 
 
@@ -49,6 +50,8 @@ def access(alert: Document) -> Text:
     line.append(f", by {escape(way)}" if way in _ABIS or way.startswith("x32") else "")
     if came := came_by(alert):
         line.append(f", {came}")
+    if asked := asked_of(alert):
+        line.append(": ").append(shorten(escape(asked), _MOST_ASKED), style="bold")
     return line.append(_outcome(alert), style="dim")
 
 

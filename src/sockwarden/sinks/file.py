@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from sockwarden.document import Document, encode
 from sockwarden.sinks.lines import FORMS
@@ -18,6 +19,8 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC |
 
 class NdjsonFileSink:
     """Appends to the file at `path`, created 0600; a form of FORMS. Never raises: see `lost` and `notes`."""
+
+    notifies: ClassVar[bool] = False
 
     def __init__(self, path: Path, form: str = "ndjson") -> None:
         self._path = path

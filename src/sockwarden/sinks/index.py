@@ -1,18 +1,20 @@
 """Alerts and accesses into Elasticsearch or OpenSearch, by bulk requests from spools.
 
 Each document has an `_id` of its own, and is created, never replaced: what was sent twice, since an answer was lost or
-a run was killed, is there once. Alerts go into an index, since their status changes; accesses into a data stream. They
-wait in spools of their own: a flood of accesses must not push alerts out.
+a run was killed, is there once. Only an alert that was raised is put over what it was; what people say of it stays.
+Alerts go into an index, since their status changes; accesses, and what was asked, into data streams. They wait in
+spools of their own: a flood of accesses must not push alerts out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
+from sockwarden.alerts import is_raised
 from sockwarden.cluster.client import Client
 from sockwarden.cluster.connection import Connection
 from sockwarden.cluster.failures import ClusterError, error_of
@@ -21,12 +23,13 @@ from sockwarden.sinks.lines import whole
 from sockwarden.sinks.spool import Entry
 from sockwarden.sinks.spooled import SPOOL_BYTES, SpooledSink
 from sockwarden.sinks.worker import Outcome, Refusal
+from sockwarden.stories import REQUEST, is_request
 
 MOST_ITEMS = 500
 MOST_BYTES = 4 << 20
 """Of one bulk request: far below http.max_content_length (100 MB), so that an answer comes soon."""
 _PARAMS = {"filter_path": "items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"}
-_CREATED, _CONFLICT, _BAD_REQUEST, _TOO_LARGE = 201, 409, 400, 413
+_UPDATED, _CREATED, _CONFLICT, _BAD_REQUEST, _TOO_LARGE = 200, 201, 409, 400, 413
 _OF_THE_CLUSTER = frozenset({"validation_exception", "index_closed_exception", "cluster_block_exception"})
 """Refusals with status 400 that are no fault of the document: too many shards for a new index, say."""
 
@@ -41,8 +44,15 @@ def accesses_stream(namespace: str) -> str:
     return f"logs-sockwarden.access-{namespace}"
 
 
+def requests_stream(namespace: str) -> str:
+    """Where requests go."""
+    return f"logs-{REQUEST}-{namespace}"
+
+
 class AlertIndex(SpooledSink):
     """Alerts, under their uuid."""
+
+    notifies: ClassVar[bool] = False
 
     def __init__(self, connection: Connection, folder: Path, namespace: str, most_bytes: int = SPOOL_BYTES) -> None:
         self._target = alerts_index(namespace)
@@ -50,17 +60,22 @@ class AlertIndex(SpooledSink):
 
     def add(self, alerts: Sequence[Document]) -> None:
         """Takes the alerts of one access into the spool."""
-        items = [item(self._target, str(get(one, "kibana.alert.uuid")), whole(one)) for one in alerts]
+        items = [
+            (raised_item if is_raised(one) else item)(self._target, str(get(one, "kibana.alert.uuid")), whole(one))
+            for one in alerts
+        ]
         if items:
             self.spool.add_all(items)
             self._worker.wake()
 
 
 class AccessIndex(SpooledSink):
-    """Accesses, under their `_id`."""
+    """Accesses and requests, under their `_id`."""
+
+    notifies: ClassVar[bool] = False
 
     def __init__(self, connection: Connection, folder: Path, namespace: str, most_bytes: int = SPOOL_BYTES) -> None:
-        self._target = accesses_stream(namespace)
+        self._target, self._requests = accesses_stream(namespace), requests_stream(namespace)
         carrier = BulkCarrier(connection)
         super().__init__("index-accesses", carrier, folder, most_bytes=most_bytes, shown=f"index {self._target}")
 
@@ -68,8 +83,8 @@ class AccessIndex(SpooledSink):
         """Alerts are for another place."""
 
     def accesses(self, documents: Iterable[Document]) -> None:
-        """Takes accesses into the spool."""
-        items = [item(self._target, str(one["_id"]), one) for one in documents]
+        """Takes accesses and requests into the spool."""
+        items = [item(self._requests if is_request(one) else self._target, str(one["_id"]), one) for one in documents]
         if items:
             self.spool.add_all(items)
             self._worker.wake()
@@ -127,10 +142,11 @@ class BulkCarrier:
             raise self._client.not_json("no answer for each document", msgspec.json.encode(items)[:120])
         done, refused, again = [], [], ""
         for entry, item in zip(entries, items, strict=True):
-            told = item.get("create") if isinstance(item, dict) else None
-            told = told if isinstance(told, dict) else {}
+            created, updated = (item.get(action) if isinstance(item, dict) else None for action in ("create", "update"))
+            told = next((each for each in (created, updated) if isinstance(each, dict)), {})
             status, (kind, reason) = told.get("status"), error_of(told.get("error"))
-            if status in (_CREATED, _CONFLICT):
+            # What is there already need not be created; what somebody else changed just now is still to be changed.
+            if status in (_UPDATED, _CREATED) or (status == _CONFLICT and told is created):
                 done.append(entry)
             elif status in (_BAD_REQUEST, _TOO_LARGE) and kind not in _OF_THE_CLUSTER:
                 refused.append(Refusal(entry, f"HTTP {status}: {reason or kind}"))
@@ -144,3 +160,14 @@ def item(target: str, identity: str, document: Document) -> tuple[str, bytes]:
     action = msgspec.json.encode({"create": {"_index": target, "_id": identity}})
     stored = {key: value for key, value in document.items() if key not in METADATA}
     return f"{target} {identity}", action + b"\n" + encode(stored) + b"\n"
+
+
+def raised_item(target: str, identity: str, alert: Document) -> tuple[str, bytes]:
+    """As `item`, for an alert that is there already, less severe; made where it is not. An update that conflicts with a
+    person's is tried again by the cluster.
+    """
+    action = msgspec.json.encode({"update": {"_index": target, "_id": identity, "retry_on_conflict": 3}})
+    signal = {key: value for key, value in alert["kibana"]["alert"].items() if not key.startswith("workflow_")}
+    changed = {**alert, "kibana": {**alert["kibana"], "alert": signal}}
+    body = encode({"doc": changed, "upsert": alert})
+    return f"{target} {identity} {signal['severity']}", action + b"\n" + body + b"\n"

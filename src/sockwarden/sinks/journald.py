@@ -9,11 +9,13 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from sockwarden.alerts import socket_of
 from sockwarden.document import Document, encode, get
 from sockwarden.sinks.lines import whole
 from sockwarden.sinks.sink import Outage
+from sockwarden.sinks.told import sentence
 
 SOCKET = Path("/run/systemd/journal/socket")
 
@@ -29,6 +31,8 @@ _FIELDS = {
     "SOCKWARDEN_SOCKET": "sockwarden.socket.canonical",
     "SOCKWARDEN_RUNTIME": "sockwarden.socket.runtime",
     "SOCKWARDEN_ORIGIN": "sockwarden.actor.origin",
+    "SOCKWARDEN_STORY": "sockwarden.story.id",
+    "SOCKWARDEN_STORY_LEVEL": "sockwarden.story.level",
     "SOCKWARDEN_PID": "process.pid",
     "SOCKWARDEN_EXECUTABLE": "process.executable",
     "SOCKWARDEN_USER_ID": "user.id",
@@ -41,6 +45,8 @@ _TOO_LARGE = (errno.EMSGSIZE, errno.ENOBUFS)
 
 class JournaldSink:
     """One journal entry an alert, with its document in SOCKWARDEN_DOCUMENT. Never raises: see `lost` and `notes`."""
+
+    notifies: ClassVar[bool] = True
 
     def __init__(self, path: Path = SOCKET) -> None:
         self._path = path
@@ -104,7 +110,7 @@ class JournaldSink:
 
 def _entry(alert: Document) -> Iterator[bytes]:
     severity = str(get(alert, "kibana.alert.severity"))
-    yield _field("MESSAGE", get(alert, "kibana.alert.reason") or get(alert, "message") or "alert")
+    yield _field("MESSAGE", sentence(alert))
     yield _field("PRIORITY", _PRIORITIES.get(severity, 4))
     yield _field("SYSLOG_IDENTIFIER", "sockwarden")
     for name, field in _FIELDS.items():

@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from sockwarden.alerts import is_raised
 from sockwarden.document import Document, get
 from sockwarden.sinks.escape import escape
 from sockwarden.sinks.fold import MOST_OPEN, SECONDS, Group, begun, is_building_block, key_of, time_of
 from sockwarden.sinks.outlet import Outlet
-from sockwarden.sinks.terminal import Printer, put, repeats
+from sockwarden.sinks.story import Screen
+from sockwarden.sinks.terminal import Printer, put, repeats, width_of
+from sockwarden.stories import Story
 
 MOST_A_SECOND = 50
 """Accesses of one rule that are shown within a second: no person reads more, and printing takes the run's time."""
@@ -74,6 +78,8 @@ class LiveSink:
     shown, the rest is counted. Never waits; raises TerminalGoneError when nobody can read.
     """
 
+    notifies: ClassVar[bool] = False
+
     def __init__(self, console: Console, *, stored: bool = False) -> None:
         self._console = console
         self._outlet = Outlet(console.file)
@@ -82,6 +88,7 @@ class LiveSink:
         self._now = self._second = time.monotonic()
         self._shown: Counter[str] = Counter()
         self._withheld = 0
+        self._stories = Screen()
         self._status: Status | None = None
         self._drawn: Text | None = None
 
@@ -92,7 +99,8 @@ class LiveSink:
 
     def add(self, alerts: Sequence[Document]) -> None:
         """Shows the alerts of one access, or counts them as a repeat; building blocks are not for people."""
-        alerts = [alert for alert in alerts if not is_building_block(alert)]
+        # That an alert was raised its story tells.
+        alerts = [alert for alert in alerts if not is_building_block(alert) and not is_raised(alert)]
         if not alerts:
             return
         moment = time_of(alerts[0])
@@ -111,6 +119,10 @@ class LiveSink:
         self._open[key] = _Open(group, self._now, group.count)
         self._print(lambda: self._printer.show(group), alerts=len(alerts))
 
+    def story(self, story: Story, *, rose: bool) -> None:
+        """Shows a story that rose, at once; of one that goes on, now and then what is new."""
+        self._lines(self._stories.take(story, self._width, rose=rose))
+
     def show(self, status: Status) -> None:
         """Sets what the status line says; drawn by the next `tick`."""
         self._status = status
@@ -128,6 +140,7 @@ class LiveSink:
             self._second = now
             self._shown.clear()
             self._tell_withheld()
+        self._lines(self._stories.tick(now, self._width))
         self._outlet.flush()
         self._draw()
 
@@ -144,6 +157,7 @@ class LiveSink:
         self._tell_withheld()
         while self._open:
             self._end_oldest()
+        self._lines(self._stories.close(self._width))
         self._outlet.write(self._erased())
         self._outlet.close()
 
@@ -163,6 +177,14 @@ class LiveSink:
             lines()
         self._outlet.write(self._erased() + captured.get(), alerts=alerts)
         self._draw()
+
+    @property
+    def _width(self) -> int:
+        return width_of(self._console)
+
+    def _lines(self, lines: Iterable[Text]) -> None:
+        if found := list(lines):
+            self._print(lambda: self._put(found))
 
     def _put(self, lines: Iterable[Text]) -> None:
         for line in lines:

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from sockwarden.document import Document
 from sockwarden.sinks.escape import escape
+from sockwarden.stories import Story
 
 RETRY_SECONDS = 10.0
 
@@ -20,7 +21,11 @@ class Sink(Protocol):
     """Where the alerts of a run go. Times are seconds of a clock that is never set back (time.monotonic).
 
     lost: alerts that could not be delivered.
+    notifies: whether it calls for a person; such a sink may be spared alerts that call for nobody
     """
+
+    @property
+    def notifies(self) -> bool: ...
 
     @property
     def lost(self) -> int: ...
@@ -47,6 +52,14 @@ class AccessSink(Protocol):
 
     def accesses(self, documents: Iterable[Document]) -> None:
         """Delivers accesses, at once."""
+
+
+@runtime_checkable
+class StorySink(Protocol):
+    """A sink that shows stories too."""
+
+    def story(self, story: Story, *, rose: bool) -> None:
+        """Takes a story that went on. rose: its level did."""
 
 
 class Outage:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from sockwarden.alerts import SEVERITIES, Severity
+from sockwarden.alerts import SEVERITIES, Severity, is_raised
 from sockwarden.document import Document, encode, get
 from sockwarden.sinks.escape import escape
 from sockwarden.sinks.fold import is_building_block
@@ -22,6 +23,12 @@ def spool_path(folder: Path, name: str) -> Path:
     return folder / f"spool-{name}.db"
 
 
+def key_of(alert: Document) -> str:
+    """What tells an alert from all others: its uuid, and of one that was raised its severity."""
+    uuid = str(get(alert, "kibana.alert.uuid"))
+    return f"{uuid} {get(alert, 'kibana.alert.severity')}" if is_raised(alert) else uuid
+
+
 class SpooledSink:
     """Delivers alerts of a severity and above; each once by its uuid, as long as the spool remembers it.
 
@@ -29,6 +36,8 @@ class SpooledSink:
     shown   how notes call the sink, where its name does not suffice
     lost    alerts that found no room in the spool, or were refused and found none in the file for that
     """
+
+    notifies: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -61,14 +70,15 @@ class SpooledSink:
 
     def add(self, alerts: Sequence[Document]) -> None:
         """Takes the alerts of one access into the spool; building blocks are not for people."""
-        chosen = [
-            alert
-            for alert in alerts
-            if get(alert, "kibana.alert.severity") in self._severities and not is_building_block(alert)
-        ]
+        chosen = [alert for alert in alerts if self._is_asked_for(alert) and not is_building_block(alert)]
         if chosen:
-            self.spool.add_all([(str(get(one, "kibana.alert.uuid")), encode(whole(one))) for one in chosen])
+            self.spool.add_all([(key_of(one), encode(whole(one))) for one in chosen])
             self._worker.wake()
+
+    def _is_asked_for(self, alert: Document) -> bool:
+        """By its own severity, or the level of the story that it goes for."""
+        fields = ("kibana.alert.severity", "sockwarden.story.level")
+        return any(get(alert, field) in self._severities for field in fields)
 
     def tick(self, now: float) -> None:
         """Everything is the thread's."""

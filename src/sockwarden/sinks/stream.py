@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from sockwarden.document import Document, encode
 from sockwarden.sinks.lines import FORMS
@@ -12,6 +12,8 @@ from sockwarden.sinks.outlet import Outlet
 
 class StreamSink:
     """One JSON object a line, at once; a form of FORMS. Never waits; raises TerminalGoneError when nobody can read."""
+
+    notifies: ClassVar[bool] = False
 
     def __init__(self, form: str, file: BinaryIO) -> None:
         self._form = FORMS[form]

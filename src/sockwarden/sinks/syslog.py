@@ -19,6 +19,7 @@ from sockwarden.alerts import socket_of
 from sockwarden.document import Document, encode, get
 from sockwarden.sinks.escape import escape
 from sockwarden.sinks.lines import ecs
+from sockwarden.sinks.told import sentence
 
 Form = Literal["text", "ndjson", "ecs"]
 FACILITIES = {
@@ -86,7 +87,7 @@ class Formatter:
             whole = self._headed(alert, truncated=False) + body
             if len(whole) <= self._most_bytes:
                 return whole
-        reason = escape(str(get(alert, "kibana.alert.reason") or get(alert, "message") or "alert"))
+        reason = escape(sentence(alert))
         text = (_BOM + reason).encode("utf-8", "backslashreplace")
         message = self._headed(alert, truncated=self._form != "text") + text
         if len(message) <= self._most_bytes:

@@ -8,14 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from sockwarden.alerts import socket_of
+from sockwarden.alerts import asked_of, socket_of
 from sockwarden.document import Document, get
 from sockwarden.sinks.access import access, made_by, program, remarks
 from sockwarden.sinks.actor import actor
 from sockwarden.sinks.escape import escape, shorten
 from sockwarden.sinks.fold import Folder, Group, is_building_block, more_like_it, time_of
+from sockwarden.sinks.paint import COLOURS
 
-_COLOURS = {"low": "cyan", "medium": "yellow", "high": "red", "critical": "bold white on red"}
 _MOST_TITLE = 160
 _WIDTH_OF_FILE = 80
 _INDENT = 4
@@ -39,7 +39,7 @@ class Printer:
         if day != self._day:
             self._day = day
             self.line(Text(f"── {day} ──", style="dim"))
-        width = self._console.width if self._console.is_terminal else _WIDTH_OF_FILE
+        width = width_of(self._console)
         identity = str(get(group.alerts[0], "kibana.alert.uuid"))[:6]
         more = f"sockwarden alerts show {identity}" if self._stored else f"id {identity}"
         for line in block(group, width, more=more):
@@ -75,6 +75,11 @@ class TerminalSink:
         """Prints the rest."""
         for group in self._folder.flush():
             self._printer.show(group)
+
+
+def width_of(console: Console) -> int:
+    """Columns to lay lines out for."""
+    return console.width if console.is_terminal else _WIDTH_OF_FILE
 
 
 def put(console: Console, line: Text) -> None:
@@ -131,7 +136,7 @@ def _foot(group: Group, width: int, more: str) -> Text:
 
 def _headline(alert: Document, moment: float | None, width: int) -> Text:
     severity = str(get(alert, "kibana.alert.severity"))
-    line = Text().append(f"▲ {severity} {get(alert, 'kibana.alert.risk_score')}", style=_COLOURS.get(severity, ""))
+    line = Text().append(f"▲ {severity} {get(alert, 'kibana.alert.risk_score')}", style=COLOURS.get(severity, ""))
     line.append(f"  {escape(str(get(alert, 'kibana.alert.rule.name')))}", style="bold")
     time = f"{datetime.fromtimestamp(moment, UTC):%H:%M:%S}" if moment is not None else ""
     line.append(" " * max(width - line.cell_len - len(time) - 1, 2) + time)
@@ -173,7 +178,8 @@ def one_line(alert: Document) -> tuple[str, ...]:
     moment = time_of(alert)
     what = get(alert, "message")
     if get(alert, "sockwarden.health") is None:
-        what = f"{program(alert)} → {socket_of(alert) or '?'}{remarks(alert)}"
+        asked = asked_of(alert)
+        what = f"{program(alert)} → {socket_of(alert) or '?'}{f': {asked}' if asked else ''}{remarks(alert)}"
     return (
         str(get(alert, "kibana.alert.uuid"))[:8],
         f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}" if moment is not None else "?",

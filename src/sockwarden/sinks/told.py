@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from sockwarden.alerts import RISK_SCORES, SEVERITIES, socket_of
+from sockwarden.alerts import RISK_SCORES, SEVERITIES, asked_of, socket_of
 from sockwarden.document import Document, get, put
 from sockwarden.sinks.access import failure, made_by
 from sockwarden.sinks.escape import escape, shorten
@@ -53,6 +53,8 @@ def of_alert(alert: Document) -> Told:
         ("Container", _joined(alert, "container.name", "container.image.name") or _text(alert, "container.id")),
         ("Socket", " ".join(filter(None, (_text(alert, "sockwarden.socket.runtime"), _socket(alert))))),
         ("Address as given", _text(alert, "sockwarden.socket.address_as_given")),
+        ("Asked", shorten(escape(asked_of(alert)), MOST_VALUE)),
+        ("Story", story_of(alert)),
         ("Connection made by", shorten(escape(made_by(alert)), MOST_VALUE)),
         ("Failed", failure(alert)),
         ("Repeats", counted_only(alert) or more_like_it(alert)),
@@ -65,6 +67,23 @@ def of_alert(alert: Document) -> Told:
         [(label, value) for label, value in facts if value],
         f"sockwarden alerts show {(_text(alert, 'kibana.alert.uuid'))[:12]}",
     )
+
+
+def story_of(alert: Document) -> str:
+    """The story that an alert goes for: its level, what was asked in it, and how to see it; empty where nobody says."""
+    if (level := get(alert, "sockwarden.story.level")) is None:
+        return ""
+    identity, summary = (str(get(alert, f"sockwarden.story.{field}") or "") for field in ("id", "summary"))
+    reasons = get(alert, "sockwarden.story.reasons")
+    why = f" ({', '.join(map(str, reasons))})" if isinstance(reasons, list) and reasons else ""
+    return f"{escape(str(level))}{shorten(escape(why), MOST_VALUE)}: {escape(summary)}; story {escape(identity[:8])}"
+
+
+def sentence(alert: Document) -> str:
+    """Why there is an alert, in one sentence, and the story that it goes for."""
+    reason = str(get(alert, "kibana.alert.reason") or get(alert, "message") or "alert")
+    story = story_of(alert)
+    return f"{reason}; in a story that is {story}" if story else reason
 
 
 def summed(alert: Document) -> Document:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from sockwarden.errors import InputError
 from sockwarden.store.retention import Removed
 from sockwarden.store.rows import AccessRow, AlertRow, access_row, alert_row, id_of
 from sockwarden.store.store import Store
+from sockwarden.store.stories import StoryRow, story_row
+from sockwarden.stories import Story
 
 COMMIT_SECONDS = 0.5
 BATCH = 500
@@ -30,26 +32,29 @@ PRUNE_SHARE = 1 / 32
 _ROW_BYTES = 200
 """What a row takes in the file beside its document, about."""
 _MOST_RECENT = 50_000
+_MOST_STORIES = 1024
+"""Held while the store does not take them: some MB."""
 _WAIT = 0.2
 """Seconds to wait for another writer: the run has events to read meanwhile."""
 
 
 class _Entry:
-    """An access and its alerts, which are written together."""
+    """An access, its alerts, and those that it raised, which are written together."""
 
-    __slots__ = ("accesses", "alerts", "rows", "size")
+    __slots__ = ("accesses", "alerts", "raised", "rows", "size")
 
-    def __init__(self, accesses: list[AccessRow], alerts: list[AlertRow]) -> None:
+    def __init__(self, accesses: list[AccessRow], alerts: list[AlertRow], raised: list[AlertRow]) -> None:
         self.accesses = accesses
         self.alerts = alerts
-        self.rows = len(accesses) + len(alerts)
-        self.size = sum(len(row.document) for row in accesses) + sum(len(row.document) for row in alerts)
+        self.raised = raised
+        self.rows = len(accesses) + len(alerts) + len(raised)
+        self.size = sum(len(row.document) for row in accesses) + sum(len(row.document) for row in (*alerts, *raised))
 
 
 class Keeper:
     """Keeps accesses and alerts in the store at `folder`.
 
-    saved     accesses and alerts written
+    saved     accesses and alerts written, and alerts raised
     dropped   accesses, alerts and counts of suppression that found no room in memory while the store did not take them
     removed   what retention removed so far
     Times given as `now` are seconds of a clock that is never set back (time.monotonic).
@@ -68,6 +73,7 @@ class Keeper:
         self._bytes = 0
         self._recent: OrderedDict[bytes, None] = OrderedDict()
         self._grown: dict[str, GroupState] = {}
+        self._stories: OrderedDict[str, StoryRow] = OrderedDict()
         self._ended: set[str] = set()
         self._notes: list[str] = []
         self._failing = ""
@@ -103,17 +109,28 @@ class Keeper:
         except InputError as error:
             self._failed(error, time.monotonic())
 
-    def keep(self, access: Document, alerts: Sequence[Document] = ()) -> None:
-        """Takes an access and what it was judged to be. Written by `flush`, together or not at all."""
+    def keep(self, access: Document, alerts: Sequence[Document] = (), raised: Sequence[Document] = ()) -> None:
+        """Takes an access, what it was judged to be, and the alerts of before that it raised. Written by `flush`,
+        together or not at all.
+        """
         row = access_row(access)
         self._recent[row.id] = None
         if len(self._recent) > _MOST_RECENT:
             self._recent.popitem(last=False)
-        self._take([row], alerts)
+        self._take([row], alerts, raised)
 
     def keep_alerts(self, alerts: Sequence[Document]) -> None:
         """Takes alerts that no access caused."""
         self._take([], alerts)
+
+    def keep_stories(self, stories: Iterable[Story]) -> None:
+        """Takes stories as they are now; of one that changes again before `flush` the latest is written."""
+        for story in stories:
+            self._stories[story.id] = story_row(story)
+            self._stories.move_to_end(story.id)
+            if len(self._stories) > _MOST_STORIES:
+                self._stories.popitem(last=False)
+                self.dropped += 1
 
     def grow(self, groups: Mapping[str, GroupState]) -> None:
         """Takes what alerts took in since; by their uuid."""
@@ -129,8 +146,8 @@ class Keeper:
         ended, self._ended = self._ended, set()
         return ended
 
-    def _take(self, accesses: list[AccessRow], alerts: Sequence[Document]) -> None:
-        entry = _Entry(accesses, [alert_row(alert) for alert in alerts])
+    def _take(self, accesses: list[AccessRow], alerts: Sequence[Document], raised: Sequence[Document] = ()) -> None:
+        entry = _Entry(accesses, [alert_row(alert) for alert in alerts], [alert_row(alert) for alert in raised])
         if self._rows >= MOST_ROWS or self._bytes + entry.size > MOST_BYTES:
             self.dropped += entry.rows
             return
@@ -155,6 +172,10 @@ class Keeper:
                 self._write(store)
                 if self._unpruned >= self.max_bytes * PRUNE_SHARE:
                     self._prune(store, now)
+            if self._stories:
+                store.stories.write(self._stories.values())
+                self._unpruned += sum(len(row.document) for row in self._stories.values())
+                self._stories.clear()
             self._recovered()
             if self._grown and not self._waiting:  # their alerts are written by now
                 self._ended |= store.grow(self._grown)
@@ -170,7 +191,9 @@ class Keeper:
         if not batch:
             return
         store.write(
-            [row for entry in batch for row in entry.accesses], [row for entry in batch for row in entry.alerts]
+            [row for entry in batch for row in entry.accesses],
+            [row for entry in batch for row in entry.alerts],
+            [row for entry in batch for row in entry.raised],
         )
         for entry in batch:
             self._waiting.popleft()
@@ -188,7 +211,7 @@ class Keeper:
         """A last try to write what waits; counts what could not be written as dropped."""
         self._retry_at = self._commit_at = float("-inf")
         self._prune_at = float("inf")
-        while (self._rows or self._grown) and self._retry_at < 0:
+        while (self._rows or self._grown or self._stories) and self._retry_at < 0:
             self.flush(time.monotonic())
             self._commit_at = float("-inf")
         if self._rows:
@@ -213,6 +236,7 @@ class Keeper:
         done = store.prune(self.max_age_days, self.max_bytes, time.time(), goes_on=lambda: False)
         self.removed.accesses += done.accesses
         self.removed.alerts += done.alerts
+        self.removed.stories += done.stories
         self._prune_at = now if done.unfinished else now + PRUNE_SECONDS
         if not done.unfinished:
             self._unpruned = 0

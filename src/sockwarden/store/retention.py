@@ -1,7 +1,7 @@
 """Retention: what is too old goes, then the oldest until the file fits.
 
-Of accesses and alerts, it is those that take more space that lose their oldest: a flood of one kind takes nothing from
-the other while that has less than half. Of alerts, what was beyond max_signals goes first.
+Of accesses, alerts and stories, it is those that take most space that lose their oldest: a flood of one kind takes
+nothing from another while that has less. Of alerts, what was beyond max_signals goes first.
 """
 
 from __future__ import annotations
@@ -24,19 +24,22 @@ _LOG_BYTES = 4 << 20
 """What of the limit is left to the write-ahead log beside the file, or an eighth of a small limit."""
 _LEAST = 1 << 14
 """Bytes of documents that a step removes at least, since less may not even set one page free."""
-Kind = Literal["accesses", "alerts"]
+Kind = Literal["accesses", "alerts", "stories"]
 _OLDEST: dict[Kind, str] = {
     "accesses": "SELECT number, length(document) FROM accesses WHERE number < ? ORDER BY number LIMIT ?",
     "alerts": "SELECT number, length(document) FROM alerts WHERE number < ? ORDER BY number LIMIT ?",
+    "stories": "SELECT number, length(document) FROM stories WHERE number < ? ORDER BY number LIMIT ?",
 }
 _OLDEST_OVERFLOW = "SELECT number, length(document) FROM alerts WHERE kind = 'overflow' ORDER BY number LIMIT ?"
 _DELETE: dict[Kind, str] = {
     "accesses": "DELETE FROM accesses WHERE number <= ?",
     "alerts": "DELETE FROM alerts WHERE number <= ?",
+    "stories": "DELETE FROM stories WHERE number <= ?",
 }
 _SHRINK: dict[Kind, str] = {
     "accesses": "UPDATE sizes SET accesses = accesses - ?",
     "alerts": "UPDATE sizes SET alerts = alerts - ?",
+    "stories": "UPDATE sizes SET stories = stories - ?",
 }
 _UNREFERRED = "DELETE FROM rules WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.rule = rules.number)"
 _NO_LIMIT = (1 << 63) - 1
@@ -47,7 +50,13 @@ class Removed(msgspec.Struct):
 
     accesses: int = 0
     alerts: int = 0
+    stories: int = 0
     unfinished: bool = False
+
+    @property
+    def most(self) -> int:
+        """Of the kind of which most was removed."""
+        return max(self.accesses, self.alerts, self.stories)
 
 
 def step(database: sqlite3.Connection, max_age_days: float, max_bytes: int, now: float) -> Removed:
@@ -57,11 +66,12 @@ def step(database: sqlite3.Connection, max_age_days: float, max_bytes: int, now:
     removed = Removed(
         _remove(database, "accesses", before, _NO_LIMIT),
         _remove(database, "alerts", before, _NO_LIMIT),
+        _remove(database, "stories", before, _NO_LIMIT),
     )
-    removed.unfinished = max(removed.accesses, removed.alerts) >= _ROWS
+    removed.unfinished = removed.most >= _ROWS
     if not removed.unfinished and (used := _used(database)) > max_bytes * _FULL:
         _make_room(database, 1 - max_bytes * _FULL / used, removed)
-        removed.unfinished = bool(removed.accesses or removed.alerts) and _used(database) > max_bytes * _FULL
+        removed.unfinished = bool(removed.most) and _used(database) > max_bytes * _FULL
     if removed.alerts:
         database.execute(_UNREFERRED)
     if not removed.unfinished and (excess := _size(database) - max_bytes) > 0:
@@ -70,10 +80,12 @@ def step(database: sqlite3.Connection, max_age_days: float, max_bytes: int, now:
 
 
 def _make_room(database: sqlite3.Connection, share: float, removed: Removed) -> None:
-    """Removes about this share of all documents' bytes, the oldest of the kind that takes more."""
-    accesses, alerts = database.execute("SELECT accesses, alerts FROM sizes").fetchone()
-    most_bytes = max(int((accesses + alerts) * share), _LEAST)
-    if alerts > accesses and (overflow := _remove_overflow(database, most_bytes)):
+    """Removes about this share of all documents' bytes, the oldest of the kind that takes most."""
+    accesses, alerts, stories = sizes = database.execute("SELECT accesses, alerts, stories FROM sizes").fetchone()
+    most_bytes = max(int(sum(sizes) * share), _LEAST)
+    if stories > max(accesses, alerts):
+        removed.stories += _remove(database, "stories", _NO_LIMIT, most_bytes)
+    elif alerts > accesses and (overflow := _remove_overflow(database, most_bytes)):
         removed.alerts += overflow
     elif alerts > accesses:
         removed.alerts += _remove(database, "alerts", _NO_LIMIT, most_bytes)

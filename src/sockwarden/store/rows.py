@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from sockwarden.alerts import SEVERITIES
 from sockwarden.document import Document, encode, get
 
 _LEVEL = 3
@@ -27,7 +28,7 @@ _DICTIONARY = files(__name__.rpartition(".")[0]).joinpath("dictionary.json").rea
 """Never to be changed: what was compressed with it could not be read any more."""
 
 _COUNTER_BITS = 20
-_LAST_TIME = (1 << (63 - _COUNTER_BITS)) - 2
+LAST_TIME = (1 << (63 - _COUNTER_BITS)) - 2
 """The last time in ms that a row may have, so that there is a number after all of its: the year 2248."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -108,7 +109,7 @@ def access_row(document: Document) -> AccessRow:
         socket,
         origin,
         sensor,
-        _compress(encode(document)),
+        pack(encode(document)),
     )
 
 
@@ -124,17 +125,17 @@ def alert_row_of_1(uuid: str, moment: str, severity: str, document: bytes) -> Al
     try:
         alert = msgspec.json.decode(document, type=dict)
     except msgspec.DecodeError:
-        return AlertRow(_now(), uuid, moment, severity, None, _compress(document))
+        return AlertRow(_now(), uuid, moment, severity, None, pack(document))
     return _alert_row(uuid, moment, severity, alert)
 
 
 def _alert_row(uuid: str, moment: str, severity: str, alert: Document) -> AlertRow:
     rule = get(alert, _RULE)
     if not isinstance(rule, dict):
-        return AlertRow(_now(), uuid, moment, severity, None, _compress(encode(alert)))
+        return AlertRow(_now(), uuid, moment, severity, None, pack(encode(alert)))
     own, shared = _parted(alert, rule)
     rest = _with_rule(alert, own)
-    return AlertRow(_now(), uuid, moment, severity, _rule_row(encode(shared)), _compress(encode(rest)), _kind(alert))
+    return AlertRow(_now(), uuid, moment, severity, _rule_row(encode(shared)), pack(encode(rest)), _kind(alert))
 
 
 def _parted(alert: Document, rule: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -155,7 +156,7 @@ def _rule_row(content: bytes) -> RuleRow:
     """The row of a rule by its JSON; cached, so that alerts that wait to be written share it."""
     rule = msgspec.json.decode(content, type=dict)
     rule_id, name = (str(rule.get(key) or "") for key in ("rule_id", "name"))
-    return RuleRow(hashlib.sha256(content).digest(), rule_id, name, _compress(content))
+    return RuleRow(hashlib.sha256(content).digest(), rule_id, name, pack(content))
 
 
 def _with_rule(alert: Document, rule: dict[str, Any] | None) -> Document:
@@ -233,10 +234,28 @@ def amend(database: sqlite3.Connection, uuid: str, changed: Mapping[str, Any]) -
     for key, value in changed.items():
         part = signal.get(key)
         signal[key] = {**part, **value} if isinstance(part, dict) and isinstance(value, dict) else value
-    document = _compress(encode(alert))
+    document = pack(encode(alert))
     database.execute("UPDATE alerts SET document = ? WHERE uuid = ?", (document, uuid))
     database.execute("UPDATE sizes SET alerts = alerts + ?", (len(document) - len(found[0]),))
     return True
+
+
+def raise_(database: sqlite3.Connection, row: AlertRow) -> None:
+    """Puts an alert that is more severe now in its old one's place, inside a transaction: what a person said of that,
+    and what it took in, stays. It never becomes less severe. Where there is none, or it is damaged, nothing is kept.
+    """
+    found = database.execute("SELECT document, severity FROM alerts WHERE uuid = ?", (row.uuid,)).fetchone()
+    if found is None or SEVERITIES.index(found[1]) >= SEVERITIES.index(row.severity):
+        return
+    try:
+        old, alert = get(_decompress(found[0]), "kibana.alert"), _decompress(row.document)
+    except (zlib.error, msgspec.DecodeError):
+        return
+    kept = {key: value for key, value in old.items() if key.startswith("workflow_") or key == "suppression"}
+    alert["kibana"]["alert"] |= kept
+    document = pack(encode(alert))
+    database.execute("UPDATE alerts SET severity = ?, document = ? WHERE uuid = ?", (row.severity, document, row.uuid))
+    database.execute("UPDATE sizes SET alerts = alerts + ?", (len(document) - len(found[0]),))
 
 
 def forget_overflow(database: sqlite3.Connection, uuid: str) -> None:
@@ -249,7 +268,8 @@ def _values(row: AccessRow | AlertRow, moment: int) -> dict[str, Any]:
     return {**row._asdict(), "first": first_number(moment), "next": first_number(moment + 1)}
 
 
-def _compress(content: bytes) -> bytes:
+def pack(content: bytes) -> bytes:
+    """JSON as a row has it; `unpack` reverses it."""
     compressor = zlib.compressobj(_LEVEL, zdict=_DICTIONARY)
     return compressor.compress(content) + compressor.flush()
 
@@ -272,6 +292,6 @@ def _time_of(document: Document) -> int:
     try:
         moment = datetime.fromisoformat(str(document.get("@timestamp")))
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return min(max((moment - _EPOCH) // _MILLISECOND, 0), _LAST_TIME)
+        return min(max((moment - _EPOCH) // _MILLISECOND, 0), LAST_TIME)
     except (ValueError, OverflowError):
         return _now()

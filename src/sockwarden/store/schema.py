@@ -136,6 +136,21 @@ _FIFTH = (
     ) STRICT, WITHOUT ROWID
     """,
 )
+_SIXTH = (
+    # number: as of accesses, by when the story began, since retention takes the oldest off one end. times in ms since
+    # the epoch.
+    """
+    CREATE TABLE stories (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        last INTEGER NOT NULL,
+        level TEXT NOT NULL,
+        document BLOB NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX stories_by_time ON stories (last)",
+    "ALTER TABLE sizes ADD COLUMN stories INTEGER NOT NULL DEFAULT 0",
+)
 
 
 def _begin(database: sqlite3.Connection) -> None:
@@ -171,7 +186,12 @@ def _let_people_answer(database: sqlite3.Connection) -> None:
         database.execute(statement)
 
 
-MIGRATIONS = (_begin, _split_rules_off, _tell_overflow, _remember_runs, _let_people_answer)
+def _tell_stories(database: sqlite3.Connection) -> None:
+    for statement in _SIXTH:
+        database.execute(statement)
+
+
+MIGRATIONS = (_begin, _split_rules_off, _tell_overflow, _remember_runs, _let_people_answer, _tell_stories)
 """What makes each schema version of the one before; PRAGMA user_version says how many were applied."""
 
 _MOST_LOG = 16 << 20

@@ -20,9 +20,10 @@ import msgspec
 
 from sockwarden.alerts import SEVERITIES, GroupState, counted
 from sockwarden.document import Document, get
-from sockwarden.errors import InputError, UsageError
+from sockwarden.errors import InputError
 from sockwarden.store import retention
 from sockwarden.store.failures import failure
+from sockwarden.store.identities import hexadecimal, only
 from sockwarden.store.outbox import Outbox
 from sockwarden.store.retention import Removed
 from sockwarden.store.rows import (
@@ -35,12 +36,14 @@ from sockwarden.store.rows import (
     alert_row,
     amend,
     id_of,
+    raise_,
     unpack,
     write,
 )
 from sockwarden.store.runs import Runs
 from sockwarden.store.schema import LaterSchemaError, prepare
 from sockwarden.store.source import StoreSource
+from sockwarden.store.stories import StoryShelf
 
 _CHOSEN = """FROM alerts LEFT JOIN rules ON rules.number = alerts.rule
 WHERE severity IN (SELECT value FROM json_each(:severities))
@@ -48,13 +51,13 @@ AND (:rule IS NULL OR rule_id = :rule OR name = :rule COLLATE NOCASE) AND kind =
 AND status IN (SELECT value FROM json_each(:statuses))"""
 _CHOSEN_ACCESSES = """FROM accesses WHERE (:runtime IS NULL OR runtime = :runtime)
 AND (:origin IS NULL OR origin = :origin) AND (:socket IS NULL OR socket = :socket)"""
-_HEX = frozenset("0123456789abcdef")
 
 
 class Store:
     """The accesses and alerts of this machine. Use as a context manager.
 
-    runs: of the scheduled engine; outbox: their alerts until they are delivered; source: accesses, as that engine asks.
+    runs: of the scheduled engine; outbox: their alerts until they are delivered; source: accesses, as that engine asks;
+    stories: of what one actor did.
     wait: seconds to wait for another process that writes. Every method raises InputError when the store cannot be
     read or written; it says why and what to do.
     """
@@ -83,6 +86,7 @@ class Store:
         self.runs = Runs(self.path, self._database, self._transaction)
         self.outbox = Outbox(self.path, self._database, self._transaction)
         self.source = StoreSource(self.path, self._database)
+        self.stories = StoryShelf(self.path, self._database, self._transaction)
 
     def __enter__(self) -> Self:
         return self
@@ -115,10 +119,17 @@ class Store:
         """Keeps accesses, each once by its `_id`; tells which are new."""
         return self.write([access_row(access) for access in accesses], [])[0]
 
-    def write(self, accesses: Sequence[AccessRow], alerts: Sequence[AlertRow]) -> tuple[list[bool], list[bool]]:
-        """Keeps rows in one transaction; tells which accesses and which alerts are new."""
+    def write(
+        self, accesses: Sequence[AccessRow], alerts: Sequence[AlertRow], raised: Sequence[AlertRow] = ()
+    ) -> tuple[list[bool], list[bool]]:
+        """Keeps rows in one transaction; tells which accesses and which alerts are new. raised: alerts that are there
+        and are more severe now.
+        """
         with self._transaction():
-            return write(self._database, accesses, alerts)
+            new = write(self._database, accesses, alerts)
+            for row in raised:
+                raise_(self._database, row)
+            return new
 
     def grow(self, groups: Mapping[str, GroupState]) -> set[str]:
         """Lets alerts tell what they took in since; by their uuid. Those are returned that are to take nothing in any
@@ -148,7 +159,12 @@ class Store:
         while removed.unfinished:
             with self._transaction():
                 done = retention.step(self._database, max_age_days, max_bytes, now)
-            removed = Removed(removed.accesses + done.accesses, removed.alerts + done.alerts, done.unfinished)
+            removed = Removed(
+                removed.accesses + done.accesses,
+                removed.alerts + done.alerts,
+                removed.stories + done.stories,
+                done.unfinished,
+            )
             if not goes_on():
                 break
         return removed
@@ -210,22 +226,22 @@ class Store:
 
     def find(self, prefix: str) -> Document:
         """The one alert whose uuid starts so."""
-        prefix = _hexadecimal(prefix, "alert")
+        prefix = hexadecimal(prefix, "alert")
         found = self._documents(
             "SELECT alerts.document, rules.document FROM alerts LEFT JOIN rules ON rules.number = alerts.rule "
             "WHERE uuid >= :from AND uuid < :to LIMIT 2",
             {"from": prefix, "to": prefix + "g"},
         )
-        return _only(list(found), "alert", prefix)
+        return only(list(found), "alert", prefix)
 
     def find_access(self, prefix: str) -> Document:
         """The one access whose `_id` starts so."""
-        prefix = _hexadecimal(prefix, "access")
+        prefix = hexadecimal(prefix, "access")
         found = self._documents(
             "SELECT document FROM accesses WHERE id BETWEEN :from AND :to LIMIT 2",
             {"from": bytes.fromhex(f"{prefix:0<32.32}"), "to": bytes.fromhex(f"{prefix:f<32.32}")},
         )
-        return _only(list(found), "access", prefix)
+        return only(list(found), "access", prefix)
 
     def _documents(self, query: str, values: dict[str, Any]) -> Iterator[Document]:
         try:
@@ -279,25 +295,3 @@ def _made(path: Path) -> os.stat_result:
 def _choice(severities: Sequence[str], rule: str | None, statuses: Sequence[Workflow]) -> dict[str, Any]:
     lists = {"severities": severities, "statuses": statuses}
     return {"rule": rule, **{name: msgspec.json.encode(chosen).decode() for name, chosen in lists.items()}}
-
-
-def _hexadecimal(prefix: str, kind: str) -> str:
-    prefix = prefix.lower()
-    if not prefix or set(prefix) - _HEX:
-        raise UsageError(
-            f"that is no {kind}'s id",
-            where=prefix[:80],
-            todo=f"An id is hexadecimal, as `sockwarden {_LISTS[kind]} list` shows it.",
-        )
-    return prefix
-
-
-def _only(found: list[Document], kind: str, prefix: str) -> Document:
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UsageError(f"more than one {kind}'s id starts so", where=prefix, todo="Give more of the id.")
-    raise UsageError(f"no {kind} has that id", where=prefix, todo=f"See `sockwarden {_LISTS[kind]} list`.")
-
-
-_LISTS = {"alert": "alerts", "access": "accesses"}
