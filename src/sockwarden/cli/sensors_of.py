@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from sockwarden.pipeline.audit_source import AuditSource
+from sockwarden.pipeline.decoding.decoder import Reading
 from sockwarden.pipeline.ebpf_source import EbpfSource
-from sockwarden.pipeline.requested import Reading
 from sockwarden.pipeline.source import LiveSource, Looker
 from sockwarden.pipeline.sweeping import Sweeping
 from sockwarden.settings import Config

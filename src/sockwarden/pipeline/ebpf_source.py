@@ -17,8 +17,9 @@ from sockwarden.enrich.event import Kind as EventKind
 from sockwarden.enrich.procfs import Program, Surroundings, boot
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble
+from sockwarden.pipeline.decoding.decoder import Decoder, Reading
 from sockwarden.pipeline.fair import FairQueue
-from sockwarden.pipeline.requested import Reading, Requests
+from sockwarden.pipeline.requested import Requests
 from sockwarden.pipeline.source import Told
 from sockwarden.sensors.audit import remove_leftovers
 from sockwarden.sensors.audit.runtime import Runtime
@@ -143,7 +144,7 @@ class EbpfSource:
             loaded = self._sensor.open()
             self._pulse = Pulse()
             if self._reading and (streams := self._sensor.streams):
-                self.requests = Requests(streams, self._reading, loaded.rung.name)
+                self.requests = Requests(Decoder(streams, self._reading), loaded.rung.name)
         except BaseException:
             self._sensor.close()
             self._runtime.release()

@@ -20,7 +20,6 @@ from sockwarden.pipeline.fair import FairQueue
 from sockwarden.pipeline.request_document import document_of, put_answer
 from sockwarden.pipeline.source import Told
 from sockwarden.requests.operations import UNPROVEN
-from sockwarden.sensors.ebpf.streams import Streams
 
 _MOST_CONNECTIONS = 16_384
 """Connections of which it is known who made them and who holds them."""
@@ -31,13 +30,6 @@ _ANSWER_SECONDS = 0.5
 _MOST_PENDING = 20_000
 _MOST_WAITING, _MOST_OF_ONE = 40_000, 20_000
 """Requests that wait to be judged, of all connectors and of one."""
-
-
-class Reading(NamedTuple):
-    """How requests are read: bytes of a body that are looked at, and whether bodies, redacted, are kept."""
-
-    most_body: int
-    bodies: bool
 
 
 class _Access(NamedTuple):
@@ -62,9 +54,9 @@ class Requests:
     overflowed requests that were more than could wait
     """
 
-    def __init__(self, streams: Streams, reading: Reading, hook: str) -> None:
+    def __init__(self, decoder: Decoder, hook: str) -> None:
         self.overflowed = 0
-        self._decoder = Decoder(streams, most_body=reading.most_body, bodies=reading.bodies)
+        self._decoder = decoder
         self._hook = hook
         self._boot = boot()
         self._accesses: OrderedDict[int, list[_Access]] = OrderedDict()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import NamedTuple
 
 import msgspec
 
@@ -29,17 +30,22 @@ _MOST_READ = 2000
 _BUFFER = 4 << 20
 
 
+class Reading(NamedTuple):
+    """How requests are read: bytes of a body that are looked at, and whether bodies, redacted, are kept."""
+
+    most_body: int
+    bodies: bool
+
+
 class Decoder:
     """One process, from its making to `close`.
 
-    most_body  bytes of a request's body that it looks at
-    bodies     whether it hands them on, redacted
     rejected   messages that were none
     last       its last beat
     is_done    it has told all that had passed when it was asked to finish
     """
 
-    def __init__(self, streams: Streams, *, most_body: int, bodies: bool) -> None:
+    def __init__(self, streams: Streams, reading: Reading) -> None:
         self.rejected = 0
         self.is_done = False
         self.last = wire.Beat(0, 0, 0, 0)
@@ -60,8 +66,7 @@ class Decoder:
                 self._out.fileno(),
                 control.fileno(),
                 free_user(),
-                most_body,
-                bodies,
+                *reading,
             )
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - this Python, our own module
