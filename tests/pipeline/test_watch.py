@@ -32,6 +32,7 @@ class Handed:
     """Gives out documents that a test hands it, each at once or after the next discovery."""
 
     name, hook = "handed", "by a test"
+    requests = None
 
     def __init__(self, refuses: str = "") -> None:
         self.processes = ProcConnector()
