@@ -35,14 +35,6 @@ def begin(*, at_start: bool, most_body: int = MOST_BODY) -> Conversation:
     return _Opening(at_start, most_body)
 
 
-def _http2(at_start: bool, most_body: int, first_number: int = 0) -> Conversation:
-    return Http2(at_start=at_start, most_body=most_body, first_number=first_number)
-
-
-def _ttrpc(at_start: bool, most_body: int) -> Conversation:
-    return Ttrpc(at_start=at_start, most_body=most_body)
-
-
 class _Opening:
     """Holds what comes until the protocol is known, then hands everything on."""
 
@@ -90,29 +82,29 @@ class _Opening:
         return self._chosen.overdue() if self._chosen is not None else []
 
     def _choose(self, data: bytes) -> list[Event]:
+        most = self._most_body
         if _PREFACE.startswith(data[: len(_PREFACE)]):
-            return self._hand_on(_http2(True, self._most_body)) if len(data) >= len(_PREFACE) else []
+            return self._hand_on(Http2(at_start=True, most_body=most)) if len(data) >= len(_PREFACE) else []
         if data[0] and self._at_start:
-            return self._hand_on(
-                Http1(most_body=self._most_body, upgraded=partial(_http2, True, self._most_body)),
-            )
+            return self._hand_on(Http1(most_body=most, upgraded=partial(_upgraded, most)))
         if data[0]:
             return self._unproven("the capture began within the connection")
         if len(data) < _TTRPC_HEADER:
             return []
         ttrpc, http2 = _is_ttrpc(data), not self._at_start and _is_http2(data)
         if ttrpc and not http2:
-            return self._hand_on(_ttrpc(self._at_start, self._most_body))
+            return self._hand_on(Ttrpc(at_start=self._at_start, most_body=most))
         if http2 and not ttrpc:
-            return self._hand_on(_http2(False, self._most_body))
+            return self._hand_on(Http2(at_start=False, most_body=most))
         began = "" if self._at_start else "the capture began within the connection, and "
         return self._unproven(f"{began}its bytes are of no protocol for certain")
 
     def _hand_on(self, chosen: Conversation) -> list[Event]:
         self._chosen = chosen
-        events = chosen.feed(Direction.RECEIVED, self._first, bytes(self._received))
+        events: list[Event] = []
         for offset, data in self._sent:
             events += chosen.feed(Direction.SENT, offset, data)
+        events += chosen.feed(Direction.RECEIVED, self._first, bytes(self._received))
         self._received.clear()
         self._sent.clear()
         return events
@@ -122,6 +114,10 @@ class _Opening:
         self._received.clear()
         self._sent.clear()
         return [Unproven(why)]
+
+
+def _upgraded(most_body: int, first_number: int) -> Conversation:
+    return Http2(at_start=True, most_body=most_body, first_number=first_number)
 
 
 def _is_ttrpc(data: bytes) -> bool:

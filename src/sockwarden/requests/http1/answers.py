@@ -54,7 +54,11 @@ class _Current:
 
 
 class Answers:
-    """Pairs heads with requests. `next` is the offset of the next byte that is not known."""
+    """Pairs heads with requests.
+
+    next     offset of the next byte that is not known
+    watched  offset in the received direction: a byte there says that what was asked before has been answered
+    """
 
     def __init__(self) -> None:
         self.next = 0
@@ -63,7 +67,8 @@ class Answers:
         self._doubt = False  # a head may be missing, or what looks like one be part of a body
         self._head = bytearray()
         self._current: _Current | None = None
-        self._answered_by: tuple[int, int] | None = None
+        self._answered_below = 0
+        self.watched = 0
 
     @property
     def wanted(self) -> int:
@@ -75,14 +80,13 @@ class Answers:
     def asked(self, number: int, method: str) -> list[Begun | Answered]:
         """A request begins, whose answer is now waited for."""
         self._waiting.append((number, method))
-        return self._lose() if len(self._waiting) > _MOST_WAITING else []
+        return self._lose_place() if len(self._waiting) > _MOST_WAITING else []
 
     def read_on(self, stop: int) -> list[Begun | Answered]:
         """The daemon has received bytes up to an offset; to be called before they are looked at."""
-        if self._answered_by is None or stop <= self._answered_by[0] + _WATCHING:
+        if stop <= self.watched or self._answered_below == 0:
             return []
-        below = self._answered_by[1]
-        self._answered_by = None
+        below, self._answered_below = self._answered_below, 0
         found: list[Begun | Answered] = []
         if self._current is not None and self._current.number < below:
             found += self.tell()
@@ -104,7 +108,7 @@ class Answers:
             data, offset = data[self.next - offset :], self.next
         if not data:
             return found
-        self._answered_by = (received, complete)
+        self.watched, self._answered_below = received + _WATCHING, complete
         if offset > self.next:
             found += self._missing(offset)
         self.next = offset + len(data)
@@ -142,15 +146,12 @@ class Answers:
         return self._lose_place()
 
     def _lose_place(self) -> list[Begun | Answered]:
+        """What comes next may belong to any request that waits for an answer, and to the one that has its own."""
         found = self.tell()
+        several = len(self._waiting) + (self._current is not None) > 1
         self._current, self._anywhere, self._doubt = None, False, True
         self._head.clear()
-        return found
-
-    def _lose(self) -> list[Begun | Answered]:
-        """Nobody can say which of several requests a head would answer."""
-        found = self._lose_place()
-        while self._waiting:
+        while several and self._waiting:
             found.append(Begun(self._waiting.popleft()[0], None, False, False, self.next))
         return found
 
@@ -186,9 +187,7 @@ class Answers:
         if status < 200 and status != 101:
             self._anywhere = False
             return []
-        if not proven and len(self._waiting) > 1:
-            return self._lose()
-        if not self._waiting:
+        if not self._waiting or (not proven and len(self._waiting) > 1):
             return self._lose_place()
         number, method = self._waiting.popleft()
         length, chunked = _LENGTH.search(raw), _CHUNKED.search(raw)

@@ -82,7 +82,8 @@ def read_head(raw: bytes) -> Head:
         connection.receive_data(raw)
         request = connection.next_event()
     except h11.RemoteProtocolError as error:
-        raise Refused(f"a head is not in order: {str(error)[:80]}") from None
+        reason = str(error).partition(": b")[0]  # without the line, which may hold a secret
+        raise Refused(f"a head is not in order: {reason}") from None
     if not isinstance(request, h11.Request):
         raise Refused("a head is not in order")
     return _judged(request)
