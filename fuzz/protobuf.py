@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 
 from sockwarden.requests.bodies import INCOMPLETE, answer_of, body_of, table
+from sockwarden.requests.go_json import Object
 from sockwarden.requests.http2 import Http2
 from sockwarden.requests.message import MOST_BODY, Asked, Direction
 from sockwarden.requests.protobuf import Fields, read
@@ -39,7 +39,6 @@ def check(data: bytes) -> None:
     told, answer = body_of(method, body), answer_of(method, body)
     assert told is not None
     for one in (told, answer):
-        assert json.loads(msgspec.json.encode(one)) == one or "spec" in json.dumps(one)
         _has_bounded_size(one, len(body))
     assert read(body).whole or told[INCOMPLETE]
     part = body[: len(body) * 2 // 3]
@@ -56,4 +55,11 @@ def _is_part(part: Fields, whole: Fields) -> None:
 
 def _has_bounded_size(told: dict[str, Any], size: int) -> None:
     """Each byte of a body is told of a few times at most: as an escape, with its field's name."""
-    assert len(msgspec.json.encode(told)) <= 200 + 60 * size
+    text = msgspec.json.encode(told, enc_hook=_pairs)
+    assert len(text) <= 200 + 60 * size
+
+
+def _pairs(value: Any) -> int:
+    """JSON in a body counts by its number of keys alone: it may be nested deeper than is printed here."""
+    assert isinstance(value, Object)
+    return len(value.pairs)
