@@ -58,14 +58,19 @@ def cut(fed: list[Piece], most: int, seed: int) -> list[Piece]:
     return parts
 
 
+def plain(told: dict[str, Any] | None) -> Any:
+    """With the JSON in it as dictionaries."""
+    return json.loads(msgspec.json.encode(told, enc_hook=lambda value: dict(value.pairs)))
+
+
 def told(event: Event, methods: dict[int, str]) -> dict[str, Any]:
     row = {key: value for key, value in msgspec.to_builtins(event).items() if key != "body"}
     if isinstance(event, Asked):
         methods[event.number] = event.method
         row["headers"] = dict(event.headers)
-        row["body"] = body_of(event.method, event.body)
+        row["body"] = plain(body_of(event.method, event.body))
     elif isinstance(event, Answered):
-        row["answer"] = answer_of(methods[event.number], event.body)
+        row["answer"] = plain(answer_of(methods[event.number], event.body))
     return row
 
 
