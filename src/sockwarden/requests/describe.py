@@ -29,7 +29,9 @@ _MOST_KEYS = 32
 _MOST_VALUES = 16
 _MOST_AGENT = 256
 _MOST_ERROR = 512
-_NO_BODY = frozenset({"auth", "secret-create", "config-create", "swarm-unlock", "image-load", "image-build", "kube-play"})
+_NO_BODY = frozenset(
+    {"auth", "secret-create", "config-create", "swarm-unlock", "image-load", "image-build", "kube-play"}
+)
 """Operations whose body is a secret or no JSON."""
 _FIRST_FAILURE = 400
 

@@ -1,18 +1,18 @@
 """JSON as Go's encoding/json decodes it into structs, which is how Docker and Podman read what they are asked.
 
-A field is found by its key without case, K (U+212A) and ſ (U+017F) among it; a key that comes again changes what the
-first one left: an object goes on in the same struct, a list reuses the elements that are there, null leaves a scalar
-as it is. tests/requests/go_json.jsonl has what Go itself said. A reader here never raises, and keeps what was whole
-before the text broke or ended.
+A field is found by its key without case, U+212A for k and U+017F for s among it; a key that comes again changes
+what the first one left: an object goes on in the same struct, a list reuses the elements that are there, null leaves a
+scalar as it is. tests/requests/go_json.jsonl has what Go itself said. A reader here never raises, and keeps what was
+whole before the text broke or ended.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-Value = "None | bool | int | float | str | list[Value] | Object"
+Value: TypeAlias = "bool | int | float | str | list[Value] | Object | None"
 State = Literal["whole", "cut", "broken"]
 """Of a text: a whole value, its beginning, or something that Go refuses."""
 
@@ -28,7 +28,11 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
 _WORDS: tuple[tuple[bytes, bool | None], ...] = ((b"true", True), (b"false", False), (b"null", None))
-_CASE = {**{upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}, 0x212A: "k", 0x017F: "s"}
+_CASE: dict[int, int | str] = {
+    **{upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)},
+    0x212A: "k",
+    0x017F: "s",
+}
 
 codecs.register_error("sockwarden.go", lambda error: ("\ufffd", error.start + 1))  # type: ignore[attr-defined]
 

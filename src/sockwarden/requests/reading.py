@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from sockwarden.requests import go_json
@@ -16,7 +16,7 @@ from sockwarden.requests.message import Asked
 Content = Literal["none", "whole", "cut", "unknown"]
 """Of a body: there is none; it is all there; its end is missing; it is there and cannot be read."""
 
-_Query = dict[str, list[str]]
+_Query = Mapping[str, list[str]]
 _OBJECTS: dict[tuple[str, str], Callable[[Object], Facts]] = {
     ("docker", "container-create"): docker.container_create,
     ("docker", "container-update"): docker.container_update,

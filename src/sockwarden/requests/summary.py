@@ -45,7 +45,9 @@ def summarise(operation: str, method: str, path: str, name: str, facts: Facts) -
     if operation in ("image-tag", "container-commit") and facts.image is not None:
         return f"{line} as {facts.image.reference}"
     if facts.container is not None:
-        line = ", ".join([line + (f" from {facts.container.image}" if facts.container.image else ""), *_traits(facts.container)])
+        line = ", ".join(
+            [line + (f" from {facts.container.image}" if facts.container.image else ""), *_traits(facts.container)]
+        )
     sources = facts.volume.mount_sources if facts.volume else facts.build.mount_sources if facts.build else []
     line += f", host's {_some(sources)}" if sources else ""
     if facts.plugin is not None and facts.plugin.privileges:
@@ -78,7 +80,11 @@ def _traits(made: Container) -> list[str]:
     traits += [f"{others} more mounts"] if others > 0 else []
     if not targets and made.mount_sources:
         traits.append(f"host's {_some(made.mount_sources)} mounted")
-    for what, values in (("devices", made.devices), ("capabilities", made.capabilities), ("mounts of", made.volumes_from)):
+    for what, values in (
+        ("devices", made.devices),
+        ("capabilities", made.capabilities),
+        ("mounts of", made.volumes_from),
+    ):
         traits += [f"{what} {_some(values)}"] if values else []
     traits += [option for option in made.security_options if option.endswith(("=unconfined", "=disable"))]
     return [*traits, *([f"runtime {made.runtime}"] if made.runtime else [])]

@@ -35,7 +35,9 @@ def container_create(body: Object) -> Facts:
     for mount in config.structs("mounts"):
         _mount(mount, made)
     made.devices = [
-        ":".join(filter(None, (paths.normalise(one.text("host_path")), one.text("container_path"), one.text("permissions"))))
+        ":".join(
+            filter(None, (paths.normalise(one.text("host_path")), one.text("container_path"), one.text("permissions")))
+        )
         for one in config.structs("devices")
     ] + [f"cdi:{one.text('name')}" for one in config.structs("CDI_devices")]
     _sandbox(body.struct("sandbox_config"), made)

@@ -1,4 +1,4 @@
-"""Bodies of the Docker Engine API, which Podman's compat endpoints take as well: field names as its description has them."""
+"""Bodies of the Docker Engine API, which Podman's compat endpoints take as well; names of fields are the API's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _USUAL_RUNTIMES = frozenset({"", "runc", "io.containerd.runc.v2"})
 
 
 def container_create(body: Object) -> Facts:
-    """POST /containers/create. Daemons before Docker 26 read the host's part at the top too, where it has no own object."""
+    """POST /containers/create. Older daemons read HostConfig's fields at the top too, where it is not there itself."""
     host = body.struct("HostConfig", pointer=True)
     if not host.pairs:
         host = body

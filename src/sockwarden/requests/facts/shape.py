@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from sockwarden.requests.secret_forms import redact_text
+
 MOST_ITEMS = 64
 MOST_TEXT = 1024
 """Characters of a text that are kept."""
@@ -134,10 +136,10 @@ _UNGRADED = frozenset({"command", "env_names", "ports", "sysctls", "tags", "argu
 
 
 def bounded(facts: Facts) -> Facts:
-    """The same, no text longer than MOST_TEXT and no list than MOST_ITEMS; what was left out of lists that are graded is
-    counted.
+    """The same, redacted, no text longer than MOST_TEXT and no list than MOST_ITEMS; what is left out of lists that are
+    graded is counted.
     """
-    facts.name = cut(facts.name)
+    facts.name = cut(redact_text(facts.name))
     for name in facts.__struct_fields__:
         part = getattr(facts, name)
         if isinstance(part, msgspec.Struct):
@@ -150,11 +152,11 @@ def _bound(part: msgspec.Struct) -> None:
     for name in part.__struct_fields__:
         value = getattr(part, name)
         if isinstance(value, str):
-            setattr(part, name, cut(value))
+            setattr(part, name, cut(redact_text(value)))
         elif isinstance(value, list):
             kept = value if name == "command" else unique(value)
             omitted += 0 if name in _UNGRADED else max(0, len(kept) - MOST_ITEMS)
-            setattr(part, name, [cut(one) for one in kept[:MOST_ITEMS]])
+            setattr(part, name, [cut(redact_text(one)) for one in kept[:MOST_ITEMS]])
     if omitted:
         part.omitted = omitted  # type: ignore[attr-defined]
 
