@@ -18,6 +18,7 @@ State = Literal["whole", "cut", "broken"]
 
 _MOST_DEPTH = 10_000
 """Go's own limit."""
+_MOST_PLAIN = 64
 _MOST_DIGITS = 18
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _TEXT = re.compile(rb'"((?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*)"')
@@ -266,14 +267,42 @@ def _character(found: re.Match[str]) -> str:
     return chr(0x10000 + ((ord(pair[0]) - 0xD800) << 10) + (ord(pair[1]) - 0xDC00))
 
 
+def as_fields(value: Object) -> dict[str, Any]:
+    """An object as a dictionary in which a key that came again is what Go makes of it, whatever types it reads it into.
+    What lies deeper than anything that a runtime reads is None.
+    """
+    return _as_fields(value, 0)
+
+
 def as_object(fields: dict[str, Any]) -> Object:
-    """A decoded message as an object, with what is in it; what is of no type of JSON is left out."""
-    return Object([(name, _as_value(value)) for name, value in fields.items()])
+    """A decoded message as an object; what is of no type of JSON, or too deep, is None in it."""
+    return _as_object(fields, 0)
 
 
-def _as_value(value: Any) -> Value:
-    if isinstance(value, dict):
-        return as_object(value)
+def _as_fields(value: Object, depth: int) -> dict[str, Any]:
+    found: dict[str, Value] = {}
+    for name, one in value.pairs:
+        found[name] = _filled([found.get(name)], [one])[0]
+    return {name: _as_plain(one, depth + 1) for name, one in found.items()}
+
+
+def _as_plain(value: Value, depth: int) -> Any:
+    if depth > _MOST_PLAIN and isinstance(value, (list, Object)):
+        return None
     if isinstance(value, list):
-        return [_as_value(one) for one in value]
-    return value if isinstance(value, (str, int, float, Object)) else None
+        return [_as_plain(one, depth + 1) for one in value]
+    return _as_fields(value, depth) if isinstance(value, Object) else value
+
+
+def _as_object(fields: dict[str, Any], depth: int) -> Object:
+    return Object([(name, _as_value(value, depth + 1)) for name, value in fields.items()])
+
+
+def _as_value(value: Any, depth: int) -> Value:
+    if depth > _MOST_PLAIN and isinstance(value, (list, dict)):
+        return None
+    if isinstance(value, dict):
+        return _as_object(value, depth)
+    if isinstance(value, list):
+        return [_as_value(one, depth + 1) for one in value]
+    return value if isinstance(value, (str, int, float)) else None

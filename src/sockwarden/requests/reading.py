@@ -138,7 +138,7 @@ def _of_rpc(asked: Asked, endpoint: Endpoint) -> tuple[Facts, Content]:
     if (reader := _OBJECTS.get((endpoint.family, operation))) is not None:
         facts = reader(body)
     elif operation in ("container-create", "container-update") and endpoint.family == "containerd":
-        facts = _containerd_container(body.struct("container"))
+        facts = _containerd_container(body.struct("container"), whole=whole)
     elif operation == "task-create":
         facts = _task(body)
     elif operation == "task-exec-create":
@@ -156,8 +156,8 @@ def _image_name(facts: Facts) -> str:
     return facts.image.reference if facts.image and facts.container is None else ""
 
 
-def _containerd_container(container: Object) -> Facts:
-    made = oci.container_of(container.struct("spec")) if container.has("spec") else Container()
+def _containerd_container(container: Object, *, whole: bool) -> Facts:
+    made = oci.container_of(container.struct("spec"), whole=whole) if container.has("spec") else Container()
     made.name, made.image = container.text("id"), container.text("image")
     made.labels_count = len(container.map("labels"))
     runtime = container.struct("runtime")
