@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -139,7 +140,20 @@ def test_a_container_with_its_specification() -> None:
     }
 
 
-@pytest.mark.parametrize("value", [b"", b"{", b"[]", b"1", b"[" * 5000, b'{"a":"\xff"}', b"\x0a\x01a"])
+@pytest.mark.parametrize(
+    ("value", "spec"),
+    [
+        (b'{"a":"\xff"}', {"a": "\ufffd"}),
+        (b'{"a":{"b":1},"a":{"c":2},"A":3}', {"a": {"b": 1, "c": 2}, "A": 3}),
+        (b'{"a":["x","y"],"a":[null]} and more', {"a": ["x"]}),
+    ],
+)
+def test_a_specification_is_read_as_go_reads_it(value: bytes, spec: dict[str, Any]) -> None:
+    body = nested(1, 5, value=field(1, b"x") + field(2, value))
+    assert body_of(CONTAINER, body) == {"container": {"spec": spec}}
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"[]", b"1", b"[" * 5000, b"\x0a\x01a"])
 def test_a_specification_that_is_not_json(value: bytes) -> None:
     body = nested(1, 5, value=field(1, b"x") + field(2, value))
     assert body_of(CONTAINER, body) == {"container": {"spec": {}}, INCOMPLETE: True}

@@ -1,11 +1,11 @@
-"""Requests by requests.jsonl, one a line: what was asked and by whom; operation, object, content, risk, reasons, summary.
+"""Requests by requests.jsonl, one a line: what was asked and by whom, and what is said of it.
 
   method, target  of HTTP; a method alone is of gRPC or ttrpc
-  body            as JSON; or `raw`, text; or `proto`, a protobuf message as [[field number, value], …]: a text, a number,
-                  or such a list for a message within
+  body            as JSON; or `raw`, text; or `proto`, a protobuf message as [[field number, value], …]: a text,
+                  a number, or such a list for a message within
   actor           of ACTORS
 
-Rewrite what is expected with SOCKWARDEN_REWRITE=1, and read the difference.
+Rewrite what is expected with REWRITE_GOLDEN=1, and read the difference.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sockwarden.requests.message import Asked
 
 TABLE = Path(__file__).parent / "requests.jsonl"
 ROWS: list[dict[str, Any]] = [json.loads(line) for line in TABLE.read_text("utf-8").splitlines()]
-REWRITE = "SOCKWARDEN_REWRITE" in os.environ
+REWRITE = "REWRITE_GOLDEN" in os.environ
 ACTORS: dict[str, dict[str, Any]] = {
     "host": {"origin": "host"},
     "container": {"origin": "container"},

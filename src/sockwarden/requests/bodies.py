@@ -14,13 +14,12 @@ from typing import Any
 import msgspec
 
 from sockwarden.content import packaged
-from sockwarden.requests import protobuf
+from sockwarden.requests import go_json, protobuf
 
 INCOMPLETE = "incomplete"
 """Key of a dictionary that may lack some of the body."""
 
 _INTEGERS = {"int32": (32, True), "int64": (64, True), "uint32": (32, False), "uint64": (64, False)}
-_JSON = msgspec.json.Decoder()
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -132,16 +131,13 @@ class _Reader:
         return _text(fields.values.get(1, [b""])[-1]), _text(fields.values.get(2, [b""])[-1])
 
     def _json(self, data: bytes) -> Any:
-        """The JSON in a google.protobuf.Any; an empty object where it cannot be read."""
+        """The JSON in a google.protobuf.Any, as Go reads it; of one that cannot be read what is whole."""
         fields = protobuf.read(data)
         value = fields.values.get(2, [b""])[-1]
         self.whole &= fields.whole
-        try:
-            found = _JSON.decode(value)
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            found = None
-        self.whole &= isinstance(found, dict)
-        return found if isinstance(found, dict) else {}
+        found, state = go_json.read(value)
+        self.whole &= state == "whole" and isinstance(found, go_json.Object)
+        return go_json.as_fields(found) if isinstance(found, go_json.Object) else {}
 
     def _any(self, data: bytes) -> dict[str, Any]:
         fields = protobuf.read(data)

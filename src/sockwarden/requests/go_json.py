@@ -280,10 +280,18 @@ def as_object(fields: dict[str, Any]) -> Object:
 
 
 def _as_fields(value: Object, depth: int) -> dict[str, Any]:
-    found: dict[str, Value] = {}
+    by_name: dict[str, list[tuple[str, Value]]] = {}
     for name, one in value.pairs:
-        found[name] = _filled([found.get(name)], [one])[0]
-    return {name: _as_plain(one, depth + 1) for name, one in found.items()}
+        by_name.setdefault(name, []).append((name, one))
+    return {name: _as_plain(_together(name, pairs), depth + 1) for name, pairs in by_name.items()}
+
+
+def _together(name: str, pairs: list[tuple[str, Value]]) -> Value:
+    """What a key is given at last, by the type of that."""
+    last = next((one for _, one in reversed(pairs) if one is not None), None)
+    if len(pairs) == 1 or not isinstance(last, (list, Object)):
+        return last
+    return Object(pairs).struct(name) if isinstance(last, Object) else Object(pairs).elements(name)
 
 
 def _as_plain(value: Value, depth: int) -> Any:

@@ -123,10 +123,11 @@ def _redact_word(word: str, shells: int) -> str:
     """A word that may itself be a command line, in quotes or not: `sh -c`."""
     if not shells or not _SPACE.search(word):
         return redact_text(word)
-    if (found := _HEADER.fullmatch(word) or _VARIABLE.fullmatch(word)) and is_secret_name(found[1].strip("=: \"'")):
-        return f"{found[1]}{REDACTED}"
     quote = word[0] if word[0] in "\"'" and word[-1] == word[0] and len(word) > 1 else ""
     inner = word[1:-1] if quote else word
+    found = _HEADER.fullmatch(inner) or _VARIABLE.fullmatch(inner)
+    if found and is_secret_name(found[1].strip("=: \"'")):
+        return f"{quote}{found[1]}{REDACTED}{quote}"
     return f"{quote}{_redact_line(inner, shells - 1)}{quote}"
 
 

@@ -15,7 +15,7 @@ _SECRET_NAME = re.compile(
 )
 _NO_SECRET = re.compile(
     r"(?:file|files|path|dir|folder|stdin|ttl|name|names|length|count|policy|type|mode|timeout|url|uri|endpoint|lifetime"
-    r"|expiry|enabled|required|store|provider|driver|helper|opts?|list|ls|version|prompt)$|^no-|tokenizer|max[-_]tokens"
+    r"|expiry|enabled|required|store|provider|driver|helper|opts?|version|prompt)$|^no-|tokenizer|max[-_]tokens"
 )
 _MOST_NAME = 128
 _ASSIGNED = re.compile(

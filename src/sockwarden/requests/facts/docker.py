@@ -71,7 +71,7 @@ def _host_config(host: Object, made: Container) -> None:
 
 
 def _namespace(made: Container, short: str, mode: str) -> None:
-    if mode == "host":
+    if mode == "host" or (mode.startswith("ns:") and paths.is_host_namespace(mode[len("ns:") :])):
         made.namespaces_of_host.append(short)
     elif mode.startswith("container:"):
         made.container_namespaces.append(f"{short}:{mode}")

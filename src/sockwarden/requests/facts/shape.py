@@ -11,6 +11,8 @@ from sockwarden.requests.secret_forms import redact_text
 MOST_ITEMS = 64
 MOST_TEXT = 1024
 """Characters of a text that are kept."""
+MOST_BYTES = 40 << 10
+"""Of all lists of one request."""
 
 
 class Container(msgspec.Struct, omit_defaults=True):
@@ -99,6 +101,7 @@ class Volume(msgspec.Struct, omit_defaults=True):
     name: str = ""
     driver: str = ""
     mount_sources: list[str] = []
+    omitted: int = 0
 
 
 class Plugin(msgspec.Struct, omit_defaults=True):
@@ -136,29 +139,45 @@ _UNGRADED = frozenset({"command", "env_names", "ports", "sysctls", "tags", "argu
 
 
 def bounded(facts: Facts) -> Facts:
-    """The same, redacted, no text longer than MOST_TEXT and no list than MOST_ITEMS; what is left out of lists that are
-    graded is counted.
+    """The same, redacted, no text longer than MOST_TEXT, no list than MOST_ITEMS, and all lists not larger than
+    MOST_BYTES; what is left out of lists that are graded is counted.
     """
     facts.name = cut(redact_text(facts.name))
+    left = MOST_BYTES
     for name in facts.__struct_fields__:
         part = getattr(facts, name)
         if isinstance(part, msgspec.Struct):
-            _bound(part)
+            left = _bound(part, left)
     return facts
 
 
-def _bound(part: msgspec.Struct) -> None:
+def _bound(part: msgspec.Struct, left: int) -> int:
+    """Bounds a part to so many bytes; how many are left."""
     omitted = 0
     for name in part.__struct_fields__:
         value = getattr(part, name)
         if isinstance(value, str):
             setattr(part, name, cut(redact_text(value)))
         elif isinstance(value, list):
-            kept = value if name == "command" else unique(value)
-            omitted += 0 if name in _UNGRADED else max(0, len(kept) - MOST_ITEMS)
-            setattr(part, name, [cut(redact_text(one)) for one in kept[:MOST_ITEMS]])
+            every = value if name == "command" else unique(value)
+            kept, left = fitting((cut(redact_text(one)) for one in every[:MOST_ITEMS]), left)
+            omitted += 0 if name in _UNGRADED else len(every) - len(kept)
+            setattr(part, name, kept)
     if omitted:
         part.omitted = omitted  # type: ignore[attr-defined]
+    return left
+
+
+def fitting(texts: Iterable[str], left: int) -> tuple[list[str], int]:
+    """The first texts that together have no more than so many bytes; how many are left."""
+    kept: list[str] = []
+    for text in texts:
+        size = len(text.encode("utf-8", "replace"))
+        if size > left:
+            break
+        kept.append(text)
+        left -= size
+    return kept, left
 
 
 def cut(text: str) -> str:
