@@ -86,7 +86,7 @@ def test_long_texts_are_cut() -> None:
     assert len(msgspec.json.encode(described)) < 12 * MOST_TEXT
 
 
-@pytest.mark.parametrize("filling", [b"\xff" * 900, b"\\u0001" * 150, "\U0001d54f".encode() * 225])
+@pytest.mark.parametrize("filling", [b"\xff" * 900, "\U0001d54f".encode() * 225])
 def test_no_description_is_larger_than_a_message(filling: bytes) -> None:
     binds = b",".join(b'"/%d%b:/x"' % (number, filling) for number in range(64))
     data = b'{"HostConfig":{"Binds":[%b]}}' % binds

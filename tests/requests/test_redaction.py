@@ -16,6 +16,7 @@ from sockwarden.requests.redaction import (
     redact_argv,
     redact_body,
     redact_command_line,
+    redact_joined,
     redact_query,
     redact_text,
     variable_names,
@@ -48,6 +49,12 @@ def test_what_is_redacted_stays_as_it_is(given: str, kept: str) -> None:
 def test_a_value_with_spaces_is_one_argument() -> None:
     assert redact_argv(["docker", "run", "-e", "A=b c", "x"]) == ["docker", "run", "-e", f"A={REDACTED}", "x"]
     assert redact_argv(["PASSWORD=a b", "x"]) == [f"PASSWORD={REDACTED}", "x"]
+
+
+def test_a_line_that_is_its_arguments_is_redacted_as_they_are() -> None:
+    argv = ["docker", "run", "-e", "A=b c", "x"]
+    assert redact_joined(argv, " ".join(argv)) == f"docker run -e A={REDACTED} x"
+    assert redact_joined(argv, "docker run -e A=b") == f"docker run -e A={REDACTED}"
 
 
 QUERIES = [

@@ -19,6 +19,7 @@ from sockwarden.requests.facts.shape import (
     bounded,
     cut,
     fitting,
+    kept_text,
 )
 from sockwarden.requests.message import Answered, Asked, Unproven
 from sockwarden.requests.operations import UNPROVEN, operation_of
@@ -92,8 +93,8 @@ def describe(asked: Asked, *, store_bodies: bool = False) -> Described:
     operation = endpoint.match.operation
     facts, content = read_facts(asked, endpoint)
     facts = bounded(facts)
-    name = cut(redact_text(_object(endpoint) or facts.name))
-    path = cut(redact_text(endpoint.path))
+    name = kept_text(_object(endpoint) or facts.name)
+    path = kept_text(endpoint.path)
     method = cut(asked.method)
     stored = store_bodies and asked.body and operation.name not in _NO_BODY and not asked.method.startswith("/")
     return Described(
@@ -108,7 +109,7 @@ def describe(asked: Asked, *, store_bodies: bool = False) -> Described:
         query=_bounded_query(redact_query(endpoint.query)),
         object=name,
         truncated=asked.truncated,
-        user_agent=redact_text(next((value for key, value in asked.headers if key == "user-agent"), ""))[:_MOST_AGENT],
+        user_agent=kept_text(next((value for key, value in asked.headers if key == "user-agent"), ""))[:_MOST_AGENT],
         summary=cut(summarise(operation.name, method, path, name, facts)),
         body=_bounded_body(redact_body(asked.body)) if stored else "",
         container=facts.container,
@@ -175,7 +176,7 @@ def _bounded_query(query: dict[str, list[str]]) -> dict[str, list[str]]:
     kept: dict[str, list[str]] = {}
     left = _MOST_QUERY
     for key, values in [*query.items()][:_MOST_KEYS]:
-        names, left = fitting([cut(redact_text(key))], left)
+        names, left = fitting([kept_text(key)], left)
         if not names:
             break
         kept[names[0]], left = fitting(map(cut, values[:_MOST_VALUES]), left)

@@ -7,7 +7,7 @@ becomes `docker run -e TOKEN=[redacted]`. All is linear in what is given.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -19,6 +19,7 @@ __all__ = [
     "redact_argv",
     "redact_body",
     "redact_command_line",
+    "redact_joined",
     "redact_query",
     "redact_text",
     "variable_names",
@@ -88,6 +89,13 @@ def redact_command_line(text: str) -> str:
     a value with spaces cannot be told from the words behind it here.
     """
     return _redact_line(text, _MOST_SHELLS)
+
+
+def redact_joined(argv: Sequence[str], text: str) -> str:
+    """A command line beside its arguments: where it is these with spaces between, so it stays, and a value that has
+    spaces is redacted whole.
+    """
+    return " ".join(redact_argv(argv)) if text == " ".join(argv) else redact_command_line(text)
 
 
 def _redact_line(text: str, shells: int) -> str:

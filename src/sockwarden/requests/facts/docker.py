@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sockwarden.requests.facts import paths
 from sockwarden.requests.facts.images import image_of
-from sockwarden.requests.facts.shape import Container, Exec, Facts, Plugin, Swarm, Volume
+from sockwarden.requests.facts.shape import Container, Exec, Facts, Plugin, Swarm, Volume, command
 from sockwarden.requests.go_json import Object, Value
-from sockwarden.requests.redaction import redact_argv, variable_names
+from sockwarden.requests.redaction import variable_names
 
 _NAMESPACES = (
     ("PidMode", "pid"),
@@ -26,7 +26,7 @@ def container_create(body: Object) -> Facts:
         host = body
     made = Container(
         image=body.text("Image"),
-        command=redact_argv([*argv(body, "Entrypoint"), *argv(body, "Cmd")]),
+        command=command([*argv(body, "Entrypoint"), *argv(body, "Cmd")]),
         user=body.text("User"),
         env_names=variable_names(body.texts("Env")),
         labels_count=len(body.map("Labels")),
@@ -121,7 +121,7 @@ def exec_create(body: Object) -> Facts:
         exec=Exec(
             user=body.text("User"),
             privileged=body.flag("Privileged"),
-            command=redact_argv(argv(body, "Cmd")),
+            command=command(argv(body, "Cmd")),
             env_names=variable_names(body.texts("Env")),
         )
     )
@@ -169,7 +169,7 @@ def service_create(body: Object) -> Facts:
     made = Container(
         name=name,
         image=spec.text("Image"),
-        command=redact_argv([*spec.texts("Command"), *spec.texts("Args")]),
+        command=command([*spec.texts("Command"), *spec.texts("Args")]),
         user=spec.text("User"),
         env_names=variable_names(spec.texts("Env")),
         capabilities=paths.capabilities(spec.texts("CapabilityAdd")),

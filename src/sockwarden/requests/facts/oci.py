@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sockwarden.requests.facts import paths
-from sockwarden.requests.facts.shape import Container, Exec
+from sockwarden.requests.facts.shape import Container, Exec, command
 from sockwarden.requests.go_json import Object
-from sockwarden.requests.redaction import redact_argv, variable_names
+from sockwarden.requests.redaction import variable_names
 
 USUAL_CAPABILITIES = frozenset(
     {
@@ -39,7 +39,7 @@ def container_of(spec: Object, *, whole: bool) -> Container:
     """
     process, linux, root = spec.struct("process", pointer=True), spec.struct("linux", pointer=True), spec.struct("root")
     made = Container(
-        command=redact_argv(process.texts("args")),
+        command=command(process.texts("args")),
         user=user_of(process),
         env_names=variable_names(process.texts("env")),
         capabilities=capabilities_of(process),
@@ -121,7 +121,7 @@ def exec_of(process: Object) -> Exec:
     return Exec(
         user=user_of(process),
         privileged=_OF_PRIVILEGED.issubset(found),
-        command=redact_argv(process.texts("args")),
+        command=command(process.texts("args")),
         env_names=variable_names(process.texts("env")),
         capabilities=found,
     )

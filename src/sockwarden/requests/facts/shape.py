@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from sockwarden.requests.secret_forms import redact_text
+from sockwarden.requests.redaction import redact_argv, redact_text
 
 MOST_ITEMS = 64
 MOST_TEXT = 1024
 """Characters of a text that are kept."""
+_MOST_READ = 8 << 10
+"""Characters of a text that are looked at: what is kept of it, and enough behind that to know a secret."""
 MOST_BYTES = 40 << 10
 """Of all lists of one request."""
 
@@ -142,7 +144,7 @@ def bounded(facts: Facts) -> Facts:
     """The same, redacted, no text longer than MOST_TEXT, no list than MOST_ITEMS, and all lists not larger than
     MOST_BYTES; what is left out of lists that are graded is counted.
     """
-    facts.name = cut(redact_text(facts.name))
+    facts.name = kept_text(facts.name)
     left = MOST_BYTES
     for name in facts.__struct_fields__:
         part = getattr(facts, name)
@@ -157,10 +159,10 @@ def _bound(part: msgspec.Struct, left: int) -> int:
     for name in part.__struct_fields__:
         value = getattr(part, name)
         if isinstance(value, str):
-            setattr(part, name, cut(redact_text(value)))
+            setattr(part, name, kept_text(value))
         elif isinstance(value, list):
             every = value if name == "command" else unique(value)
-            kept, left = fitting((cut(redact_text(one)) for one in every[:MOST_ITEMS]), left)
+            kept, left = fitting(map(kept_text, every[:MOST_ITEMS]), left)
             omitted += 0 if name in _UNGRADED else len(every) - len(kept)
             setattr(part, name, kept)
     if omitted:
@@ -178,6 +180,16 @@ def fitting(texts: Iterable[str], left: int) -> tuple[list[str], int]:
         kept.append(text)
         left -= size
     return kept, left
+
+
+def command(argv: Sequence[str]) -> list[str]:
+    """What is kept of a command: its first arguments, redacted."""
+    return redact_argv(one[:_MOST_READ] for one in argv[:MOST_ITEMS])
+
+
+def kept_text(text: str) -> str:
+    """What is kept of a text: its beginning, redacted."""
+    return cut(redact_text(text[:_MOST_READ]))
 
 
 def cut(text: str) -> str:
