@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -134,30 +135,28 @@ def test_a_container_with_its_specification() -> None:
         "name": "r",
         "options": {"type_url": "type.googleapis.com/containerd.runc.v1.Options", "binary_name": "/srv/runc"},
     }
-    container = (body_of(CONTAINER, body) or {})["container"]
-    assert container.pop("spec").struct("process").texts("args") == ["sh"]
-    assert container == {"id": "c", "runtime": runtime}
+    assert body_of(CONTAINER, body) == {
+        "container": {"id": "c", "runtime": runtime, "spec": {"process": {"args": ["sh"]}}}
+    }
 
 
-def test_a_specification_that_comes_again_and_is_cut() -> None:
-    text = b'{"process":{"args":["sh"],"cwd":"/"},"PROCESS":{"args":["id"]},"root":{"path":"/srv"'
-    body = nested(1, 5, value=field(1, b"x") + field(2, text + b"}}"))
-    for told in (body_of(CONTAINER, body), body_of(CONTAINER, body[:-2])):
-        assert told is not None
-        spec = told["container"]["spec"]
-        assert spec.struct("process").texts("args") == ["id"]
-        assert (spec.struct("process").text("cwd"), spec.struct("root").text("path")) == ("/", "/srv")
-    assert INCOMPLETE not in (body_of(CONTAINER, body) or {})
-    assert INCOMPLETE in (body_of(CONTAINER, body[:-2]) or {})
+@pytest.mark.parametrize(
+    ("value", "spec"),
+    [
+        (b'{"a":"\xff"}', {"a": "\ufffd"}),
+        (b'{"a":{"b":1},"a":{"c":2},"A":3}', {"a": {"b": 1, "c": 2}, "A": 3}),
+        (b'{"a":["x","y"],"a":[null]} and more', {"a": ["x"]}),
+    ],
+)
+def test_a_specification_is_read_as_go_reads_it(value: bytes, spec: dict[str, Any]) -> None:
+    body = nested(1, 5, value=field(1, b"x") + field(2, value))
+    assert body_of(CONTAINER, body) == {"container": {"spec": spec}}
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"[]", b"1", b"[" * 5000, b"\x0a\x01a"])
 def test_a_specification_that_is_not_json(value: bytes) -> None:
     body = nested(1, 5, value=field(1, b"x") + field(2, value))
-    told = body_of(CONTAINER, body)
-    assert told is not None
-    assert told["container"].pop("spec").pairs == []
-    assert told == {"container": {}, INCOMPLETE: True}
+    assert body_of(CONTAINER, body) == {"container": {"spec": {}}, INCOMPLETE: True}
 
 
 @pytest.mark.parametrize(
@@ -198,4 +197,4 @@ def test_text_that_is_not_utf8() -> None:
 @given(st.sampled_from(sorted(table().method)), st.binary(max_size=200))
 def test_anything_has_a_dictionary_that_is_json(method: str, body: bytes) -> None:
     for told in (body_of(method, body), answer_of(method, body)):
-        msgspec.json.encode(told, enc_hook=lambda value: dict(value.pairs))
+        msgspec.json.encode(told)

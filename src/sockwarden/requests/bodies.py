@@ -1,8 +1,7 @@
 """The bodies of gRPC and ttrpc calls as plain dictionaries, by the table in content/grpc_bodies.toml.
 
 Keys are the definitions' own field names. What a message leaves out is left out: in proto3 that is the zero value
-(False, 0, "", the enumeration's first name). JSON in a body, as an OCI specification is, is an Object, which has the
-keys that come again and those in another case. A body that is cut, or that readers may differ about, has
+(False, 0, "", the enumeration's first name). A body that is cut, or that readers may differ about, has
 `incomplete: True` at the top: it may hold more than the dictionary says.
 """
 
@@ -15,8 +14,7 @@ from typing import Any
 import msgspec
 
 from sockwarden.content import packaged
-from sockwarden.requests import protobuf
-from sockwarden.requests.go_json import Object, read_object
+from sockwarden.requests import go_json, protobuf
 
 INCOMPLETE = "incomplete"
 """Key of a dictionary that may lack some of the body."""
@@ -132,15 +130,14 @@ class _Reader:
         self.whole &= fields.whole
         return _text(fields.values.get(1, [b""])[-1]), _text(fields.values.get(2, [b""])[-1])
 
-    def _json(self, data: bytes) -> Object:
-        """The JSON in a google.protobuf.Any, also the first part of it; empty where it is something else."""
+    def _json(self, data: bytes) -> Any:
+        """The JSON in a google.protobuf.Any, as Go reads it; of one that cannot be read what is whole."""
         fields = protobuf.read(data)
         value = fields.values.get(2, [b""])[-1]
-        if fields.cut and fields.cut[0] == 2:
-            value = fields.cut[1]
-        found, state = read_object(value)
-        self.whole &= fields.whole and state == "whole" and value.lstrip()[:1] == b"{"
-        return found
+        self.whole &= fields.whole
+        found, state = go_json.read(value)
+        self.whole &= state == "whole" and isinstance(found, go_json.Object)
+        return go_json.as_fields(found) if isinstance(found, go_json.Object) else {}
 
     def _any(self, data: bytes) -> dict[str, Any]:
         fields = protobuf.read(data)

@@ -18,6 +18,8 @@ from sockwarden.requests.facts.shape import (
     Volume,
     bounded,
     cut,
+    fitting,
+    kept_text,
 )
 from sockwarden.requests.message import Answered, Asked, Unproven
 from sockwarden.requests.operations import UNPROVEN, operation_of
@@ -27,9 +29,14 @@ from sockwarden.requests.summary import summarise
 
 _MOST_KEYS = 32
 _MOST_VALUES = 16
+_MOST_QUERY = 16 << 10
+_MOST_BODY = 32 << 10
+"""Bytes."""
 _MOST_AGENT = 256
 _MOST_ERROR = 512
-_NO_BODY = frozenset({"auth", "secret-create", "config-create", "swarm-unlock", "image-load", "image-build", "kube-play"})
+_NO_BODY = frozenset(
+    {"auth", "secret-create", "config-create", "swarm-unlock", "image-load", "image-build", "kube-play"}
+)
 """Operations whose body is a secret or no JSON."""
 _FIRST_FAILURE = 400
 
@@ -86,8 +93,8 @@ def describe(asked: Asked, *, store_bodies: bool = False) -> Described:
     operation = endpoint.match.operation
     facts, content = read_facts(asked, endpoint)
     facts = bounded(facts)
-    name = cut(redact_text(_object(endpoint) or facts.name))
-    path = cut(redact_text(endpoint.path))
+    name = kept_text(_object(endpoint) or facts.name)
+    path = kept_text(endpoint.path)
     method = cut(asked.method)
     stored = store_bodies and asked.body and operation.name not in _NO_BODY and not asked.method.startswith("/")
     return Described(
@@ -102,9 +109,9 @@ def describe(asked: Asked, *, store_bodies: bool = False) -> Described:
         query=_bounded_query(redact_query(endpoint.query)),
         object=name,
         truncated=asked.truncated,
-        user_agent=redact_text(next((value for key, value in asked.headers if key == "user-agent"), ""))[:_MOST_AGENT],
+        user_agent=kept_text(next((value for key, value in asked.headers if key == "user-agent"), ""))[:_MOST_AGENT],
         summary=cut(summarise(operation.name, method, path, name, facts)),
-        body=redact_body(asked.body) if stored else "",
+        body=_bounded_body(redact_body(asked.body)) if stored else "",
         container=facts.container,
         exec=facts.exec,
         image=facts.image,
@@ -166,5 +173,16 @@ def _object(endpoint: Endpoint) -> str:
 
 
 def _bounded_query(query: dict[str, list[str]]) -> dict[str, list[str]]:
-    kept = [*query.items()][:_MOST_KEYS]
-    return {cut(redact_text(key)): [cut(value) for value in values[:_MOST_VALUES]] for key, values in kept}
+    kept: dict[str, list[str]] = {}
+    left = _MOST_QUERY
+    for key, values in [*query.items()][:_MOST_KEYS]:
+        names, left = fitting([kept_text(key)], left)
+        if not names:
+            break
+        kept[names[0]], left = fitting(map(cut, values[:_MOST_VALUES]), left)
+    return kept
+
+
+def _bounded_body(body: str) -> str:
+    data = body.encode()
+    return body if len(data) <= _MOST_BODY else data[:_MOST_BODY].decode("utf-8", "ignore") + "…"

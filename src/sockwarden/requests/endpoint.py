@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sockwarden.requests.bodies import INCOMPLETE, answer_of, body_of
@@ -13,12 +14,15 @@ from sockwarden.requests.target import path_of
 
 
 class Endpoint(NamedTuple):
-    """An operation with what the target says. path is empty for gRPC and ttrpc; family: docker, libpod, cri, containerd."""
+    """An operation with what the target says. path and query are empty for gRPC and ttrpc.
+
+    family  whose bodies it takes: docker, libpod, cri, containerd
+    """
 
     match: Match
     family: str
     path: str = ""
-    query: dict[str, list[str]] = {}
+    query: Mapping[str, list[str]] = MappingProxyType({})
 
 
 def endpoint_of(asked: Asked) -> Endpoint:

@@ -1,23 +1,24 @@
 """JSON as Go's encoding/json decodes it into structs, which is how Docker and Podman read what they are asked.
 
-A field is found by its key without case, K (U+212A) and ſ (U+017F) among it; a key that comes again changes what the
-first one left: an object goes on in the same struct, a list reuses the elements that are there, null leaves a scalar
-as it is. tests/requests/go_json.jsonl has what Go itself said. A reader here never raises, and keeps what was whole
-before the text broke or ended.
+A field is found by its key without case, U+212A for k and U+017F for s among it; a key that comes again changes
+what the first one left: an object goes on in the same struct, a list reuses the elements that are there, null leaves a
+scalar as it is. tests/requests/go_json.jsonl has what Go itself said. A reader here never raises, and keeps what was
+whole before the text broke or ended.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-Value = "None | bool | int | float | str | list[Value] | Object"
+Value: TypeAlias = "bool | int | float | str | list[Value] | Object | None"
 State = Literal["whole", "cut", "broken"]
 """Of a text: a whole value, its beginning, or something that Go refuses."""
 
 _MOST_DEPTH = 10_000
 """Go's own limit."""
+_MOST_PLAIN = 64
 _MOST_DIGITS = 18
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _TEXT = re.compile(rb'"((?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*)"')
@@ -28,7 +29,11 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
 _WORDS: tuple[tuple[bytes, bool | None], ...] = ((b"true", True), (b"false", False), (b"null", None))
-_CASE = {**{upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}, 0x212A: "k", 0x017F: "s"}
+_CASE: dict[int, int | str] = {
+    **{upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)},
+    0x212A: "k",
+    0x017F: "s",
+}
 
 codecs.register_error("sockwarden.go", lambda error: ("\ufffd", error.start + 1))  # type: ignore[attr-defined]
 
@@ -262,14 +267,50 @@ def _character(found: re.Match[str]) -> str:
     return chr(0x10000 + ((ord(pair[0]) - 0xD800) << 10) + (ord(pair[1]) - 0xDC00))
 
 
+def as_fields(value: Object) -> dict[str, Any]:
+    """An object as a dictionary in which a key that came again is what Go makes of it, whatever types it reads it into.
+    What lies deeper than anything that a runtime reads is None.
+    """
+    return _as_fields(value, 0)
+
+
 def as_object(fields: dict[str, Any]) -> Object:
-    """A decoded message as an object, with what is in it; what is of no type of JSON is left out."""
-    return Object([(name, _as_value(value)) for name, value in fields.items()])
+    """A decoded message as an object; what is of no type of JSON, or too deep, is None in it."""
+    return _as_object(fields, 0)
 
 
-def _as_value(value: Any) -> Value:
-    if isinstance(value, dict):
-        return as_object(value)
+def _as_fields(value: Object, depth: int) -> dict[str, Any]:
+    by_name: dict[str, list[tuple[str, Value]]] = {}
+    for name, one in value.pairs:
+        by_name.setdefault(name, []).append((name, one))
+    return {name: _as_plain(_together(name, pairs), depth + 1) for name, pairs in by_name.items()}
+
+
+def _together(name: str, pairs: list[tuple[str, Value]]) -> Value:
+    """What a key is given at last, by the type of that."""
+    last = next((one for _, one in reversed(pairs) if one is not None), None)
+    if len(pairs) == 1 or not isinstance(last, (list, Object)):
+        return last
+    return Object(pairs).struct(name) if isinstance(last, Object) else Object(pairs).elements(name)
+
+
+def _as_plain(value: Value, depth: int) -> Any:
+    if depth > _MOST_PLAIN and isinstance(value, (list, Object)):
+        return None
     if isinstance(value, list):
-        return [_as_value(one) for one in value]
-    return value if isinstance(value, (str, int, float, Object)) else None
+        return [_as_plain(one, depth + 1) for one in value]
+    return _as_fields(value, depth) if isinstance(value, Object) else value
+
+
+def _as_object(fields: dict[str, Any], depth: int) -> Object:
+    return Object([(name, _as_value(value, depth + 1)) for name, value in fields.items()])
+
+
+def _as_value(value: Any, depth: int) -> Value:
+    if depth > _MOST_PLAIN and isinstance(value, (list, dict)):
+        return None
+    if isinstance(value, dict):
+        return _as_object(value, depth)
+    if isinstance(value, list):
+        return [_as_value(one, depth + 1) for one in value]
+    return value if isinstance(value, (str, int, float)) else None

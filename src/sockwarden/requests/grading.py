@@ -19,7 +19,7 @@ _MOST_SHOWN = 3
 
 
 class Grade(msgspec.Struct, frozen=True):
-    """A verdict. reasons are slugs, texts the same for people, both in the order of the data; techniques are ATT&CK's."""
+    """A verdict. reasons are slugs, texts the same for people, in the order of the data; techniques are ATT&CK's."""
 
     risk: Risk
     reasons: list[str]

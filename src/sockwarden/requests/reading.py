@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from sockwarden.requests import go_json
@@ -16,7 +16,7 @@ from sockwarden.requests.message import Asked
 Content = Literal["none", "whole", "cut", "unknown"]
 """Of a body: there is none; it is all there; its end is missing; it is there and cannot be read."""
 
-_Query = dict[str, list[str]]
+_Query = Mapping[str, list[str]]
 _OBJECTS: dict[tuple[str, str], Callable[[Object], Facts]] = {
     ("docker", "container-create"): docker.container_create,
     ("docker", "container-update"): docker.container_update,
@@ -138,7 +138,7 @@ def _of_rpc(asked: Asked, endpoint: Endpoint) -> tuple[Facts, Content]:
     if (reader := _OBJECTS.get((endpoint.family, operation))) is not None:
         facts = reader(body)
     elif operation in ("container-create", "container-update") and endpoint.family == "containerd":
-        facts = _containerd_container(body.struct("container"))
+        facts = _containerd_container(body.struct("container"), whole=whole)
     elif operation == "task-create":
         facts = _task(body)
     elif operation == "task-exec-create":
@@ -156,8 +156,8 @@ def _image_name(facts: Facts) -> str:
     return facts.image.reference if facts.image and facts.container is None else ""
 
 
-def _containerd_container(container: Object) -> Facts:
-    made = oci.container_of(container.struct("spec")) if container.has("spec") else Container()
+def _containerd_container(container: Object, *, whole: bool) -> Facts:
+    made = oci.container_of(container.struct("spec"), whole=whole) if container.has("spec") else Container()
     made.name, made.image = container.text("id"), container.text("image")
     made.labels_count = len(container.map("labels"))
     runtime = container.struct("runtime")

@@ -7,14 +7,23 @@ becomes `docker run -e TOKEN=[redacted]`. All is linear in what is given.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from sockwarden.requests.go_json import Object, Value, read_object
 from sockwarden.requests.secret_forms import REDACTED, is_secret_name, redact_text
 
-__all__ = ["REDACTED", "redact_argv", "redact_body", "redact_command_line", "redact_query", "redact_text", "variable_names"]
+__all__ = [
+    "REDACTED",
+    "redact_argv",
+    "redact_body",
+    "redact_command_line",
+    "redact_joined",
+    "redact_query",
+    "redact_text",
+    "variable_names",
+]
 
 _VARIABLE_OPTIONS = frozenset({"--env", "--build-arg", "--env-add"})
 _SHORT_VARIABLE = re.compile(r"-[A-Za-z]*e")
@@ -27,10 +36,23 @@ _WORD = re.compile(r"(?:[^\s\"']|\"[^\"]*\"?|'[^']*'?)+")
 _SPACE = re.compile(r"\s")
 _MOST_SHELLS = 3
 
-_READERS_OF_PATTERNS = frozenset({"grep", "egrep", "fgrep", "zgrep", "rg", "sed", "gsed", "perl", "ruby", "awk", "gawk", "jq"})
+_READERS_OF_PATTERNS = frozenset(
+    {"grep", "egrep", "fgrep", "zgrep", "rg", "sed", "gsed", "perl", "ruby", "awk", "gawk", "jq"}
+)
 """Programs whose -e is no variable."""
 _JOINED_PASSWORD = frozenset(
-    {"mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlcheck", "mysqlshow", "mariadb", "mariadb-dump", "mariadb-admin", "sshpass"}
+    {
+        "mysql",
+        "mysqldump",
+        "mysqladmin",
+        "mysqlimport",
+        "mysqlcheck",
+        "mysqlshow",
+        "mariadb",
+        "mariadb-dump",
+        "mariadb-admin",
+        "sshpass",
+    }
 )
 """Programs whose -pX is a password."""
 _PASSWORD_OPTIONS = {
@@ -69,6 +91,13 @@ def redact_command_line(text: str) -> str:
     return _redact_line(text, _MOST_SHELLS)
 
 
+def redact_joined(argv: Sequence[str], text: str) -> str:
+    """A command line beside its arguments: where it is these with spaces between, so it stays, and a value that has
+    spaces is redacted whole.
+    """
+    return " ".join(redact_argv(argv)) if text == " ".join(argv) else redact_command_line(text)
+
+
 def _redact_line(text: str, shells: int) -> str:
     words = list(_WORD.finditer(text))
     redacted = _redact([word[0] for word in words], shells)
@@ -102,10 +131,11 @@ def _redact_word(word: str, shells: int) -> str:
     """A word that may itself be a command line, in quotes or not: `sh -c`."""
     if not shells or not _SPACE.search(word):
         return redact_text(word)
-    if (found := _HEADER.fullmatch(word) or _VARIABLE.fullmatch(word)) and is_secret_name(found[1].strip("=: \"'")):
-        return f"{found[1]}{REDACTED}"
     quote = word[0] if word[0] in "\"'" and word[-1] == word[0] and len(word) > 1 else ""
     inner = word[1:-1] if quote else word
+    found = _HEADER.fullmatch(inner) or _VARIABLE.fullmatch(inner)
+    if found and is_secret_name(found[1].strip("=: \"'")):
+        return f"{quote}{found[1]}{REDACTED}{quote}"
     return f"{quote}{_redact_line(inner, shells - 1)}{quote}"
 
 
@@ -115,7 +145,7 @@ def _as_expected(word: str, how: str) -> str:
     if how == "build-option" and not word.startswith("build-arg:"):
         return redact_text(word)
     found = (_LOGIN_PAIR if how == "login" else _VARIABLE).fullmatch(word)
-    quote = word[0] if word[:1] in ("\"", "'") and word[-1] == word[0] else ""
+    quote = word[0] if word[:1] in ('"', "'") and word[-1] == word[0] else ""
     return f"{found[1]}{REDACTED}{quote}" if found else redact_text(word)
 
 
@@ -184,7 +214,9 @@ def _query_value(key: str, value: str) -> str:
     if key in _VARIABLES_IN_QUERY:
         if found := _INSTRUCTION.fullmatch(value) or _VARIABLE.fullmatch(value):
             return f"{found[1]}{REDACTED}"
-        return redact_text(_IN_JSON.sub(lambda found: f'{found[1]}"{REDACTED}"' if found[1] else f'"{found[2]}{REDACTED}"', value))
+        return redact_text(
+            _IN_JSON.sub(lambda found: f'{found[1]}"{REDACTED}"' if found[1] else f'"{found[2]}{REDACTED}"', value)
+        )
     return REDACTED if value and is_secret_name(key) else redact_text(value)
 
 
@@ -195,14 +227,27 @@ def variable_names(variables: Iterable[str]) -> list[str]:
 
 _MOST_DEPTH = 64
 _ARGUMENTS = frozenset({"cmd", "command", "entrypoint", "args", "init", "healthcheck", "test"})
-_VARIABLES = frozenset({"env", "envs", "environment", "options", "driveropts", "opts", "envmerge", "labels", "annotations"})
+_VARIABLES = frozenset(
+    {"env", "envs", "environment", "options", "driveropts", "opts", "envmerge", "labels", "annotations"}
+)
 _SECRETS = frozenset(
-    {"auth", "password", "identitytoken", "registrytoken", "data", "jointoken", "unlockkey", "secretenv", "secret_env", "username"}
+    {
+        "auth",
+        "password",
+        "identitytoken",
+        "registrytoken",
+        "data",
+        "jointoken",
+        "unlockkey",
+        "secretenv",
+        "secret_env",
+        "username",
+    }
 )
 
 
 def redact_body(body: bytes) -> str:
-    """A JSON body without its secrets, as JSON; empty where it is not JSON. What came again is there once, as Go has it."""
+    """A JSON body without its secrets, as JSON; empty where it is none. Of a key that came again the last is there."""
     found, state = read_object(body)
     if state == "broken":
         return ""
@@ -240,7 +285,10 @@ def _redacted_list(key: str, value: list[Value], depth: int) -> list[object]:
     return [
         next(new)
         if isinstance(child, str)
-        else {name: REDACTED if name.lower() == "value" else _redacted_member(name.lower(), one, depth + 1) for name, one in child.pairs}
+        else {
+            name: REDACTED if name.lower() == "value" else _redacted_member(name.lower(), one, depth + 1)
+            for name, one in child.pairs
+        }
         if inside == "variable" and isinstance(child, Object)
         else _redacted_member("", child, depth + 1)
         for child in value

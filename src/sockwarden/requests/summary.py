@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from sockwarden.requests.facts.paths import normalise
 from sockwarden.requests.facts.shape import Container, Facts
 
 _MOST_SHOWN = 3
 _MOST_COMMAND = 200
 _SAID = {
     "auth": "log in to a registry",
+    "build-step": "work at a build",
+    "container-changes": "list changed files of container",
+    "container-exists": "look for container",
+    "container-health": "ask for the health of container",
+    "container-logs": "read logs of container",
+    "container-port-forward": "forward a port of",
+    "container-stats": "watch the figures of container",
+    "container-top": "list processes of container",
+    "kube-play": "play Kubernetes YAML",
+    "session-credentials": "ask a build's client for credentials",
+    "session-files": "exchange files with a build's client",
+    "swarm-inspect": "read how the swarm is set up",
+    "swarm-unlock-key": "read the swarm's unlock key",
     "build-status": "ask about builds",
     "container-archive-stat": "look for a path in container",
     "container-generate": "write container as configuration",
@@ -45,7 +59,9 @@ def summarise(operation: str, method: str, path: str, name: str, facts: Facts) -
     if operation in ("image-tag", "container-commit") and facts.image is not None:
         return f"{line} as {facts.image.reference}"
     if facts.container is not None:
-        line = ", ".join([line + (f" from {facts.container.image}" if facts.container.image else ""), *_traits(facts.container)])
+        line = ", ".join(
+            [line + (f" from {facts.container.image}" if facts.container.image else ""), *_traits(facts.container)]
+        )
     sources = facts.volume.mount_sources if facts.volume else facts.build.mount_sources if facts.build else []
     line += f", host's {_some(sources)}" if sources else ""
     if facts.plugin is not None and facts.plugin.privileges:
@@ -65,7 +81,8 @@ def _verb(operation: str) -> str:
         return _SAID[operation]
     *noun, verb = operation.split("-")
     thing = " ".join(noun)
-    return f"{verb} {thing}{'s' if verb in _PLURALS else ''}".strip()
+    plural = ("es" if thing.endswith(("x", "s")) else "s") if verb in _PLURALS else ""
+    return f"{verb} {thing}{plural}".strip()
 
 
 def _traits(made: Container) -> list[str]:
@@ -73,12 +90,17 @@ def _traits(made: Container) -> list[str]:
     if made.namespaces_of_host:
         traits.append(f"host's {_some(made.namespaces_of_host)} namespace{'s'[: len(made.namespaces_of_host) - 1]}")
     targets = dict(mount.split(":")[:2] for mount in made.mounts if mount.startswith("/") and ":" in mount)
-    traits += [f"host's {source} mounted at {target}" for source, target in [*targets.items()][:_MOST_SHOWN]]
+    shown = [*targets.items()][:_MOST_SHOWN]
+    traits += [f"host's {normalise(source)} mounted at {target}" for source, target in shown]
     others = len(targets) - _MOST_SHOWN
     traits += [f"{others} more mounts"] if others > 0 else []
     if not targets and made.mount_sources:
         traits.append(f"host's {_some(made.mount_sources)} mounted")
-    for what, values in (("devices", made.devices), ("capabilities", made.capabilities), ("mounts of", made.volumes_from)):
+    for what, values in (
+        ("devices", made.devices),
+        ("capabilities", made.capabilities),
+        ("mounts of", made.volumes_from),
+    ):
         traits += [f"{what} {_some(values)}"] if values else []
     traits += [option for option in made.security_options if option.endswith(("=unconfined", "=disable"))]
     return [*traits, *([f"runtime {made.runtime}"] if made.runtime else [])]

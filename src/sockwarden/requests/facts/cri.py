@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from sockwarden.requests.facts import paths
 from sockwarden.requests.facts.images import image_of
-from sockwarden.requests.facts.shape import Container, Exec, Facts
+from sockwarden.requests.facts.shape import Container, Exec, Facts, command
 from sockwarden.requests.go_json import Object
-from sockwarden.requests.redaction import redact_argv
 
 _NAMESPACES = (("pid", "pid"), ("network", "net"), ("ipc", "ipc"))
 _OF_THE_NODE = "NODE"
@@ -23,7 +22,7 @@ def container_create(body: Object) -> Facts:
     made = Container(
         name=config.struct("metadata").text("name"),
         image=image.text("user_specified_image") or image.text("image"),
-        command=redact_argv([*config.texts("command"), *config.texts("args")]),
+        command=command([*config.texts("command"), *config.texts("args")]),
         env_names=[one.text("key") for one in config.structs("envs")],
         labels_count=len(config.map("labels")),
         capabilities=paths.capabilities(
@@ -35,7 +34,9 @@ def container_create(body: Object) -> Facts:
     for mount in config.structs("mounts"):
         _mount(mount, made)
     made.devices = [
-        ":".join(filter(None, (paths.normalise(one.text("host_path")), one.text("container_path"), one.text("permissions"))))
+        ":".join(
+            filter(None, (paths.normalise(one.text("host_path")), one.text("container_path"), one.text("permissions")))
+        )
         for one in config.structs("devices")
     ] + [f"cdi:{one.text('name')}" for one in config.structs("CDI_devices")]
     _sandbox(body.struct("sandbox_config"), made)
@@ -57,7 +58,7 @@ def pod_sandbox_run(body: Object) -> Facts:
 def exec_create(body: Object) -> Facts:
     """Exec and ExecSync."""
     container = body.text("container_id")
-    return Facts(container, exec=Exec(container, command=redact_argv(body.texts("cmd"))))
+    return Facts(container, exec=Exec(container, command=command(body.texts("cmd"))))
 
 
 def image_named(body: Object) -> Facts:

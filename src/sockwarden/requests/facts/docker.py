@@ -1,12 +1,12 @@
-"""Bodies of the Docker Engine API, which Podman's compat endpoints take as well: field names as its description has them."""
+"""Bodies of the Docker Engine API, which Podman's compat endpoints take as well; names of fields are the API's."""
 
 from __future__ import annotations
 
 from sockwarden.requests.facts import paths
 from sockwarden.requests.facts.images import image_of
-from sockwarden.requests.facts.shape import Container, Exec, Facts, Plugin, Swarm, Volume
+from sockwarden.requests.facts.shape import Container, Exec, Facts, Plugin, Swarm, Volume, command
 from sockwarden.requests.go_json import Object, Value
-from sockwarden.requests.redaction import redact_argv, variable_names
+from sockwarden.requests.redaction import variable_names
 
 _NAMESPACES = (
     ("PidMode", "pid"),
@@ -20,13 +20,13 @@ _USUAL_RUNTIMES = frozenset({"", "runc", "io.containerd.runc.v2"})
 
 
 def container_create(body: Object) -> Facts:
-    """POST /containers/create. Daemons before Docker 26 read the host's part at the top too, where it has no own object."""
+    """POST /containers/create. Older daemons read HostConfig's fields at the top too, where it is not there itself."""
     host = body.struct("HostConfig", pointer=True)
     if not host.pairs:
         host = body
     made = Container(
         image=body.text("Image"),
-        command=redact_argv([*argv(body, "Entrypoint"), *argv(body, "Cmd")]),
+        command=command([*argv(body, "Entrypoint"), *argv(body, "Cmd")]),
         user=body.text("User"),
         env_names=variable_names(body.texts("Env")),
         labels_count=len(body.map("Labels")),
@@ -71,7 +71,7 @@ def _host_config(host: Object, made: Container) -> None:
 
 
 def _namespace(made: Container, short: str, mode: str) -> None:
-    if mode == "host":
+    if mode == "host" or (mode.startswith("ns:") and paths.is_host_namespace(mode[len("ns:") :])):
         made.namespaces_of_host.append(short)
     elif mode.startswith("container:"):
         made.container_namespaces.append(f"{short}:{mode}")
@@ -121,7 +121,7 @@ def exec_create(body: Object) -> Facts:
         exec=Exec(
             user=body.text("User"),
             privileged=body.flag("Privileged"),
-            command=redact_argv(argv(body, "Cmd")),
+            command=command(argv(body, "Cmd")),
             env_names=variable_names(body.texts("Env")),
         )
     )
@@ -169,7 +169,7 @@ def service_create(body: Object) -> Facts:
     made = Container(
         name=name,
         image=spec.text("Image"),
-        command=redact_argv([*spec.texts("Command"), *spec.texts("Args")]),
+        command=command([*spec.texts("Command"), *spec.texts("Args")]),
         user=spec.text("User"),
         env_names=variable_names(spec.texts("Env")),
         capabilities=paths.capabilities(spec.texts("CapabilityAdd")),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from sockwarden.requests.facts import oci, paths
 from sockwarden.requests.facts.docker import argv
 from sockwarden.requests.facts.images import image_of
-from sockwarden.requests.facts.shape import Container, Facts
+from sockwarden.requests.facts.shape import Container, Facts, command
 from sockwarden.requests.go_json import Object
-from sockwarden.requests.redaction import redact_argv
 
 _NAMESPACES = (
     ("pidns", "pid"),
@@ -27,7 +26,7 @@ def container_create(body: Object) -> Facts:
     made = Container(
         name=body.text("name"),
         image=body.text("image"),
-        command=redact_argv([*argv(body, "entrypoint"), *argv(body, "command")]),
+        command=command([*argv(body, "entrypoint"), *argv(body, "command")]),
         user=body.text("user"),
         privileged=body.flag("privileged"),
         volumes_from=body.texts("volumes_from"),

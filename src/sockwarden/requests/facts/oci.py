@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from sockwarden.requests.facts import paths
-from sockwarden.requests.facts.shape import Container, Exec
+from sockwarden.requests.facts.shape import Container, Exec, command
 from sockwarden.requests.go_json import Object
-from sockwarden.requests.redaction import redact_argv, variable_names
+from sockwarden.requests.redaction import variable_names
 
 USUAL_CAPABILITIES = frozenset(
-    f"CAP_{name}"
-    for name in (
-        "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP SETUID"
-        " SYS_CHROOT"
-    ).split()
+    {
+        "CAP_AUDIT_WRITE",
+        "CAP_CHOWN",
+        "CAP_DAC_OVERRIDE",
+        "CAP_FOWNER",
+        "CAP_FSETID",
+        "CAP_KILL",
+        "CAP_MKNOD",
+        "CAP_NET_BIND_SERVICE",
+        "CAP_NET_RAW",
+        "CAP_SETFCAP",
+        "CAP_SETGID",
+        "CAP_SETPCAP",
+        "CAP_SETUID",
+        "CAP_SYS_CHROOT",
+    }
 )
 """What Docker, containerd and Podman give at most without being asked."""
 _OF_PRIVILEGED = frozenset({"CAP_SYS_ADMIN", "CAP_SYS_MODULE", "CAP_SYS_RAWIO"})
@@ -22,13 +33,13 @@ _OTHER_NAMESPACES = {"user": "user", "cgroup": "cgroup", "time": "time"}
 _SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 
 
-def container_of(spec: Object) -> Container:
-    """A container by its specification. Privileged is what such a container is made of: all capabilities, no seccomp,
-    nothing of /proc masked.
+def container_of(spec: Object, *, whole: bool) -> Container:
+    """A container by its specification; only of a whole one does what is missing say something. Privileged is what such
+    a container is made of: all capabilities, no seccomp, nothing of /proc masked.
     """
     process, linux, root = spec.struct("process", pointer=True), spec.struct("linux", pointer=True), spec.struct("root")
     made = Container(
-        command=redact_argv(process.texts("args")),
+        command=command(process.texts("args")),
         user=user_of(process),
         env_names=variable_names(process.texts("env")),
         capabilities=capabilities_of(process),
@@ -37,9 +48,9 @@ def container_of(spec: Object) -> Container:
         sysctls=[f"{key}={value}" for key, value in linux.text_map("sysctl").items()],
         labels_count=len(spec.map("annotations")),
     )
-    if not linux.struct("seccomp", pointer=True).pairs:
+    if whole and not linux.struct("seccomp", pointer=True).pairs:
         made.security_options = ["seccomp=unconfined"]
-    if not linux.elements("maskedPaths"):
+    if whole and not linux.elements("maskedPaths"):
         made.security_options.append("systempaths=unconfined")
     made.privileged = _OF_PRIVILEGED.issubset(made.capabilities) and len(made.security_options) == len(("", ""))
     for mount in spec.structs("mounts"):
@@ -47,7 +58,7 @@ def container_of(spec: Object) -> Container:
     if root.text("path").startswith("/") and paths.normalise(root.text("path")) == "/":
         made.mount_sources.append("/")
     made.propagation += paths.propagation_of([linux.text("rootfsPropagation")])
-    _namespaces(linux, made)
+    _namespaces(linux, made, whole=whole)
     made.devices = [paths.normalise(one.text("path")) for one in linux.structs("devices")]
     made.devices += rules_of(linux.struct("resources", pointer=True).structs("devices"))
     hooks = spec.struct("hooks", pointer=True)
@@ -66,11 +77,11 @@ def mount_of(mount: Object, made: Container) -> None:
     made.propagation += paths.propagation_of(options)
 
 
-def _namespaces(linux: Object, made: Container) -> None:
+def _namespaces(linux: Object, made: Container, *, whole: bool) -> None:
     given: dict[str, str] = {one.text("type"): one.text("path") for one in linux.structs("namespaces")}
     for kind, short in {**_NAMESPACES, **_OTHER_NAMESPACES}.items():
         path = given.get(kind)
-        if (path is None and kind in _NAMESPACES) or (path and paths.is_host_namespace(path)):
+        if (path is None and whole and kind in _NAMESPACES) or (path and paths.is_host_namespace(path)):
             made.namespaces_of_host.append(short)
         elif path:
             made.container_namespaces.append(f"{short}:{path}")
@@ -110,7 +121,7 @@ def exec_of(process: Object) -> Exec:
     return Exec(
         user=user_of(process),
         privileged=_OF_PRIVILEGED.issubset(found),
-        command=redact_argv(process.texts("args")),
+        command=command(process.texts("args")),
         env_names=variable_names(process.texts("env")),
         capabilities=found,
     )

@@ -11,7 +11,9 @@ PROPAGATIONS = frozenset({"shared", "rshared", "slave", "rslave", "unbindable", 
 
 _ROOT_OF_PROCESS = re.compile(r"(?:/proc/(?:self|thread-self|[0-9]+)(?:/task/[0-9]+)?/root(?=/|\Z))+")
 _HOST_NAMESPACE = re.compile(r"/proc/1/(?:task/1/)?ns/")
-_OPTION_PATHS = ("lowerdir", "upperdir", "workdir")
+_OPTION_PATHS = frozenset({"lowerdir", "lowerdir+", "datadir+", "upperdir", "workdir"})
+_OF_THE_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs"})
+_BINDS = frozenset({"bind", "rbind"})
 
 
 def normalise(path: str) -> str:
@@ -29,21 +31,25 @@ def is_host_namespace(path: str) -> bool:
 
 
 def sources_of_options(options: Mapping[str, str]) -> list[str]:
-    """Host paths that the options of Docker's `local` volume driver mount: its device, and the layers of an overlay."""
+    """Host paths that the options of Docker's `local` volume driver mount: its device, and the layers of an overlay.
+    A bind's device is taken from the daemon's own directory, `/`, where it is not absolute.
+    """
     folded = {key.lower(): value for key, value in options.items()}
-    found = [folded.get("device", "")]
-    for option in folded.get("o", "").split(","):
-        key, _, value = option.partition("=")
+    kind, words = folded.get("type", ""), folded.get("o", "").split(",")
+    if kind in _OF_THE_NETWORK:
+        return []
+    device = folded.get("device", "")
+    found = [device] if device.startswith("/") or (device and _BINDS & {kind, *words}) else []
+    for word in words:
+        key, _, value = word.partition("=")
         if key.strip() in _OPTION_PATHS:
-            found += value.split(":")
-        elif key.strip() == "device":
-            found.append(value)
-    return [normalise(path) for path in found if path.startswith("/") and not path.startswith("//")]
+            found += [path for path in value.split(":") if path]
+    return [normalise(path) for path in found]
 
 
 def sources_of_mount(kind: str, source: str, options: Iterable[str]) -> list[str]:
     """Host paths of a mount as mount(2) is told: a bind's source, a device, the layers of an overlay."""
-    return sources_of_options({"device": source, "o": ",".join(options)}) if kind not in ("proc", "sysfs") else []
+    return sources_of_options({"type": kind, "device": source, "o": ",".join(options)})
 
 
 def propagation_of(options: Iterable[str]) -> list[str]:

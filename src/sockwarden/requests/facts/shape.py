@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
+
+from sockwarden.requests.redaction import redact_argv, redact_text
 
 MOST_ITEMS = 64
 MOST_TEXT = 1024
 """Characters of a text that are kept."""
+_MOST_READ = 8 << 10
+"""Characters of a text that are looked at: what is kept of it, and enough behind that to know a secret."""
+MOST_BYTES = 40 << 10
+"""Of all lists of one request."""
 
 
 class Container(msgspec.Struct, omit_defaults=True):
@@ -97,6 +103,7 @@ class Volume(msgspec.Struct, omit_defaults=True):
     name: str = ""
     driver: str = ""
     mount_sources: list[str] = []
+    omitted: int = 0
 
 
 class Plugin(msgspec.Struct, omit_defaults=True):
@@ -134,29 +141,55 @@ _UNGRADED = frozenset({"command", "env_names", "ports", "sysctls", "tags", "argu
 
 
 def bounded(facts: Facts) -> Facts:
-    """The same, no text longer than MOST_TEXT and no list than MOST_ITEMS; what was left out of lists that are graded is
-    counted.
+    """The same, redacted, no text longer than MOST_TEXT, no list than MOST_ITEMS, and all lists not larger than
+    MOST_BYTES; what is left out of lists that are graded is counted.
     """
-    facts.name = cut(facts.name)
+    facts.name = kept_text(facts.name)
+    left = MOST_BYTES
     for name in facts.__struct_fields__:
         part = getattr(facts, name)
         if isinstance(part, msgspec.Struct):
-            _bound(part)
+            left = _bound(part, left)
     return facts
 
 
-def _bound(part: msgspec.Struct) -> None:
+def _bound(part: msgspec.Struct, left: int) -> int:
+    """Bounds a part to so many bytes; how many are left."""
     omitted = 0
     for name in part.__struct_fields__:
         value = getattr(part, name)
         if isinstance(value, str):
-            setattr(part, name, cut(value))
+            setattr(part, name, kept_text(value))
         elif isinstance(value, list):
-            kept = value if name == "command" else unique(value)
-            omitted += 0 if name in _UNGRADED else max(0, len(kept) - MOST_ITEMS)
-            setattr(part, name, [cut(one) for one in kept[:MOST_ITEMS]])
+            every = value if name == "command" else unique(value)
+            kept, left = fitting(map(kept_text, every[:MOST_ITEMS]), left)
+            omitted += 0 if name in _UNGRADED else len(every) - len(kept)
+            setattr(part, name, kept)
     if omitted:
         part.omitted = omitted  # type: ignore[attr-defined]
+    return left
+
+
+def fitting(texts: Iterable[str], left: int) -> tuple[list[str], int]:
+    """The first texts that together have no more than so many bytes; how many are left."""
+    kept: list[str] = []
+    for text in texts:
+        size = len(text.encode("utf-8", "replace"))
+        if size > left:
+            break
+        kept.append(text)
+        left -= size
+    return kept, left
+
+
+def command(argv: Sequence[str]) -> list[str]:
+    """What is kept of a command: its first arguments, redacted."""
+    return redact_argv(one[:_MOST_READ] for one in argv[:MOST_ITEMS])
+
+
+def kept_text(text: str) -> str:
+    """What is kept of a text: its beginning, redacted."""
+    return cut(redact_text(text[:_MOST_READ]))
 
 
 def cut(text: str) -> str:
