@@ -12,7 +12,7 @@ from sockwarden.stories import Stories, Story
 
 
 def ask(stories: Stories, at: float, risk: str, summary: str, **more: Any) -> Story:
-    extra = {key: more.pop(key) for key in ("status", "returned_id", "reasons") if key in more}
+    extra: dict[str, Any] = {key: more.pop(key) for key in ("status", "returned_id", "reasons") if key in more}
     asked = {"risk": risk, "operation": summary, "summary": summary, **extra}
     told = stories.take(document_of(at, asked=asked, **more), [], at)
     assert told
