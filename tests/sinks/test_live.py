@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import pytest
+from asking import document_of
 from rich.console import Console
 
 from sockwarden.sinks import LiveSink, Status, TerminalGoneError
 from sockwarden.sinks.live import MOST_A_SECOND
 from sockwarden.sinks.outlet import MOST_PENDING
+from sockwarden.stories import Stories
 
 Make = Callable[..., dict[str, Any]]
 WIDTH = 80
@@ -268,4 +270,21 @@ def test_a_stopped_terminal_does_not_hold_the_run(terminal: Terminal, alert: Mak
     assert seen + sink.lost == pid
     assert sink.notes() == [f"alerts not shown, since nobody read for a while: {sink.lost:,}"]
     assert sink.notes() == []
+    sink.close()
+
+
+def test_a_story_comes_under_the_alert_that_it_raises(terminal: Terminal, alert: Make) -> None:
+    sink = LiveSink(terminal.console, stored=True)
+    sink.show(Status("ebpf", 1))
+    sink.add([alert(1)])
+    raised = alert(1)
+    raised["sockwarden"] = {"alert": {"raised_from": "medium"}}
+    sink.add([raised])
+    told = Stories(reads=True).take(document_of(asked={"risk": "critical", "summary": "create web"}), [], 0)
+    assert told
+    sink.story(told.story, raised=[raised])
+    sink.tick(time.monotonic())
+    screen = terminal.read()
+    assert screen.count("A Rule") == 2 and "  raised from medium: A Rule" in screen
+    assert screen.index("▲ critical  story") < screen.index("create web") < screen.rindex("watching by ebpf")
     sink.close()

@@ -55,6 +55,25 @@ def test_from_a_severity_up(hook: Any, tmp_path: Path, alert: Make, until: Until
     assert pids(hook) == [2, 3]
 
 
+def test_one_that_was_raised_goes_again_and_a_story_counts_as_its_alerts_severity(
+    hook: Any, tmp_path: Path, alert: Make, until: Until
+) -> None:
+    sink = SpooledSink("a", Webhook(url(hook)), tmp_path, min_severity="high")
+    for pid, severity, ours in (
+        (1, "high", {}),
+        (1, "critical", {"alert": {"raised_from": "high"}}),
+        (1, "critical", {"alert": {"raised_from": "high"}}),
+        (2, "medium", {"story": {"level": "medium"}}),
+        (3, "medium", {"story": {"level": "critical"}}),
+    ):
+        one = alert(pid, severity=severity)
+        one["sockwarden"] = {**one.get("sockwarden", {}), **ours}
+        sink.add([one])
+    until(lambda: len(hook.requests) >= 3)
+    sink.close()
+    assert (pids(hook), sink.spool.duplicates) == ([1, 1, 3], 1)
+
+
 def test_away_for_a_while(hook: Any, tmp_path: Path, alert: Make, until: Until, quick: None) -> None:
     sink = SpooledSink("a", Webhook(url(hook)), tmp_path, shown="webhook a")
     hook.stop()

@@ -20,7 +20,7 @@ from sockwarden.document import encode
 from sockwarden.errors import InputError
 from sockwarden.rules import load_packaged
 from sockwarden.signatures import SIGNATURES
-from sockwarden.store import Store
+from sockwarden.store import Kind, Store
 from sockwarden.store.rows import alert_row, unpack
 
 Make = Callable[..., dict[str, Any]]
@@ -60,7 +60,9 @@ def test_each_detectors_alert_comes_back_as_it_was(tmp_path: Path, detector: Det
             assert found == alert
             # the order of the fields too, which a person reads
             assert msgspec.json.encode(found) == msgspec.json.encode(alert)
-        assert len(list(store.newest(9, rule=detector.rule_id))) == len(list(store.newest(9, rule=detector.name))) == 3
+        kind: Kind = "building_block" if detector.building_block else "alert"
+        for rule in (detector.rule_id, detector.name):
+            assert len(list(store.newest(9, rule=rule, kind=kind))) == 3
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT count(*) FROM rules").fetchone() == (1,)
 
@@ -150,7 +152,7 @@ def test_a_store_of_schema_1(tmp_path: Path, access: Make) -> None:
     store_of_1(tmp_path, [(one["kibana"]["alert"]["uuid"], msgspec.json.encode(one)) for one in alerts])
     before = (tmp_path / "sockwarden.db").stat().st_size
     with Store(tmp_path, create=False) as store:
-        assert store.count() == len(alerts)
+        assert store.count() + store.count(kind="building_block") == len(alerts)
         for alert in alerts:
             assert store.find(alert["kibana"]["alert"]["uuid"]) == alert
         assert store.count(rule=DETECTORS[0].name) == 50

@@ -3,10 +3,11 @@
 from sockwarden.alerts.alert import View, asked_of, build, counted, grouped, iso, socket_of
 from sockwarden.alerts.detector import RISK_SCORES, SEVERITIES, Detector, RuleExecution, Severity
 from sockwarden.alerts.identity import uuid_of
-from sockwarden.alerts.raising import is_raised, raised
+from sockwarden.alerts.raising import RAISED_FROM, is_raised, raised
 from sockwarden.alerts.suppression import Belonging, Grouping, GroupState, group_of, take
 
 __all__ = [
+    "RAISED_FROM",
     "RISK_SCORES",
     "SEVERITIES",
     "Belonging",

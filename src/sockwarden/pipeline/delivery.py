@@ -139,7 +139,7 @@ class Delivery:
                 if alerts:
                     sink.add(alerts)
             if isinstance(sink, StorySink):
-                sink.story(told.story, rose=told.rose)
+                sink.story(told.story, raised=told.raised)
 
         self._each(give)
 

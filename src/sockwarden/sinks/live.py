@@ -119,9 +119,9 @@ class LiveSink:
         self._open[key] = _Open(group, self._now, group.count)
         self._print(lambda: self._printer.show(group), alerts=len(alerts))
 
-    def story(self, story: Story, *, rose: bool) -> None:
+    def story(self, story: Story, *, raised: Sequence[Document] = ()) -> None:
         """Shows a story that rose, at once; of one that goes on, now and then what is new."""
-        self._lines(self._stories.take(story, self._width, rose=rose))
+        self._lines(self._stories.take(story, self._width, raised))
 
     def show(self, status: Status) -> None:
         """Sets what the status line says; drawn by the next `tick`."""

@@ -58,8 +58,8 @@ class AccessSink(Protocol):
 class StorySink(Protocol):
     """A sink that shows stories too."""
 
-    def story(self, story: Story, *, rose: bool) -> None:
-        """Takes a story that went on. rose: its level did."""
+    def story(self, story: Story, *, raised: Sequence[Document] = ()) -> None:
+        """Takes a story that went on. raised: alerts of before that are more severe now."""
 
 
 class Outage:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 import msgspec
 from rich.text import Text
 
+from sockwarden.alerts import RAISED_FROM
+from sockwarden.document import Document, get
 from sockwarden.sinks.actor import actor
 from sockwarden.sinks.escape import escape, shorten
 from sockwarden.sinks.paint import COLOURS
@@ -20,6 +22,8 @@ MOST_ENTRIES = 8
 SECONDS = 10.0
 """Between two times that a story which goes on is shown."""
 MOST_FOLLOWED = 256
+MOST_A_SECOND = 10
+"""Times that a story is shown within a second; what is over comes later."""
 _MOST_SUMMARY = 240
 _MOST_NAMES = 160
 _LEVELS = 8
@@ -68,24 +72,31 @@ def _came_of(asked: Asked) -> str:
 
 
 class _Followed(msgspec.Struct):
-    """A story on the screen: shown: the number of the last request told; when, by time.monotonic; level then."""
+    """A story on the screen.
+
+    shown   the number of the last request that was told; at, level: when, by time.monotonic, and the level then
+    raised  since then: names of rules whose alerts became more severe, and what they were
+    """
 
     story: Story
     shown: int = 0
     at: float = float("-inf")
     level: str = "low"
+    raised: dict[str, str] = {}
 
 
 class Screen:
     """Which lines of stories a screen is to show when: those of a story that rose at once; of one that goes on, what is
-    new, every SECONDS. Only of stories above low in which something was asked: of others an alert tells as much.
+    new, every SECONDS; and no more than MOST_A_SECOND. Only of stories above low in which something was asked: of
+    others an alert tells as much.
     """
 
     def __init__(self) -> None:
         self._followed: OrderedDict[str, _Followed] = OrderedDict()
-        self._now = time.monotonic()
+        self._now = self._second = time.monotonic()
+        self._left = MOST_A_SECOND
 
-    def take(self, story: Story, width: int, *, rose: bool) -> Iterator[Text]:
+    def take(self, story: Story, width: int, raised: Sequence[Document] = ()) -> Iterator[Text]:
         """Takes a story that went on; gives what is to be shown at once."""
         if story.level == "low" or not story.asked:
             return
@@ -94,14 +105,18 @@ class Screen:
         self._followed.move_to_end(story.id)
         if len(self._followed) > MOST_FOLLOWED:
             self._followed.popitem(last=False)
-        if rose or one.level != story.level:
+        for alert in raised:
+            one.raised[str(get(alert, "kibana.alert.rule.name"))] = str(get(alert, RAISED_FROM))
+        if one.level != story.level and self._left > 0:
             yield from self._lines(one, width)
 
     def tick(self, now: float, width: int) -> Iterator[Text]:
         """What is new in stories that go on. now: time.monotonic."""
         self._now = now
+        if now - self._second >= 1:
+            self._second, self._left = now, MOST_A_SECOND
         for one in self._followed.values():
-            if one.shown < one.story.asked[-1].number and now - one.at >= SECONDS:
+            if self._left > 0 and one.shown < one.story.asked[-1].number and now - one.at >= SECONDS:
                 yield from self._lines(one, width)
 
     def close(self, width: int) -> Iterator[Text]:
@@ -118,9 +133,13 @@ class Screen:
         else:
             yield Text(f"  story {story.id[:8]} goes on", style="dim").append(f"  {story.level}", COLOURS[story.level])
         yield from told(new, MOST_ENTRIES)
+        for name, before in one.raised.items():
+            yield Text("  raised from ", style="dim").append(f"{before}: {escape(name)}", style="not dim")
         yield Text(f"  sockwarden stories show {story.id[:8]}", style="dim")
         yield Text()
         one.shown, one.at, one.level = story.asked[-1].number, self._now, story.level
+        one.raised.clear()
+        self._left -= 1
 
 
 def told(asked: Sequence[Asked], most: int) -> Iterator[Text]:

@@ -79,6 +79,7 @@ class Stories:
         alerts = with_story(alerts, story.id)
         inode = inode_of(document)
         if is_request(document):
+            story.reach(document, 0)
             added = story.ask(document)
             one.urgent |= added
             self._entries += added
@@ -86,8 +87,9 @@ class Stories:
             raised = self._connections.ask(inode, request) if inode and isinstance(request, dict) else []
             self._grade(one, document, _worst(by_request(document), alerts))
         else:
-            story.accesses += get(document, "sockwarden.loss.folded") or 1
-            story.reach(document)
+            count = get(document, "sockwarden.loss.folded") or 1
+            story.accesses += count
+            story.reach(document, count)
             raised = self._connections.hold(inode, Holder(document, alerts, story.id), now) if inode else []
             if not (self.reads and inode):
                 self._grade(one, document, by_actor(document))

@@ -126,8 +126,8 @@ class Story(msgspec.Struct, omit_defaults=True):
     alerts: list[Alerted] = []
     more_alerts: int = 0
 
-    def reach(self, document: Document) -> None:
-        """Notes who reached which socket."""
+    def reach(self, document: Document, accesses: int) -> None:
+        """Notes who reached which socket, and by how many accesses: by none where something was asked over one."""
         _note(self.programs, program_of(document), MOST_NAMES)
         address, given = socket_of(document), get(document, "sockwarden.socket.address_as_given")
         runtime = _text(get(document, "sockwarden.socket.runtime"))
@@ -137,7 +137,7 @@ class Story(msgspec.Struct, omit_defaults=True):
                 return
             found = Reached(runtime, _text(address))
             self.sockets.append(found)
-        found.accesses += 1
+        found.accesses += accesses
         if given and given != address:
             _note(found.given, _text(given), MOST_NAMES)
 
@@ -203,7 +203,8 @@ def summary_of(story: Story) -> str:
     names = ", ".join(dict.fromkeys(one.runtime or one.address for one in story.sockets)) or "an unknown socket"
     if not story.asked:
         return f"{head} reached {names}, {story.accesses:,} times" if story.accesses > 1 else f"{head} reached {names}"
-    worst = sorted(story.asked, key=lambda one: rank(one.risk), reverse=True)[:_MOST_TOLD]
+    risky = [one for one in story.asked if one.risk != "low"] or story.asked
+    worst = sorted(risky, key=lambda one: rank(one.risk), reverse=True)[:_MOST_TOLD]
     told = "; ".join(_times(one) for one in sorted(worst, key=lambda one: one.number))
     left = len(story.asked) - len(worst)
     text = f"{head} asked {names}: {told}" + (f"; and {left:,} other things" if left else "")
@@ -227,7 +228,7 @@ def _asked(document: Document, number: int) -> Asked:
         time,
         operation,
         _text(request.get("object")),
-        _text(request.get("summary")) or operation or method or "something that nobody could read",
+        _text(request.get("summary")) or operation or _text(method) or "something that nobody could read",
         str(request.get("risk")) if rank(request.get("risk")) >= 0 else "",
         tuple(_text(each) for each in reasons[:MOST_REASONS]) if isinstance(reasons, list) else (),
         status if isinstance(status, int) and not isinstance(status, bool) else None,

@@ -31,8 +31,9 @@ def test_nothing_is_found_in_what_is_packaged() -> None:
 def test_what_the_published_rule_suppresses_is_found_without_the_comment() -> None:
     text = (packaged("rules") / "unusual-process-connection-runtime-socket.toml").read_text("utf-8")
     bare = "".join(line for line in text.splitlines(keepends=True) if "# lint:" not in line)
-    (finding,) = lint([("published.toml", bare)])
-    assert finding.code == "field-never-carried"
+    mapping, finding = lint([("published.toml", bare)])
+    assert mapping.code == finding.code == "field-never-carried"
+    assert "never carries `sockwarden.request.risk`" in mapping.message
     assert "`auditbeat-*` never carries `destination.address`" in finding.message
     assert finding.shown.splitlines() == ["destination.address:(", "^"]
 
