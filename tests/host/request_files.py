@@ -41,7 +41,23 @@ def write_requests(folder: Path) -> None:
     url = "POST /v1.41/containers/create"
     upgrade = ("Connection: Upgrade", "Upgrade: tcp")
     padded = {"Labels": {"why": "x" * LARGE}}
-    files = {
+    start = f'{{"Image": "{IMAGE}", "Cmd": ["sleep"], '
+    spelled = {
+        "case": start + '"hOSTcONFIG": {"pRIVILEGED": true}}',
+        "escapes": start + r'"Host\u0043onfig": {"\u0050rivileged": true}}',
+        # Letters that fold to s and k.
+        "folded-letters": start + r'"Ho\u017ftConfig": {"Privileged": true}}',
+        "twice": start + '"HostConfig": {"Privileged": false, "privileged": true}}',
+        "twice-harmless": start + '"HostConfig": {"Privileged": true, "privileged": false}}',
+        "merged": start + '"HostConfig": {"Privileged": true}, "hostconfig": {"Binds": ["/srv:/srv"]}}',
+        "taken-back": start + '"HostConfig": {"Privileged": true}, "HostConfig": null}',
+        "null-inside": start + '"HostConfig": {"Privileged": true, "Privileged": null}}',
+        "outside": start + '"Privileged": true}',
+        "outside-in-vain": start + '"Privileged": true, "HostConfig": {}}',
+        "second-value": start + '"HostConfig": {}} {"HostConfig": {"Privileged": true}}',
+        "broken-behind": start + '"HostConfig": {"Privileged": true}} and then something else',
+    }
+    files = {name: request(url, body.encode(), last=True) for name, body in spelled.items()} | {
         "privileged": create(PRIVILEGED),
         "pipelined": ping
         + create(HARMLESS, last=False)

@@ -36,6 +36,7 @@ def test_ways_to_ask(setting: Asking, docker: Runtime, tmp_path: Path, subtests:
         with watching(tmp_path, "--sensor=ebpf") as watch:
             done = do_all(setting, older)
             settled(watch, docker)
+            truth = privileged(docker)
         requests = requests_of(watch)
     finally:
         for one in older:
@@ -44,6 +45,22 @@ def test_ways_to_ask(setting: Asking, docker: Runtime, tmp_path: Path, subtests:
         with subtests.test(one.way.way):
             told = told_of(one, requests)
             assert not problems(one, told, setting), [one["sockwarden"]["request"] for one in told]
+    with subtests.test("as the daemon says"):
+        made = {str(field_of(one, "returned_id")): reasons(one) for one in requests if field_of(one, "returned_id")}
+        for container, is_privileged in truth.items():
+            said = {"privileged", "content-unknown"} & made.get(container, set())
+            assert bool(said) == is_privileged or "content-unknown" in said, (container, said)
+
+
+def reasons(request: Document) -> set[str]:
+    return set(get(request, "sockwarden.request.reasons") or ())
+
+
+def privileged(docker: Runtime) -> dict[str, bool]:
+    """Of each container whether the daemon takes it for privileged."""
+    containers = docker("ps", "--all", "--quiet", "--no-trunc").split()
+    lines = docker("inspect", "--format={{.Id}} {{.HostConfig.Privileged}}", *containers).splitlines()
+    return {container: said == "true" for container, said in map(str.split, lines)}
 
 
 def problems(done: Done, told: list[Document], setting: Asking) -> list[str]:
@@ -55,7 +72,7 @@ def problems(done: Done, told: list[Document], setting: Asking) -> list[str]:
     risks = [str(field_of(one, "risk")) for one in told]
     if way.risk not in ("-", max(risks, key=RISKS.index, default="-")):
         found.append(f"its risk is {way.risk}: {risks}")
-    if way.reason != "-" and not any(way.reason in (field_of(one, "reasons") or ()) for one in told):  # type: ignore[operator]
+    if way.reason != "-" and not any(way.reason in reasons(one) for one in told):
         found.append(f"{way.reason} is no reason")
     who = {get(one, "process.executable") for one in told}
     if who - {setting.executable(way)}:
