@@ -108,10 +108,16 @@ def clients(
         clients.names["registry"] = registry
         clients.built_by(building)
         write_config(folder, registry)
+        before = containers(docker)
         docker("run", "--detach", "--network=none", "--name=idle", "--volume=/data", IMAGE, "sleep", "9999")
         docker("tag", IMAGE, f"127.0.0.1:{registry}/idle:1")
         try:
             yield clients
         finally:
-            docker("rm", "--force", "--volumes", "idle")
+            docker("rm", "--force", "--volumes", *(containers(docker) - before))
             docker("image", "rm", f"127.0.0.1:{registry}/idle:1")
+
+
+def containers(docker: Runtime) -> set[str]:
+    """The ids of all containers."""
+    return set(docker("ps", "--all", "--quiet", "--no-trunc").split())

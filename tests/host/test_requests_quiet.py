@@ -36,6 +36,8 @@ ADMINS = ("docker", "buildkit", "legacy")
 """Clients of an admin."""
 WORKS = ("low", "medium")
 """Risks of what an admin does in an hour."""
+CLEANS_UP = "-dangerous"
+"""How rows end that remove what others made that are no work."""
 
 
 class Notified:
@@ -139,6 +141,7 @@ def test_an_agents_day(clients: Clients, docker: Runtime, tmp_path: Path) -> Non
 def test_an_admins_hour(clients: Clients, docker: Runtime, tmp_path: Path) -> None:
     with notified(tmp_path) as (watch, receivers):
         hour = [row for row in rows() if row.client in ADMINS and row.risk in WORKS]
+        hour = [row for row in hour if not row.name.endswith(CLEANS_UP)]
         assert len(hour) > 40
         for row in hour:
             clients.do(row)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from asking import RISKS, field_of, requests_of, settled
+from asking_fixtures import containers
 from request_ways import Asking, Done, asking, begin_older, do_all, told_of
 from runtimes import IMAGE, Runtime
 from watching import watching
@@ -21,13 +22,13 @@ pytest_plugins = ["runtime_fixtures", "asking_fixtures"]
 def setting(docker: Runtime, cri: Runtime, client: Path, tmp_path: Path) -> Iterator[Asking]:
     folder = tmp_path / "requests"
     folder.mkdir()
-    before = set(docker("ps", "--all", "--quiet", "--no-trunc").split())
+    before = containers(docker)
     docker("run", "--detach", "--interactive", "--network=none", "--name=idle", IMAGE, "sleep", "9999")
     try:
         with asking(folder, client, cri) as setting:
             yield setting
     finally:
-        docker("rm", "--force", *set(docker("ps", "--all", "--quiet", "--no-trunc").split()) - before)
+        docker("rm", "--force", *(containers(docker) - before))
 
 
 def test_ways_to_ask(setting: Asking, docker: Runtime, tmp_path: Path, subtests: pytest.Subtests) -> None:
@@ -58,8 +59,7 @@ def reasons(request: Document) -> set[str]:
 
 def privileged(docker: Runtime) -> dict[str, bool]:
     """Of each container whether the daemon takes it for privileged."""
-    containers = docker("ps", "--all", "--quiet", "--no-trunc").split()
-    lines = docker("inspect", "--format={{.Id}} {{.HostConfig.Privileged}}", *containers).splitlines()
+    lines = docker("inspect", "--format={{.Id}} {{.HostConfig.Privileged}}", *containers(docker)).splitlines()
     return {container: said == "true" for container, said in map(str.split, lines)}
 
 
