@@ -46,7 +46,7 @@ uninstall:
 	@sh make/uninstall.sh
 
 requirements: $(UV)
-	for name in runtime dev fuzz uv; do \
+	for name in runtime dev fuzz go uv; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --custom-compile-command "make requirements" requirements/$$name.in -o requirements/$$name.txt; \
 	done
@@ -76,5 +76,9 @@ attack: $(VENV)/ready
 	mvn --quiet --batch-mode -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.opensearch
 	@touch $@
 
+# The client of CRI sockets that tests/host asks with.
+.crictl/crictl: make/crictl.sh requirements/go.txt | $(UV)
+	@sh $< $(UV)
+
 clean:
-	rm -rf .venv .venv-* .uv .opensearch .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .venv-* .uv .crictl .opensearch .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -18,7 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 _SEEN_NOWHERE = ("test", "tests", "idlelib", "ensurepip", "tkinter", "lib2to3", "site-packages", "dist-packages")
-_LIBRARIES = ("sockwarden", "click", "msgspec", "rich", "markdown_it", "mdurl", "pygments")
+_LIBRARIES = (
+    *("sockwarden", "click", "msgspec", "rich", "markdown_it", "mdurl", "pygments"),
+    *("h11", "hpack", "hyperframe"),
+)
 _BLOCK = 512
 
 

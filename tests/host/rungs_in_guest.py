@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from asking import Asked, Clients, problems, rows, settled, told_of
 from evading import (
     OCI,
     OLDER,
@@ -34,6 +35,7 @@ from evading import (
     scenarios,
 )
 from evasion_setting import Setting, bound, files_made, listeners
+from request_files import write_requests
 from runtimes import IMAGE, WELL_KNOWN, Patience, Runtime, made, run, started_docker
 from watching import Watch
 
@@ -77,10 +79,13 @@ def main() -> None:
         done = [do(setting, one) for one in ways if one.where not in OLDER]
         go_on(older)
         time.sleep(HOLDING_SECONDS)
+        clients = _clients(setting)
+        asked = [clients.do(row) for row in rows("requests_in_guest.tsv")]
         last = do(setting, next(one for one in ways if one.scenario == "plain"))
         for rung, watch in watches.items():
             watch.until_stored(last.mark)
             _report(rung, watch.accesses(), [*older, *done], table, setting)
+            _report_requests(rung, settled(watch, setting.docker), asked, clients)
             _tell("ended", {"rung": rung, "status": watch.stop(), "messages": watch.messages})
 
 
@@ -111,6 +116,19 @@ def _report(
             problem = str(error)
         said = sorted((_said(document) for document in documents), key=json.dumps)
         _tell("way", {"rung": rung, "way": one.scenario.scenario, "said": said, "problem": problem})
+
+
+def _clients(setting: Setting) -> Clients:
+    folder = setting.folder / "asked"
+    folder.mkdir()
+    write_requests(folder)
+    return Clients(folder, setting.docker, setting.containerd, client=Path(str(setting.names["client"])))
+
+
+def _report_requests(rung: str, requests: list[Document], done: list[Asked], clients: Clients) -> None:
+    for asked in done:
+        found = problems(asked, told_of(asked, requests), clients)
+        _tell("asked", {"rung": rung, "command": asked.row.name, "problems": found})
 
 
 def _said(document: Document) -> dict[str, object]:

@@ -65,7 +65,10 @@ def docker(require: Callable[..., str], image: bytes) -> Iterator[Runtime]:
         with socket.socket(socket.AF_UNIX) as probe:
             if probe.connect_ex(str(WELL_KNOWN)) == 0:
                 pytest.skip(f"another daemon has {WELL_KNOWN}")
-        with kept_clean("sockwarden-dockerd-") as folder, started_docker(daemon, folder, WELL_KNOWN) as docker:
+        with (
+            kept_clean("sockwarden-dockerd-") as folder,
+            started_docker(daemon, folder, WELL_KNOWN, debug=True) as docker,
+        ):
             subprocess.run([*docker.command, "import", "-", IMAGE], input=image, check=True, stdout=-3, timeout=60)
             yield docker
 

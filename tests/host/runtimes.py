@@ -50,6 +50,13 @@ def run(*command: str | Path) -> str:
     return done.stdout
 
 
+def builds(cli: str) -> bool:
+    """Whether it speaks BuildKit by itself (before version 23) or has the plugin."""
+    version = subprocess.run([cli, "--version"], capture_output=True, text=True, check=True).stdout
+    plugin = subprocess.run([cli, "buildx", "version"], capture_output=True, check=False)
+    return plugin.returncode == 0 or int(version.split()[2].partition(".")[0]) < 23
+
+
 class Runtime:
     """A running dockerd or containerd: `command` and the arguments after it speak to it."""
 
@@ -61,10 +68,13 @@ class Runtime:
 
 
 @contextmanager
-def started_docker(daemon: str, folder: Path, *more: Path) -> Iterator[Runtime]:
-    """A dockerd that keeps everything in a folder, its socket too; it listens on `more` as well."""
+def started_docker(daemon: str, folder: Path, *more: Path, debug: bool = False) -> Iterator[Runtime]:
+    """A dockerd that keeps everything in a folder, its socket too; it listens on `more` as well. debug: its log has a
+    line for each request.
+    """
     sockets = [folder / "docker.sock", *more]
-    (folder / "daemon.json").write_text(json.dumps({"deprecated-key-path": f"{folder}/key.json"}), encoding="ascii")
+    settings = {"deprecated-key-path": f"{folder}/key.json", "debug": debug}
+    (folder / "daemon.json").write_text(json.dumps(settings), encoding="ascii")
     command = [daemon, f"--config-file={folder}/daemon.json", f"--data-root={folder}/data", "--bridge=none"]
     command += [f"--exec-root={folder}/exec", f"--pidfile={folder}/pid", "--iptables=false", "--ip6tables=false"]
     command += ["--ip-forward=false", *(f"--host=unix://{socket}" for socket in sockets)]
@@ -74,6 +84,9 @@ def started_docker(daemon: str, folder: Path, *more: Path) -> Iterator[Runtime]:
     finally:
         for socket in sockets:
             socket.unlink(missing_ok=True)
+        # Of containers in the host's network it keeps the namespace.
+        if os.path.ismount(kept := folder / "exec/netns/default"):
+            run("umount", kept)
 
 
 @contextmanager

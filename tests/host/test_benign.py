@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from busy import busy_sockets
-from runtimes import IMAGE, Runtime, kept_clean, made, run, started_containerd, started_docker
+from runtimes import IMAGE, Runtime, builds, kept_clean, made, run, started_containerd, started_docker
 from watching import SENSORS, Watch, marked, rule_of, watching
 
 from sockwarden.document import Document, get
@@ -184,10 +184,3 @@ def no_services() -> Iterator[None]:
         yield
     finally:
         POLICY.unlink()
-
-
-def builds(cli: str) -> bool:
-    """Whether it speaks BuildKit by itself (before version 23) or has the plugin."""
-    version = subprocess.run([cli, "--version"], capture_output=True, text=True, check=True).stdout
-    plugin = subprocess.run([cli, "buildx", "version"], capture_output=True, check=False)
-    return plugin.returncode == 0 or int(version.split()[2].partition(".")[0]) < 23

@@ -16,9 +16,17 @@ pytest_plugins = ["runtime_fixtures", "guest_fixtures"]
 HOOKED = ("lsm", "fentry", "kprobe")
 """Rungs on which the kernel's own functions are hooked; what the last one leaves is in evasions_expected.tsv."""
 HERE = Path(__file__).parent
-PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "dockerd", "docker", "runc", "crun")
-MODULES = ("rungs_in_guest.py", "evading.py", "evasion_setting.py", "runtimes.py", "watching.py")
-TABLES = ("evasions.tsv", "evasions_expected.tsv")
+PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "dockerd", "docker", "runc", "crun", "curl")
+MODULES = (
+    "rungs_in_guest.py",
+    "evading.py",
+    "evasion_setting.py",
+    "runtimes.py",
+    "watching.py",
+    "asking.py",
+    "request_files.py",
+)
+TABLES = ("evasions.tsv", "evasions_expected.tsv", "requests_in_guest.tsv")
 
 
 def test_each_rung_sees_the_same(
@@ -56,5 +64,10 @@ def test_each_rung_sees_the_same(
             assert {
                 rung: said for rung, (said, _) in by_rung.items() if rung in HOOKED and said != by_rung["lsm"][0]
             } == {}
+    asked = output.documents("asked")
+    assert len(asked) >= 10 * len(RUNGS)
+    for one in asked:
+        with subtests.test(f"{one['command']} by {one['rung']}"):
+            assert one["problems"] == []
     for one in output.documents("ended"):
         assert one["status"] == 0, one

@@ -8,7 +8,8 @@ from pathlib import Path
 from evading import REASONS
 
 TESTS = Path(__file__).parent.parent
-NOT_YET = {"requests", "components", "relays"}
+NOT_YET = {"components", "relays"}
+WAYS = "tests/host/test_requests_ways.py::test_ways_to_ask"
 
 
 def rows(path: str) -> list[dict[str, str]]:
@@ -24,6 +25,12 @@ def test_every_technique_is_carried_out_somewhere() -> None:
         for place in elsewhere.split():
             file, _, test = place.partition("::")
             assert f"def {test}(" in (TESTS.parent / file).read_text(encoding="utf-8"), place
+
+
+def test_ways_to_ask_are_of_the_techniques_that_they_are_said_to_be_of() -> None:
+    techniques = {row["technique"]: row["elsewhere"] for row in rows("data/evasions/techniques.tsv")}
+    done = {row["technique"] for row in rows("host/request_ways.tsv")}
+    assert {name for name, elsewhere in techniques.items() if WAYS in elsewhere} <= done <= techniques.keys()
 
 
 def test_scenarios_and_what_is_expected_of_them_fit() -> None:

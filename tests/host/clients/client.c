@@ -7,7 +7,7 @@
 #include "client.h"
 
 int main(int count, char **arguments) {
-    static const struct way *const all[] = {connects, opens, rings, abis, passing, threads, places};
+    static const struct way *const all[] = {connects, opens, rings, abis, passing, threads, places, requests};
     given = arguments;
     mark = arguments[count - 1];
     if (count < 3 || !set_address(given[2])) return EINVAL;

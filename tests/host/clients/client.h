@@ -13,7 +13,7 @@ struct way {
     int (*access)(void);
 };
 
-extern const struct way connects[], opens[], rings[], abis[], passing[], threads[], places[];
+extern const struct way connects[], opens[], rings[], abis[], passing[], threads[], places[], requests[];
 
 extern union address {
     struct sockaddr any;
