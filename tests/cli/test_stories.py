@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from asking import document_of
 from click.testing import CliRunner, Result
+from story_documents import document_of
 
 from sockwarden.cli.main import cli
 from sockwarden.cli.watch import watch

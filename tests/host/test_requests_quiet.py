@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from asking import HERE, Clients, rows, settled
 from runtimes import IMAGE, WELL_KNOWN, Runtime
-from sockwarden.stories import Story
 from watching import Watch, watching
 
 from sockwarden.store import Store
+from sockwarden.stories import Story
 
 pytestmark = pytest.mark.host
 pytest_plugins = ["runtime_fixtures", "asking_fixtures"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import document_of
+from story_documents import document_of
 
 from sockwarden.alerts import Detector, build, is_raised
 from sockwarden.detect import Engine, RuleDetection, SignatureDetection

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import document_of
+from story_documents import document_of
 
 from sockwarden.cluster.connection import Connection
 from sockwarden.sinks.index import AccessIndex, AlertIndex, BulkCarrier, item, raised_item

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import pytest
-from asking import document_of
 from rich.console import Console
+from story_documents import document_of
 
 from sockwarden.sinks import LiveSink, Status, TerminalGoneError
 from sockwarden.sinks.live import MOST_A_SECOND

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import document_of
+from story_documents import document_of
 
 from sockwarden.sinks.story import MOST_A_SECOND, MOST_ENTRIES, SECONDS, Screen
 from sockwarden.stories import Stories, Story

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import BEGAN, document_of
 from hypothesis import given
 from hypothesis import strategies as st
+from story_documents import BEGAN, document_of
 
 from sockwarden.alerts import Detector, build
 from sockwarden.document import Document

@@ -133,7 +133,7 @@ class _Reader:
     def _json(self, data: bytes) -> Any:
         """The JSON in a google.protobuf.Any, as Go reads it; of one that cannot be read what is whole."""
         fields = protobuf.read(data)
-        value = fields.values.get(2, [b""])[-1]
+        value = fields.cut[1] if fields.cut and fields.cut[0] == 2 else fields.values.get(2, [b""])[-1]
         self.whole &= fields.whole
         found, state = go_json.read(value)
         self.whole &= state == "whole" and isinstance(found, go_json.Object)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
 from sockwarden.pipeline.decoding import wire
+from sockwarden.pipeline.decoding.shares import Shares
 from sockwarden.requests.conversation import begin
 from sockwarden.requests.describe import describe, describe_unproven, returned
 from sockwarden.requests.message import NEVER, Answered, Asked, Conversation, Direction, Event, Unproven
@@ -50,7 +52,7 @@ class _Talk:
 class Talks:
     """All of them.
 
-    given_up  connections that were followed no longer, for others that came
+    given_up  connections that were followed no longer: others came, or they took too much time
     patience  ns for which the rest of a request is waited for
     """
 
@@ -58,6 +60,7 @@ class Talks:
         self.given_up = 0
         self.patience = OVERDUE
         self._publish = publish
+        self._shares = Shares()
         self._most_body = most_body
         self._bodies = bodies
         self._most = most
@@ -78,7 +81,12 @@ class Talks:
         self._talks.move_to_end(part.socket)
         talk.time, talk.waits = part.time, True
         if part.data and not talk.dead:
+            began = time.perf_counter()
             yield from self._told(talk, talk.conversation.feed(Direction(part.direction), part.offset, part.data))
+            ended = time.perf_counter()
+            if not (self._shares.take(part.connector, ended - began, ended) or talk.dead):
+                self.given_up += 1
+                yield self._unproven(talk, Unproven("to read it takes more time than one client may take"))
         elif not part.data and not talk.ended:
             talk.ended = part.time
         talk.publish(self._publish)
