@@ -137,9 +137,9 @@ def test_grpc_of_a_docker_daemon_is_followed_in_http2() -> None:
     ask = b"POST /grpc HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     change = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     conversation.feed(Direction.RECEIVED, 0, ask)
-    assert not conversation.whole
+    before = conversation.whole
     conversation.feed(Direction.SENT, 0, change + SETTINGS)
     conversation.feed(Direction.RECEIVED, len(ask), PREFACE)
     assert chosen() == ("Http2", (True, 9, 1))
-    assert conversation.whole
+    assert (before, conversation.whole) == (False, True)
     assert MADE[0].fed == [(Direction.SENT, len(change), SETTINGS), (Direction.RECEIVED, len(ask), PREFACE)]
