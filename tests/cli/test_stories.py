@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from story_documents import document_of
 
+from sockwarden.alerts import Detector, build
 from sockwarden.cli.main import cli
 from sockwarden.cli.watch import watch
 from sockwarden.settings import Config
@@ -62,6 +63,17 @@ def test_show(state: Path) -> None:
     ):
         assert text in shown.output
     assert json.loads(run("show", story["id"], "--state", str(state), "--json").output) == story
+
+
+def test_an_alert_says_to_which_story_it_belongs(state: Path) -> None:
+    document = document_of()
+    alert = build(document, Detector("r", "R", "high", 73, "1", [], {}), view=None)
+    alert["sockwarden"] |= {"story": {"id": "abcdef0123"}, "alert": {"raised_from": "medium"}}
+    with Store(state, create=False) as store:
+        store.add([alert])
+    shown = CliRunner().invoke(cli, ["alerts", "show", alert["kibana"]["alert"]["uuid"], "--state", str(state)])
+    assert "sockwarden stories show abcdef01" in shown.output
+    assert "from medium, by what was asked over the connection" in shown.output
 
 
 def test_what_goes_to_people_can_be_chosen() -> None:

@@ -90,6 +90,18 @@ def test_the_keeper_writes_a_story_once_a_commit(tmp_path: Path) -> None:
         assert store.stories.count() == 2
 
 
+def test_while_the_store_takes_nothing_stories_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(rows(story())[0].document)
+    monkeypatch.setattr("sockwarden.store.keeper._MOST_STORIES", 10 * size + size // 2)
+    (tmp_path / "state").write_text("a file where the folder should be", encoding="ascii")
+    kept = keeper(tmp_path / "state")
+    for _ in range(2):
+        kept.keep_stories(story(number) for number in range(16, 32))
+        kept.flush(0)
+    assert kept.dropped == 22
+    kept.close()
+
+
 def raised(alert: dict[str, Any], severity: str) -> dict[str, Any]:
     signal = {**alert["kibana"]["alert"], "severity": severity, "reason": "because", "workflow_status": "open"}
     return {**alert, "kibana": {"alert": signal}}

@@ -15,7 +15,7 @@ from story_documents import BEGAN, document_of
 from sockwarden.alerts import Detector, build
 from sockwarden.document import Document
 from sockwarden.stories import Stories, Story, Told, summary_of
-from sockwarden.stories.stories import MOST_ENTRIES, QUIET_SECONDS
+from sockwarden.stories.stories import MOST_ENTRIES, MOST_UNWRITTEN, QUIET_SECONDS
 from sockwarden.stories.story import MOST_ASKED, MOST_NAMES, MOST_SOCKETS, MOST_TEXT
 
 CASES = tomllib.loads(Path(__file__).with_name("cases.toml").read_text("utf-8"))["case"]
@@ -178,6 +178,22 @@ def test_a_quiet_story_is_written_seldom_and_others_soon() -> None:
     told(stories, request("medium", 2))
     assert len(list(stories.changed(QUIET_SECONDS + 1))) == 1
     assert not list(stories.changed())
+
+
+def test_of_a_flood_of_stories_the_oldest_are_forgotten_and_counted() -> None:
+    stories = Stories(reads=True)
+    for actor in range(MOST_UNWRITTEN + 5):
+        told(stories, document_of(container=str(actor), inode=None))
+    assert stories.lost == 5 and len(list(stories.changed())) == MOST_UNWRITTEN
+
+
+def test_what_is_unknown_is_no_less_than_what_is_low() -> None:
+    stories = Stories(reads=True)
+    told(stories, document_of(asked={"operation": "unknown", "summary": "?"}))
+    for number in range(MOST_ASKED + 9):
+        told(stories, document_of(number, asked={"risk": "low", "operation": "o", "summary": f"{number}"}))
+    story = told(stories, request("critical", 900)).story
+    assert [one.summary for one in story.asked if one.risk != "low"] == ["?", "create container web"]
 
 
 def test_entries_of_all_stories_together_are_bounded() -> None:

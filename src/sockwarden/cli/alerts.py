@@ -12,7 +12,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from sockwarden.alerts import SEVERITIES
+from sockwarden.alerts import RAISED_FROM, SEVERITIES
 from sockwarden.cli.alerts_except import except_
 from sockwarden.cli.output import console, print_notes, write_line
 from sockwarden.document import Document, get
@@ -165,6 +165,8 @@ def _facts(alert: Document) -> list[tuple[str, object]]:
         ("id", get(alert, "kibana.alert.uuid")),
         ("reason", get(alert, "kibana.alert.reason")),
         ("status", _status(alert)),
+        ("raised", _raised(alert)),
+        ("story", _story(alert)),
         ("took in", _took_in(alert)),
         ("kind", "building block: for other rules to look at, not listed" if is_block else None),
         ("matched by", views.get(str(get(alert, "sockwarden.alert.view")))),
@@ -175,6 +177,16 @@ def _facts(alert: Document) -> list[tuple[str, object]]:
         ("sensor", _sensor(alert)),
         ("serial", get(alert, "event.sequence")),
     ]
+
+
+def _raised(alert: Document) -> str | None:
+    before = get(alert, RAISED_FROM)
+    return f"from {before}, by what was asked over the connection" if before else None
+
+
+def _story(alert: Document) -> str | None:
+    identity = get(alert, "sockwarden.story.id")
+    return f"sockwarden stories show {str(identity)[:8]}" if identity else None
 
 
 def _listener(alert: Document) -> str | None:

@@ -61,8 +61,8 @@ class Delivery:
 
     @property
     def undelivered(self) -> int:
-        """Alerts that a sink did not take."""
-        return sum(sink.lost for sink in self._sinks)
+        """Alerts that a sink did not take, and stories that were not kept."""
+        return sum(sink.lost for sink in self._sinks) + self.stories.lost
 
     def reads_requests(self, reads: bool) -> None:
         """Says whether what is asked over connections is read, from now on: only then can stories be graded by it."""

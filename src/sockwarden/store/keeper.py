@@ -32,8 +32,8 @@ PRUNE_SHARE = 1 / 32
 _ROW_BYTES = 200
 """What a row takes in the file beside its document, about."""
 _MOST_RECENT = 50_000
-_MOST_STORIES = 1024
-"""Held while the store does not take them: some MB."""
+_MOST_STORIES = 8 << 20
+"""Bytes of stories that are held while the store does not take them."""
 _WAIT = 0.2
 """Seconds to wait for another writer: the run has events to read meanwhile."""
 
@@ -74,6 +74,7 @@ class Keeper:
         self._recent: OrderedDict[bytes, None] = OrderedDict()
         self._grown: dict[str, GroupState] = {}
         self._stories: OrderedDict[str, StoryRow] = OrderedDict()
+        self._story_bytes = 0
         self._ended: set[str] = set()
         self._notes: list[str] = []
         self._failing = ""
@@ -126,10 +127,12 @@ class Keeper:
     def keep_stories(self, stories: Iterable[Story]) -> None:
         """Takes stories as they are now; of one that changes again before `flush` the latest is written."""
         for story in stories:
-            self._stories[story.id] = story_row(story)
-            self._stories.move_to_end(story.id)
-            if len(self._stories) > _MOST_STORIES:
-                self._stories.popitem(last=False)
+            if before := self._stories.pop(story.id, None):
+                self._story_bytes -= len(before.document)
+            row = self._stories[story.id] = story_row(story)
+            self._story_bytes += len(row.document)
+            while self._story_bytes > _MOST_STORIES:
+                self._story_bytes -= len(self._stories.popitem(last=False)[1].document)
                 self.dropped += 1
 
     def grow(self, groups: Mapping[str, GroupState]) -> None:
@@ -174,8 +177,9 @@ class Keeper:
                     self._prune(store, now)
             if self._stories:
                 store.stories.write(self._stories.values())
-                self._unpruned += sum(len(row.document) for row in self._stories.values())
+                self._unpruned += self._story_bytes
                 self._stories.clear()
+                self._story_bytes = 0
             self._recovered()
             if self._grown and not self._waiting:  # their alerts are written by now
                 self._ended |= store.grow(self._grown)

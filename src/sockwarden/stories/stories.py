@@ -21,8 +21,10 @@ PAUSE_MS = 15 * 60_000
 LONGEST_MS = 24 * 3_600_000
 """And after so long in any case: what an agent did last week is no part of what it does today."""
 MOST_OPEN = 512
-MOST_ENTRIES = 20_000
+MOST_ENTRIES = 10_000
 """Stories that are open at once, and requests told in them in all; the one least recently heard of goes first."""
+MOST_UNWRITTEN = 2 * MOST_OPEN
+"""Stories that wait to be written: of a flood of new ones the oldest are forgotten, and counted."""
 QUIET_SECONDS = 10.0
 """A story that is low, as those of a runtime's own parts are, is written so seldom: it changes all day."""
 
@@ -58,10 +60,12 @@ class Stories:
     boot   the kernel's identity of this boot: pids and sessions begin anew with the next
     reads  whether requests can be read: a connection is then graded by what is asked over it, and where nothing is,
            after a while by who made it; else at once
+    lost   stories, or what came last in them, that were forgotten before they could be written
     """
 
     def __init__(self, boot: str = "", *, reads: bool = False, most: int = MOST_OPEN) -> None:
         self.reads = reads
+        self.lost = 0
         self._boot = boot
         self._most = most
         self._open: OrderedDict[Actor, _Open] = OrderedDict()
@@ -173,6 +177,9 @@ class Stories:
 
     def _mark(self, one: _Open) -> None:
         self._changed[one.story.id] = one
+        if len(self._changed) > MOST_UNWRITTEN:
+            self._changed.popitem(last=False)
+            self.lost += 1
         one.urgent |= one.story.level != "low"
 
 

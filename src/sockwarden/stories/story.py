@@ -18,6 +18,8 @@ MOST_REASONS = 32
 MOST_TEXT = 400
 """Characters of one text: others write them."""
 _MOST_TOLD = 6
+_MOST_WHY, _MOST_REASON = 12, 80
+"""Reasons of one request, and characters of one."""
 _MOST_SUMMARY = 600
 _WHO = (
     "@timestamp",
@@ -73,6 +75,11 @@ class Asked(msgspec.Struct, omit_defaults=True):
     returned: str = ""
     access: str = ""
     count: int = 1
+
+    @property
+    def weight(self) -> int:
+        """Which of two is to be told where there is room for one; what is unknown counts as medium."""
+        return rank(self.risk) if self.risk else 1
 
     def is_like(self, other: Asked) -> bool:
         """Whether another says the same."""
@@ -152,8 +159,10 @@ class Story(msgspec.Struct, omit_defaults=True):
         if len(self.asked) >= MOST_ASKED:
             self.more += 1
             # Who asks for harmless things until there is no room is still told with what is not.
-            least = min(range(len(self.asked)), key=lambda place: rank(self.asked[place].risk))
-            if rank(self.asked[least].risk) >= rank(asked.risk):
+            if asked.weight <= 0:
+                return False
+            least = min(range(len(self.asked)), key=lambda place: self.asked[place].weight)
+            if self.asked[least].weight >= asked.weight:
                 return False
             self.more += self.asked.pop(least).count - 1
         self.asked.append(asked)
@@ -204,7 +213,7 @@ def summary_of(story: Story) -> str:
     if not story.asked:
         return f"{head} reached {names}, {story.accesses:,} times" if story.accesses > 1 else f"{head} reached {names}"
     risky = [one for one in story.asked if one.risk != "low"] or story.asked
-    worst = sorted(risky, key=lambda one: rank(one.risk), reverse=True)[:_MOST_TOLD]
+    worst = sorted(risky, key=lambda one: one.weight, reverse=True)[:_MOST_TOLD]
     told = "; ".join(_times(one) for one in sorted(worst, key=lambda one: one.number))
     left = len(story.asked) - len(worst)
     text = f"{head} asked {names}: {told}" + (f"; and {left:,} other things" if left else "")
@@ -230,7 +239,7 @@ def _asked(document: Document, number: int) -> Asked:
         _text(request.get("object")),
         _text(request.get("summary")) or operation or _text(method) or "something that nobody could read",
         str(request.get("risk")) if rank(request.get("risk")) >= 0 else "",
-        tuple(_text(each) for each in reasons[:MOST_REASONS]) if isinstance(reasons, list) else (),
+        tuple(_text(each)[:_MOST_REASON] for each in reasons[:_MOST_WHY]) if isinstance(reasons, list) else (),
         status if isinstance(status, int) and not isinstance(status, bool) else None,
         _text(get(document, "event.outcome")),
         _first(request.get("returned_id")),
