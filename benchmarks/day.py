@@ -74,7 +74,7 @@ def run(accesses: int, state: Path, megabytes: int) -> None:
     cache = ProcessCache(containers)
     cache.prime()
     engine = Engine(chosen(()), most_remembered=MOST_REMEMBERED)
-    live = Live(Resolver(packaged(), inventory), Who(cache, containers), lambda: engine, state)
+    live = Live(Resolver(packaged(), inventory), Who(cache, containers), lambda: engine, state, lambda: inventory)
     delivery = Delivery([], Keeper(state, max_age_days=30, max_bytes=megabytes << 20), print)
     began, step, told = time.monotonic(), max(accesses // 100, 1), 0
     source, records = datagrams(accesses), Datagrams()
