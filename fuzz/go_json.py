@@ -56,6 +56,7 @@ def check(data: bytes) -> None:
     redact_body(data)
     for target in _TARGETS:
         described = describe(Asked(0, "http/1.1", "POST", target, (), data, len(data)), store_bodies=True)
+        assert len(described.summary.splitlines()) <= 1
         _is_bounded(msgspec.to_builtins(described))
         grade(msgspec.to_builtins(described), {"origin": "host"})
 

@@ -3,6 +3,7 @@
   method, target  of HTTP; a method alone is of gRPC or ttrpc
   body            as JSON; or `raw`, text; or `proto`, a protobuf message as [[field number, value], …]: a text,
                   a number, or such a list for a message within
+  type            Content-Type
   actor           of ACTORS
 
 Rewrite what is expected with REWRITE_GOLDEN=1, and read the difference.
@@ -61,7 +62,8 @@ def asked(row: dict[str, Any]) -> Asked:
     protocol = "http/1.1" if row.get("target") else "grpc"
     truncated = row.get("truncated", False)
     size = None if truncated else len(body)
-    return Asked(0, protocol, row["method"], row.get("target", ""), (("user-agent", "test"),), body, size, truncated)
+    headers = (("user-agent", "test"), *(("content-type", kind) for kind in [row.get("type")] if kind))
+    return Asked(0, protocol, row["method"], row.get("target", ""), headers, body, size, truncated)
 
 
 def outcome(described: Described, actor: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -11,6 +12,10 @@ from sockwarden.requests.go_json import Object, as_object
 from sockwarden.requests.message import Asked
 from sockwarden.requests.operations import UNPROVEN, Match, catalogue, http_operation, rpc_operation
 from sockwarden.requests.target import path_of
+
+_FORM = "application/x-www-form-urlencoded"
+_WITH_FORM = frozenset({"POST", "PUT", "PATCH"})
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
 
 class Endpoint(NamedTuple):
@@ -34,7 +39,17 @@ def endpoint_of(asked: Asked) -> Endpoint:
         return Endpoint(rpc_operation(asked.method), family)
     target = path_of(asked.target)
     family = "libpod" if target.path.startswith("/libpod/") else "docker"
-    return Endpoint(http_operation(asked.method, target.path), family, target.path, _grouped(target.query))
+    query = _grouped([*_form(asked), *target.query])
+    return Endpoint(http_operation(asked.method, target.path), family, target.path, query)
+
+
+def _form(asked: Asked) -> tuple[tuple[str, str], ...]:
+    """What a form in the body adds to the query: Go's Request.ParseForm puts it first."""
+    kind = next((value for name, value in asked.headers if name == "content-type"), "")
+    if asked.method not in _WITH_FORM or kind.partition(";")[0].strip().lower() != _FORM:
+        return ()
+    text = _CONTROL.sub(lambda found: f"%{ord(found[0]):02X}", asked.body.decode("latin-1"))
+    return path_of(f"/?{text}").query
 
 
 def rpc_body(method: str, body: bytes) -> tuple[Object, bool] | None:

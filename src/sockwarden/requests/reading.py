@@ -124,8 +124,9 @@ def _build(query: _Query) -> Build:
 
 
 def first(query: _Query, name: str) -> str:
-    """The first value of a key, as Go's Form.Get; empty without one."""
-    return next(iter(query.get(name, ())), "")
+    """The first value of a key, as Go's Form.Get; empty without one. Podman takes the key in any case too."""
+    values = query.get(name) or next((query[key] for key in query if key.lower() == name.lower()), [])
+    return next(iter(values), "")
 
 
 def _of_rpc(asked: Asked, endpoint: Endpoint) -> tuple[Facts, Content]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sockwarden.requests.facts.paths import normalise
 from sockwarden.requests.facts.shape import Container, Facts
 
@@ -38,11 +40,16 @@ _SAID = {
     "system-version": "ask for the version",
     "unproven": "nobody can say what was asked",
 }
+_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PLURALS = ("list", "prune")
 
 
 def summarise(operation: str, method: str, path: str, name: str, facts: Facts) -> str:
-    """The line. name: what it is done to, empty where nobody says."""
+    """The line, whatever the peer put into names. name: what it is done to, empty where nobody says."""
+    return _BREAKS.sub(lambda found: repr(found[0])[1:-1], _line(operation, method, path, name, facts))
+
+
+def _line(operation: str, method: str, path: str, name: str, facts: Facts) -> str:
     if operation == "unknown":
         return " ".join(filter(None, (method, path, "(not in the catalogue)")))
     if facts.exec is not None:
