@@ -32,6 +32,7 @@ enum bpf_map_type {
 };
 #define BPF_ANY 0
 #define BPF_NOEXIST 1
+#define BPF_RB_AVAIL_DATA 0
 #define BPF_F_MMAPABLE (1U << 10)
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

@@ -12,6 +12,9 @@
 /* Parts of what one call has passed, and pieces (iovec) that it was scattered over. */
 #define MOST_PARTS 4
 #define MOST_PIECES 8
+/* Of the ring the half is for small parts alone: long bodies must not keep what is asked beside them from being told. */
+#define STREAMS (8 << 20)
+#define SMALL 2048
 /* Bytes of an answer that are told after each read: its head, and what it names. */
 #define ANSWER 8192
 
@@ -67,7 +70,7 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 8 << 20);
+    __uint(max_entries, STREAMS);
 } streams SEC(".maps");
 
 /* Where a part is put together: what runs with preemption off has one for each CPU. */
@@ -142,7 +145,8 @@ static __always_inline void tell_part(const struct conversation *conversation, _
     record->direction = direction;
     record->at_start = conversation->at_start;
     count(COUNT_STREAMED);
-    if ((length && bpf_probe_read_user(record->data, length, (void *)memory)) ||
+    if ((length > SMALL && bpf_ringbuf_query(&streams, BPF_RB_AVAIL_DATA) > STREAMS / 2) ||
+        (length && bpf_probe_read_user(record->data, length, (void *)memory)) ||
         bpf_ringbuf_output(&streams, record, sizeof(*record) - PART + length, 0))
         count(COUNT_STREAMS_DROPPED);
 }
