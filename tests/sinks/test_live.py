@@ -173,7 +173,7 @@ def test_a_flood_is_cut_and_hides_no_other_rule(terminal: Terminal, alert: Make)
 
 def test_loss_is_red_and_first(terminal: Terminal) -> None:
     sink = LiveSink(terminal.console)
-    sink.show(Status("audit", 1, 1, 1, lost=5))
+    sink.show(Status("audit", 1, accesses=1, alerts=1, lost=5))
     sink.tick(time.monotonic())
     assert terminal.read() == "watching by audit · 5 lost · 1 socket · 1 access · 1 alert"
     assert "\x1b[1;31m5 lost" in terminal.raw

@@ -21,6 +21,7 @@ from sockwarden.cli.times import utc
 from sockwarden.detect import StreamGroups
 from sockwarden.document import Document, get
 from sockwarden.pipeline import Hunt, Window
+from sockwarden.pipeline.graded import redact
 from sockwarden.readers import Quarantine, Stream, plan
 from sockwarden.rules import DEFAULT_FOLDER
 from sockwarden.settings import state_folder
@@ -126,6 +127,7 @@ class _Found(msgspec.Struct):
         try:
             for alert in alerts:
                 if store:
+                    redact(alert)
                     batch.append(alert)
                     if len(batch) >= _BATCH:
                         store.add(batch)
