@@ -40,13 +40,17 @@ _SAID = {
     "system-version": "ask for the version",
     "unproven": "nobody can say what was asked",
 }
+_ID = re.compile(r"\b(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}\b")
 _BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PLURALS = ("list", "prune")
 
 
 def summarise(operation: str, method: str, path: str, name: str, facts: Facts) -> str:
-    """The line, whatever the peer put into names. name: what it is done to, empty where nobody says."""
-    return _BREAKS.sub(lambda found: repr(found[0])[1:-1], _line(operation, method, path, name, facts))
+    """The line, whatever the peer put into names; whole ids as short as runtimes show them. name: what it
+    is done to, empty where nobody says.
+    """
+    line = _ID.sub(lambda found: found[1], _line(operation, method, path, name, facts))
+    return _BREAKS.sub(lambda found: repr(found[0])[1:-1], line)
 
 
 def _line(operation: str, method: str, path: str, name: str, facts: Facts) -> str:

@@ -15,7 +15,7 @@ from sockwarden.document import Document, get
 from sockwarden.sinks.actor import actor
 from sockwarden.sinks.escape import escape, shorten
 from sockwarden.sinks.paint import COLOURS
-from sockwarden.stories import Asked, Story, program_of
+from sockwarden.stories import Asked, Story, higher, program_of
 
 MOST_ENTRIES = 8
 """Requests that a screen shows at once."""
@@ -24,6 +24,7 @@ SECONDS = 10.0
 MOST_FOLLOWED = 256
 MOST_A_SECOND = 10
 """Times that a story is shown within a second; what is over comes later."""
+_MOST_ID = 12
 _MOST_SUMMARY = 240
 _MOST_NAMES = 160
 _LEVELS = 8
@@ -67,7 +68,7 @@ def clock(moment: str) -> str:
 def _came_of(asked: Asked) -> str:
     status = "" if asked.status is None else str(asked.status)
     words = ("failed" if asked.outcome == "failure" else "", status)
-    returned = f"→ {escape(asked.returned[:12])}" if asked.returned else ""
+    returned = f"→ {escape(asked.returned.removeprefix('sha256:')[:_MOST_ID])}" if asked.returned else ""
     return "".join(f"  {part}" for part in (" ".join(filter(None, words)), returned) if part)
 
 
@@ -88,7 +89,7 @@ class _Followed(msgspec.Struct):
 class Screen:
     """Which lines of stories a screen is to show when: those of a story that rose at once; of one that goes on, what is
     new, every SECONDS; and no more than MOST_A_SECOND. Only of stories above low in which something was asked: of
-    others an alert tells as much.
+    others an alert tells as much. Of a runtime's own part only above medium: what it is asked for it asks of the next.
     """
 
     def __init__(self) -> None:
@@ -98,7 +99,8 @@ class Screen:
 
     def take(self, story: Story, width: int, raised: Sequence[Document] = ()) -> Iterator[Text]:
         """Takes a story that went on; gives what is to be shown at once."""
-        if story.level == "low" or not story.asked:
+        known = get(story.who, "sockwarden.actor.verified") is True
+        if story.level == "low" or not story.asked or (known and not higher(story.level, "medium")):
             return
         one = self._followed.setdefault(story.id, _Followed(story))
         one.story = story
@@ -146,5 +148,5 @@ def told(asked: Sequence[Asked], most: int) -> Iterator[Text]:
     """Lines of requests, in order; where there are too many, the latest and how many were before."""
     if left := asked[:-most]:
         count = sum(one.count for one in left)
-        yield Text(f"  {count:,} requests before", style="dim")
+        yield Text(f"  {count:,} request{'s' if count > 1 else ''} before", style="dim")
     yield from map(entry, asked[-most:])
