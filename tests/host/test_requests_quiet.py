@@ -44,6 +44,7 @@ class Notified:
 
     def __init__(self) -> None:
         self.got: list[bytes] = []
+        self._datagrams: list[bytes] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -69,13 +70,12 @@ class Notified:
         )
 
     def logged(self) -> list[bytes]:
-        """The datagrams that came since the last time."""
-        found = []
+        """The datagrams that came so far."""
         while True:
             try:
-                found.append(self.log.recv(1 << 16))
+                self._datagrams.append(self.log.recv(1 << 16))
             except BlockingIOError:
-                return found
+                return self._datagrams
 
 
 @contextmanager
