@@ -27,6 +27,7 @@ from runtimes import IMAGE, WELL_KNOWN, Patience, Runtime
 from watching import Watch
 
 from sockwarden.document import Document, get
+from sockwarden.store import Store
 
 HERE = Path(__file__).parent
 SECRET = "hunter2-5f1e0c7d9b"  # noqa: S105 - it is to be found nowhere
@@ -198,6 +199,11 @@ def write_config(folder: Path, registry: int) -> None:
     (folder / "config/config.json").write_text(json.dumps(keep), encoding="ascii")
 
 
+def containers(docker: Runtime) -> set[str]:
+    """The ids of all containers."""
+    return set(docker("ps", "--all", "--quiet", "--no-trunc").split())
+
+
 def told_of(asked: Asked, requests: list[Document]) -> list[Document]:
     """The requests of a command's process, in their order."""
     return [one for one in requests if get(one, "process.pid") == asked.pid and _in_time(one, asked)]
@@ -206,6 +212,8 @@ def told_of(asked: Asked, requests: list[Document]) -> list[Document]:
 def requests_of(watch: Watch) -> list[Document]:
     """Every request in a watch's store, the oldest first."""
     found = [one for one in watch.accesses() if get(one, "event.dataset") == "sockwarden.request"]
+    # The store gives the newest first; those of one millisecond stay as they were told.
+    found.reverse()
     return sorted(found, key=lambda one: str(one["@timestamp"]))
 
 
@@ -215,6 +223,15 @@ def settled(watch: Watch, docker: Runtime) -> list[Document]:
     subprocess.run([*docker.command, "inspect", "--type=container", mark], capture_output=True, check=False)
     watch.until(lambda: any(field_of(one, "object") == mark for one in requests_of(watch)), "requests are told", 30)
     return requests_of(watch)
+
+
+def until_quiet(watch: Watch) -> None:
+    """Waits until nothing more has come into the store for two seconds."""
+    counts = [-1, -2]
+    while counts[-1] != counts[-2]:
+        time.sleep(2)
+        with Store(watch.state, create=False) as store:
+            counts.append(store.count_accesses())
 
 
 def seeded() -> list[bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from asking import Clients, write_config
+from asking import Clients, containers, write_config
 from cri import PAUSE, started_cri, started_podman
 from runtimes import IMAGE, Runtime, builds, kept_clean
 
@@ -116,8 +116,3 @@ def clients(
         finally:
             docker("rm", "--force", "--volumes", *(containers(docker) - before))
             docker("image", "rm", f"127.0.0.1:{registry}/idle:1")
-
-
-def containers(docker: Runtime) -> set[str]:
-    """The ids of all containers."""
-    return set(docker("ps", "--all", "--quiet", "--no-trunc").split())

@@ -27,11 +27,12 @@ def create(container: object, *headers: str, last: bool = True) -> bytes:
     return request("POST /v1.41/containers/create", json.dumps(container).encode(), *headers, last=last)
 
 
-def chunked(body: bytes, size: int) -> bytes:
-    """A body in chunks, with what a chunk may have besides: extensions, zeros before its size, a trailer."""
+def chunked(body: bytes, size: int, *, extended: bool = False) -> bytes:
+    """A body in chunks; extended: with what a chunk may have besides, and a trailer."""
     pieces = [body[at : at + size] for at in range(0, len(body), size)]
-    chunks = [b"%04X;why=because\r\n%b\r\n" % (len(piece), piece) for piece in pieces]
-    return b"".join(chunks) + b"0\r\nX-After: all\r\n\r\n"
+    more, trailer = (b";why=because", b"X-After: all\r\n") if extended else (b"", b"")
+    chunks = [b"%04X%b\r\n%b\r\n" % (len(piece), more, piece) for piece in pieces]
+    return b"".join(chunks) + b"0\r\n%b\r\n" % trailer
 
 
 def write_requests(folder: Path) -> None:
@@ -64,6 +65,7 @@ def write_requests(folder: Path) -> None:
         + create(PRIVILEGED, last=False)
         + request("GET /info", last=True),
         "chunked": request(url, chunked(body, 1), of_chunks, last=True, size=False),
+        "chunked-extended": request(url, chunked(body, 9, extended=True), of_chunks, last=True, size=False),
         "chunked-large": request(
             url, chunked(json.dumps({**padded, **PRIVILEGED}).encode(), 1000), of_chunks, last=True, size=False
         ),
@@ -72,7 +74,8 @@ def write_requests(folder: Path) -> None:
         "large-first": create({**HARMLESS, **padded}, last=False) + create(PRIVILEGED),
         # What follows the head belongs to the container's input, whatever it looks like.
         "hijacked": request("POST /v1.41/containers/idle/attach?stdin=1&stream=1", b"", *upgrade) + create(PRIVILEGED),
-        # The daemon takes this connection over before it looks whether there is such a container, and closes it.
+        # The daemon takes this connection over before it looks whether there is such a container, and closes it; as its
+        # answer is one to a request that was refused, what follows is told as if it were asked.
         "hijacked-in-vain": request("POST /v1.41/containers/gone/attach?stream=1", b"", *upgrade) + create(PRIVILEGED),
         # Here it looks first, so that the next request is one.
         "not-hijacked": request("POST /v1.41/exec/gone/start", b"{}", *upgrade) + create(PRIVILEGED),

@@ -22,7 +22,7 @@ from request_files import write_requests
 from runtimes import WELL_KNOWN, Patience, Runtime, made
 from watching import marked
 
-from sockwarden.document import Document
+from sockwarden.document import Document, get
 
 HERE = Path(__file__).parent
 LOOKALIKE = Path("/var/lib/sockwarden-test/usr/bin/dockerd")
@@ -132,5 +132,8 @@ def do_all(setting: Asking, older: list[Done]) -> list[Done]:
 
 
 def told_of(done: Done, requests: list[Document]) -> list[Document]:
-    """Those of its process or of a child of it: the mark is the last argument of both."""
-    return [one for one in requests if marked(one, done.mark)]
+    """Those of its process or of a child of it, over one connection in the order in which they began: the mark is the
+    last argument of both. Requests are told once they are answered.
+    """
+    found = [one for one in requests if marked(one, done.mark)]
+    return sorted(found, key=lambda one: int(get(one, "sockwarden.request.number")))

@@ -50,7 +50,7 @@ def test_each_rung_sees_the_same(
         cmdline="lsm=lockdown,capability,bpf",
         memory=2048,
         processors=2,
-        seconds=400,
+        seconds=600,
     )
     assert output.status == 0, output.console
     found: dict[str, dict[str, list[object]]] = {}

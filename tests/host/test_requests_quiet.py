@@ -27,7 +27,6 @@ LOOKS = (
     "len([client.containers.get('idle').attrs for _ in range(200)])",
     "len([client.containers.get('idle').stats(stream=False) for _ in range(3)])",
     "len([list(client.events(since=1, until=2)) for _ in range(100)])",
-    "len([client.containers.get('idle').logs() for _ in range(100)])",
     "len([(client.info(), client.version(), client.ping(), client.images.list()) for _ in range(100)])",
 )
 """What an agent does all day, again and again."""
@@ -45,6 +44,7 @@ class Notified:
 
     def __init__(self) -> None:
         self.got: list[bytes] = []
+        self._datagrams: list[bytes] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -70,13 +70,12 @@ class Notified:
         )
 
     def logged(self) -> list[bytes]:
-        """The datagrams that came since the last time."""
-        found = []
+        """The datagrams that came so far."""
         while True:
             try:
-                found.append(self.log.recv(1 << 16))
+                self._datagrams.append(self.log.recv(1 << 16))
             except BlockingIOError:
-                return found
+                return self._datagrams
 
 
 @contextmanager
@@ -120,7 +119,7 @@ def test_an_agents_day(clients: Clients, docker: Runtime, tmp_path: Path) -> Non
             looked = [one for one in settled(watch, docker) if one["process"]["pid"] == agent.pid]
             assert len(looked) > 1000
             told = stories(watch)
-            assert {one.level for one in told} == {"low"}
+            assert [(one.who, one.reasons) for one in told if one.level != "low"] == []
             assert receivers.got == receivers.logged() == []
             broken = ask(BREAKS_OUT)
             settled(watch, docker)

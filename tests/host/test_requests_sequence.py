@@ -8,11 +8,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
-from asking import field_of, lost_by, settled
+from asking import field_of, lost_by, requests_of, until_quiet
 from runtimes import WELL_KNOWN, Runtime
 from watching import watching
+
+from sockwarden.document import Document, get
 
 pytestmark = pytest.mark.host
 pytest_plugins = ["runtime_fixtures"]
@@ -48,13 +51,26 @@ def test_ten_thousand_requests(docker: Runtime, tmp_path: Path) -> None:
             lines.seek(before)
             called = by_process(CALLING.findall(lines.read()))
         assert called == {number: [one for one in all_ if REDIRECTED not in one] for number, all_ in asked.items()}
-        told = settled(watch, docker)
-    lost = lost_by(watch)
-    ours = by_process(f"{field_of(one, 'method')} {field_of(one, 'path')}" for one in told)
-    for number, sequence in asked.items():
-        assert is_part_of(ours[number], sequence), "one was told that was not asked, twice, or in another order"
-    missing = {number: Counter(sequence) - Counter(ours[number]) for number, sequence in asked.items()}
-    assert sum(one.total() for one in missing.values()) == lost, missing
+        until_quiet(watch)
+    told, lost = requests_of(watch), lost_by(watch)
+    missing: Counter[str] = Counter()
+    for process, sequence in zip(running, asked.values(), strict=True):
+        wanted = [spoken(first) for first in sequence]
+        ours = [f"{field_of(one, 'method')} {field_of(one, 'path')}" for one in told if of(one, process)]
+        assert is_part_of(ours, wanted), "one was told that was not asked, twice, or in another order"
+        missing += Counter(wanted) - Counter(ours)
+    assert missing.total() == lost, (missing.most_common(10), watch.messages[-3:])
+
+
+def of(request: Document, process: subprocess.Popen[str]) -> bool:
+    return bool(get(request, "process.pid") == process.pid)
+
+
+def spoken(first: str) -> str:
+    """A method and a target without the target's version, query and escapes."""
+    method, target = first.split()
+    path = re.sub(r"/+", "/", unquote(target.partition("?")[0]))
+    return f"{method} {re.sub(r'^/v[0-9.]+/', '/', path)}"
 
 
 def is_part_of(some: list[str], all_of_them: list[str]) -> bool:

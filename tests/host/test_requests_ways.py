@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import RISKS, field_of, requests_of, settled
-from asking_fixtures import containers
+from asking import RISKS, containers, field_of, requests_of, settled
 from request_ways import Asking, Done, asking, begin_older, do_all, told_of
 from runtimes import IMAGE, Runtime
 from watching import watching
@@ -45,12 +45,13 @@ def test_ways_to_ask(setting: Asking, docker: Runtime, tmp_path: Path, subtests:
     for one in done:
         with subtests.test(one.way.way):
             told = told_of(one, requests)
-            assert not problems(one, told, setting), [one["sockwarden"]["request"] for one in told]
+            assert not problems(one, told, setting), json.dumps([one["sockwarden"]["request"] for one in told])
     with subtests.test("as the daemon says"):
         made = {str(field_of(one, "returned_id")): reasons(one) for one in requests if field_of(one, "returned_id")}
-        for container, is_privileged in truth.items():
-            said = {"privileged", "content-unknown"} & made.get(container, set())
-            assert bool(said) == is_privileged or "content-unknown" in said, (container, said)
+        found = {container: said for container, said in made.items() if container in truth}
+        assert len(found) > len(done) / 2
+        for container, said in found.items():
+            assert "content-unknown" in said or ("privileged" in said) == truth[container], container
 
 
 def reasons(request: Document) -> set[str]:

@@ -22,7 +22,7 @@ _USUAL_RUNTIMES = frozenset({"", "runc", "io.containerd.runc.v2"})
 def container_create(body: Object) -> Facts:
     """POST /containers/create. Older daemons read HostConfig's fields at the top too, where it is not there itself."""
     host = body.struct("HostConfig", pointer=True)
-    if not host.pairs:
+    if not any(isinstance(value, Object) for value in body.values("HostConfig")[-1:]):
         host = body
     made = Container(
         image=body.text("Image"),
