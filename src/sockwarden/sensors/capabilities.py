@@ -43,7 +43,14 @@ NEEDS = (
 """What is kept. To the kernel CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON too: they are named so that it can be
 taken away from a watch that need not see sockets in other network namespaces.
 """
-AT_START = (Need("CAP_PERFMON", 38, ("ebpf",), "loading programs that look into the kernel, attaching them"),)
+CHANGING_USER = (
+    Need("CAP_SETGID", 6, ("ebpf",), "a group of its own for the process that decodes requests"),
+    Need("CAP_SETUID", 7, ("ebpf",), "a user of its own for it"),
+)
+AT_START = (
+    Need("CAP_PERFMON", 38, ("ebpf",), "loading programs that look into the kernel, attaching them"),
+    *CHANGING_USER,
+)
 """What is dropped once programs are in place."""
 OVERRIDE = Need("CAP_DAC_OVERRIDE", 1, ("audit", "ebpf"), "a state folder or an output that belongs to another user")
 """Kept only where that is so."""

@@ -53,7 +53,12 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     _load()
-    confine(handed.user)
+    try:
+        confine(handed.user)
+    except OSError as error:
+        why = f"it cannot give up what root may do: {os.strerror(error.errno or 0)}"
+        socket.socket(fileno=handed.out).send(wire.ENCODER.encode(wire.Failed(why)))
+        return
     control = socket.socket(fileno=handed.control)
     while True:
         pid = os.fork()

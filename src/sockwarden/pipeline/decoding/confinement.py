@@ -11,14 +11,10 @@ import resource
 import signal
 from pathlib import Path
 
-from sockwarden.sensors.capabilities import Need, drop
+from sockwarden.sensors.capabilities import CHANGING_USER, drop
 
 _USERS = range(65519, 61183, -1)
 """Those that systemd gives to services without a user of their own (DynamicUser=), from the end: one is free."""
-_CHANGING_USER = (
-    Need("CAP_SETGID", 6, (), "a group of its own"),
-    Need("CAP_SETUID", 7, (), "a user of its own"),
-)
 _DEATH_SIGNAL, _DUMPABLE = 1, 4
 """PR_SET_PDEATHSIG, PR_SET_DUMPABLE (include/uapi/linux/prctl.h)."""
 
@@ -50,7 +46,7 @@ def free_user() -> int:
 
 def confine(user: int) -> None:
     """Makes the current process, which has one thread and is root's, one of `user` and nothing more. Raises OSError."""
-    drop(_CHANGING_USER)
+    drop(CHANGING_USER)
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)

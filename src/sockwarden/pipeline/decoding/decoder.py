@@ -150,7 +150,10 @@ class Decoder:
         if self._told_gone:
             return []
         self._told_gone = True
-        return [_trouble("the decoder's process has ended, and requests are read again after a restart of the watch")]
+        why = f" ({self._failed})" if self._failed else ""
+        return [
+            _trouble(f"the decoder's process has ended{why}, and requests are read again after a restart of the watch")
+        ]
 
     @property
     def is_alive(self) -> bool:

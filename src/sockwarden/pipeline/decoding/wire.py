@@ -54,7 +54,9 @@ class Beat(msgspec.Struct, frozen=True, tag="beat"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The decoder ends: what kind of error, and in which line of ours. Nothing of what it had read."""
+    """The decoder ends. what: the kind of error and the line of ours, or why it cannot begin; nothing of what it had
+    read.
+    """
 
     what: str
 
