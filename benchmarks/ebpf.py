@@ -2,13 +2,13 @@
 
     python benchmarks/ebpf.py [--rounds 10]
 
-A small program in C does one thing over and over: a call that no sensor asks for (getppid), an open and close of a
-file, a connect to a socket that is no runtime's, which the watch has met before, and one to a watched socket. Each
-round does all of that without a sensor, then under a `sockwarden watch` by eBPF, then under one by audit, each in a
-process that is younger than its sensor. Printed are medians in ns a time, the spread, and the ratio to no sensor.
-Connects wait to be accepted until the round is over, so that nobody else works meanwhile but the watch, which does so
-on another processor where there is one. Needs root and gcc, and changes the kernel's audit while it runs, as the
-watch does.
+A small program in C does one thing over and over: a call that no sensor asks for (getppid), a read of one byte, an
+open and close of a file, a connect to a socket that is no runtime's, which the watch has met before, and one to a
+watched socket. Each round does all of that without a sensor, then under a `sockwarden watch` by eBPF, then under one
+by audit, each in a process that is younger than its sensor. Printed are medians in ns a time, the spread, and the
+ratio to no sensor. Connects wait to be accepted until the round is over, so that nobody else works meanwhile but the
+watch, which does so on another processor where there is one. Needs root and gcc, and changes the kernel's audit while
+it runs, as the watch does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SENSORS = ("none", "ebpf", "audit")
 _BACKLOG = 4096
 _SETTLING = 1.5
 """Seconds until a watch has looked around, and has decided on a socket that it met."""
-_TIMES = {"getppid": 1_000_000, "open": 100_000, "connect unrelated": 3000, "connect watched": 1000}
+_TIMES = {"getppid": 1_000_000, "read": 1_000_000, "open": 100_000, "connect unrelated": 3000, "connect watched": 1000}
 _LOOP = r"""
 #include <fcntl.h>
 #include <stdio.h>
@@ -53,11 +53,13 @@ int main(int count, char **arguments) {
     if (count != 4) return 1;
     strncpy(address.sun_path, arguments[3], sizeof address.sun_path - 1);
     int *sockets = calloc(times, sizeof *sockets);
-    char what = arguments[1][0];
+    char what = arguments[1][0], byte;
+    int zero = open("/dev/zero", O_RDONLY);
     for (long i = 0; what == 'c' && i < times; i++) sockets[i] = socket(AF_UNIX, SOCK_STREAM, 0);
     clock_gettime(CLOCK_MONOTONIC, &began);
     for (long i = 0; i < times; i++) {
         if (what == 'g') syscall(SYS_getppid);
+        else if (what == 'r') { if (read(zero, &byte, 1) != 1) return 3; }
         else if (what == 'o') close(open(arguments[3], O_RDONLY));
         else if (connect(sockets[i], (void *)&address, sizeof address)) return 2;
     }
@@ -132,7 +134,7 @@ def one_round(folder: Path, program: Path, times: dict[tuple[str, str], list[flo
         ):
             measure(program, "connect unrelated", folder / "other.sock", 1)
             time.sleep(_SETTLING)
-            paths = {"getppid": file, "open": file, "connect unrelated": folder / "other.sock"}
+            paths = {"getppid": file, "read": file, "open": file, "connect unrelated": folder / "other.sock"}
             for what, often in _TIMES.items():
                 path = paths.get(what, FOLDER / "docker.sock")
                 times.setdefault((what, sensor), []).append(measure(program, what, path, often))

@@ -1,7 +1,8 @@
 """The rungs of the ladder: the same accesses, seen from the best hook that this kernel lets us have.
 
 A program's name in C ends in what it is for: `__lsm`, `__fentry`, `__kprobe`, `__tracepoint` for one rung, `__any` for
-every one, `__option` for every one but not needed: what only some kernels have, io_uring for one.
+every one, `__option` for every one but not needed: what only some kernels have, io_uring for one; `__called` likewise,
+but called by another program instead of put into a place.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from sockwarden.sensors.ebpf.objects import Object
 
 RUNGS = ("lsm", "fentry", "kprobe", "tracepoint")
 """From the best. The programs know them by their number, from 1, in the constant `rung`."""
-_ALWAYS, _OPTION = "any", "option"
+_ALWAYS, _OPTION, _CALLED = "any", "option", "called"
+_OPTIONAL = (_OPTION, _CALLED)
 
 _ENOTSUPP = 524
 """include/linux/errno.h: trampolines say it where the architecture or the build has none."""
@@ -170,7 +172,7 @@ def _load(opened: Callable[[], Object], without: dict[str, InputError]) -> Objec
         except RefusedError as error:
             one.close()
             culprit = _culprit(error.log)
-            if _purpose(culprit) != _OPTION or culprit in without:
+            if _purpose(culprit) not in _OPTIONAL or culprit in without:
                 raise
             without[culprit] = _explained(error)
         except BaseException:
@@ -185,9 +187,12 @@ def _attach(loaded: Object, rung: str, without: dict[str, InputError]) -> None:
         if program.name in without or not _wanted(program.name, rung):
             continue
         try:
-            loaded.attach(program.name)
+            if _purpose(program.name) == _CALLED:
+                loaded.call(program.name, "called")
+            else:
+                loaded.attach(program.name)
         except RefusedError as error:
-            if _purpose(program.name) != _OPTION:
+            if _purpose(program.name) not in _OPTIONAL:
                 raise
             without[program.name] = _explained(error)
 
@@ -198,9 +203,9 @@ def _purpose(program: str) -> str:
 
 def _wanted(program: str, rung: str) -> bool:
     purpose = _purpose(program)
-    if purpose not in (*RUNGS, _ALWAYS, _OPTION):
+    if purpose not in (*RUNGS, _ALWAYS, *_OPTIONAL):
         raise ValueError(f"{program}: its name does not say which rung it is for")
-    return purpose in (rung, _ALWAYS, _OPTION)
+    return purpose in (rung, _ALWAYS, *_OPTIONAL)
 
 
 def _culprit(log: tuple[str, ...]) -> str:

@@ -114,6 +114,13 @@ class Object:
         self._links.append(link)
         return link
 
+    def call(self, name: str, table: str) -> None:
+        """Has the programs that go on with the first place of a table (BPF_MAP_TYPE_PROG_ARRAY) go on with this one.
+        Raises RefusedError.
+        """
+        descriptor = int(self._library.call.bpf_program__fd(self._program(name)))
+        self.map(table).set((0).to_bytes(4, "little"), descriptor.to_bytes(4, "little"))
+
     def _attach_tracepoint(self, program: int, section: str) -> tuple[int | None, int]:
         """As libbpf would, but also where tracefs is mounted nowhere."""
         try:

@@ -20,7 +20,7 @@ _MOST_READ = 2048
 """Records taken out of a ring at once."""
 WHOLE_PER_SECOND = 2500
 """Accesses of one program that are told whole in a second; what is more is counted."""
-_PASSING = "sys_exit_passing__option"
+_PASSING = "sys_exit_passing__called"
 _PRESENT = (1).to_bytes(4, "little")
 
 

@@ -88,6 +88,14 @@ struct {
     __type(value, __u64);
 } clients SEC(".maps");
 
+/* Programs that others go on with: in place 0 the one that looks at what passes. User space puts it there. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u32);
+} called SEC(".maps");
+
 /* A file's name as given to an open. */
 struct opening {
     __u32 flags;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /* Every program, by the hook that it is attached to. Its name says on which rung of the ladder it is needed: `__lsm`,
- * `__fentry`, `__kprobe`, `__any` on each, `__option` on each where the kernel has the hook. None keeps anything from
- * happening: they only look.
+ * `__fentry`, `__kprobe`, `__any` on each, `__option` on each where the kernel has the hook, `__called` on each, where the
+ * kernel takes it, by another program. None keeps anything from happening: they only look.
  */
 #include "kernel.h"
 
@@ -124,13 +124,19 @@ int sys_enter__any(struct bpf_raw_tracepoint_args *context)
 SEC("raw_tracepoint/sys_exit")
 int sys_exit__any(struct bpf_raw_tracepoint_args *context)
 {
-    on_exit_of((struct pt_regs *)context->args[0], context->args[1]);
+    struct pt_regs *regs = (struct pt_regs *)context->args[0];
+    __u32 direction;
+
+    on_exit_of(regs, context->args[1]);
+    /* Only what may pass bytes costs more than this. */
+    if (passing_of((__u32)BPF_CORE_READ(regs, orig_ax), &direction))
+        bpf_tail_call(context, &called, 0);
     return 0;
 }
 
-/* Apart from the one before, which has no stack left: and a watch goes on without it. */
+/* Called by the one before, which has no stack left; and a watch goes on without it. */
 SEC("raw_tracepoint/sys_exit")
-int sys_exit_passing__option(struct bpf_raw_tracepoint_args *context)
+int sys_exit_passing__called(struct bpf_raw_tracepoint_args *context)
 {
     on_passed((struct pt_regs *)context->args[0], context->args[1]);
     return 0;
