@@ -85,6 +85,8 @@ class Who:
         others = {"parent": process.parent}
         if place.get("executable") is None and image.executable:
             place["executable"] = image.executable
+        if "name" not in place and process.name:
+            place["name"] = process.name
         place["entity_id"] = self._entity(process)
         place["start"] = _iso(clocks.wall_of_boottime(process.born))
         if "working_directory" not in place and image.directory:
