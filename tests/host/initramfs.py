@@ -100,6 +100,8 @@ def add_python(archive: Archive) -> None:
     for folder in folders:
         compileall.compile_dir(folder, quiet=2)
         _add_modules(archive, folder, f"/app/{folder.name}")
+    # For an interpreter too that heeds no PYTHONPATH, as the decoder's does not.
+    archive.data(f"{sysconfig.get_path('purelib', vars={'base': sys.base_prefix})}/app.pth", b"/app\n")
     command = f"#!{python}\nfrom sockwarden.cli.main import main\nmain()\n"
     archive.data(str(python.with_name("sockwarden")), command.encode(), 0o755)
     archive.link("/bin/python3", str(python))
