@@ -1,7 +1,7 @@
 """The decoder's process: it gives up what root may do, and then forks a worker, and another when that one ends. Only
 workers read what came from clients; what one of them was brought to do dies with it.
 
-Run with the descriptors that it is given (`Handed`) as its one argument, in JSON.
+Run with what it is handed as its first argument, in JSON (`Handed`).
 """
 
 from __future__ import annotations
@@ -156,7 +156,3 @@ def _tell(out: socket.socket, message: wire.Message) -> None:
     if len(packet) > wire.MOST_BYTES:
         raise ValueError("a message is longer than any may be")
     out.send(packet)
-
-
-if __name__ == "__main__":
-    main()

@@ -21,6 +21,8 @@ from sockwarden.pipeline.decoding.child import Handed
 from sockwarden.pipeline.decoding.confinement import free_user
 from sockwarden.sensors.ebpf.streams import Streams
 
+_START = "import sys; sys.path = sys.argv[2:]; from sockwarden.pipeline.decoding.child import main; main()"
+"""With our own places of modules, and nothing of the environment."""
 _STALLED_SECONDS = 5.0
 """Without a beat."""
 _PATIENCE = 2.0
@@ -70,7 +72,7 @@ class Decoder:
             )
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - this Python, our own module
-                    [sys.executable, "-I", "-m", "sockwarden.pipeline.decoding.child", msgspec.json.encode(handed)],
+                    [sys.executable, "-I", "-c", _START, msgspec.json.encode(handed), *sys.path],
                     pass_fds=(handed.ring, handed.wanted, handed.out, handed.control),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
