@@ -56,12 +56,16 @@ def main() -> None:
     try:
         confine(handed.user)
     except OSError as error:
-        why = f"it cannot give up what root may do: {os.strerror(error.errno or 0)}"
-        socket.socket(fileno=handed.out).send(wire.ENCODER.encode(wire.Failed(why)))
+        _say_failed(handed, f"it cannot give up what root may do: {os.strerror(error.errno or 0)}")
         return
     control = socket.socket(fileno=handed.control)
     while True:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            _say_failed(handed, f"it cannot begin: {os.strerror(error.errno or 0)}")
+            time.sleep(_AGAIN_SECONDS)
+            continue
         if not pid:
             control.close()
             die_with_parent()
@@ -69,6 +73,12 @@ def main() -> None:
         if not _worker_ended(pid, control):
             return
         time.sleep(_AGAIN_SECONDS)
+
+
+def _say_failed(handed: Handed, why: str) -> None:
+    """Tells the watch, whose end of the socket may be gone."""
+    with socket.socket(fileno=os.dup(handed.out)) as out, suppress(OSError):
+        out.send(wire.ENCODER.encode(wire.Failed(why)))
 
 
 def _load() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sockwarden.sensors.capabilities import CHANGING_USER, drop
 
-_USERS = range(65519, 61183, -1)
-"""Those that systemd gives to services without a user of their own (DynamicUser=), from the end: one is free."""
+_USERS = tuple(range(61184, 65520))
+"""Those that systemd gives to services without a user of their own (DynamicUser=): one is free."""
 _DEATH_SIGNAL, _DUMPABLE = 1, 4
 """PR_SET_PDEATHSIG, PR_SET_DUMPABLE (include/uapi/linux/prctl.h)."""
 
@@ -38,7 +38,9 @@ def free_user() -> int:
                 taken.add(process.stat().st_uid)
             except OSError:
                 continue
-    for user in _USERS:
+    # Each process begins elsewhere: of two that look at once both would find the same.
+    first = os.getpid() % len(_USERS)
+    for user in _USERS[first:] + _USERS[:first]:
         if user not in taken:
             return user
     raise OSError("each of the user ids 61184 to 65519 is taken")
