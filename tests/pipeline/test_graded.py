@@ -73,3 +73,20 @@ def test_a_mounts_source_is_graded_by_what_it_is(tmp_path: Any) -> None:
     harmless = create(str(tmp_path))
     grade_request(harmless, Inventory(packaged()))
     assert harmless["sockwarden"]["request"]["risk"] == "medium"
+
+
+@pytest.mark.parametrize("part", ["container", "volume", "build"])
+def test_a_source_is_looked_up_whatever_is_made_of_it(part: str, tmp_path: Any) -> None:
+    (tmp_path / "harmless").symlink_to("/")
+    request = {"operation": "volume-create", "content": "whole", part: {"mount_sources": [f"{tmp_path}/harmless"]}}
+    document: Document = {"sockwarden": {"request": request, "actor": {"origin": "host"}}}
+    grade_request(document, Inventory(packaged()))
+    assert document["sockwarden"]["request"]["risk"] == "critical"
+
+
+def test_a_device_is_graded_by_what_it_is(tmp_path: Any) -> None:
+    (tmp_path / "harmless").symlink_to("/dev/mem")
+    document = create()
+    document["sockwarden"]["request"]["container"]["devices"] = [f"{tmp_path}/harmless:/dev/x:rwm"]
+    grade_request(document, Inventory(packaged()))
+    assert "memory-device" in document["sockwarden"]["request"]["reasons"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from sockwarden.pipeline.mounted import places_of
+from sockwarden.pipeline.mounted import devices_of, places_of
+from sockwarden.requests.facts.shape import MOST_ITEMS
 from sockwarden.sockets import Inventory, LiveSocket, Mounts, RuntimeSocket, packaged
 
 
@@ -69,3 +71,38 @@ def test_a_socket_is_known_by_its_identity_and_by_the_folder_that_holds_it(
     assert places_of([f"{tmp_path}/other"], inventory) == [f"{tmp_path}/other", "/run/docker.sock"]
     assert places_of([f"{tmp_path}/engine"], inventory) == [f"{tmp_path}/engine", "/run/docker.sock"]
     assert places_of([f"{tmp_path}/engin"], inventory) == [f"{tmp_path}/engin"]
+
+
+def test_each_source_is_kept_and_looked_up(tmp_path: Path, inventory: Inventory) -> None:
+    """Given as many sources as a request tells, when the last is a link to the root, then it is known as the root."""
+    (tmp_path / "all").symlink_to("/")
+    asked = [*(f"/srv/{number}" for number in range(MOST_ITEMS - 1)), f"{tmp_path}/all"]
+    found = places_of(asked, inventory)
+    assert found[: len(asked)] == asked
+    assert "/" in found
+
+
+def test_two_dots_behind_a_link_lead_where_the_kernel_goes(tmp_path: Path, inventory: Inventory) -> None:
+    (tmp_path / "far").symlink_to("/home")
+    assert "/" in places_of([f"{tmp_path}/far/.."], inventory)
+
+
+def test_a_device_is_what_its_link_leads_to(tmp_path: Path) -> None:
+    """Given a link with a colon in its name, when it is asked for as a device, then what it leads to is told."""
+    (tmp_path / "a:b").symlink_to("/dev/mem")
+    asked = [f"{tmp_path}/a:b:/dev/x:rwm", "/dev/null:/dev/null:rwm", "rule c 1:3 rwm"]
+    found = devices_of(asked)
+    assert found[: len(asked)] == asked
+    assert "/dev/mem" in found
+    assert "/dev/null" not in found
+
+
+def test_a_disk_is_known_by_its_number(tmp_path: Path, inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a disk's node under another name, when it is asked for, as a device or a volume's, then it is a disk."""
+    node = tmp_path / "plain"
+    node.touch()
+    status = os.stat_result((stat.S_IFBLK | 0o600, 1, 1, 1, 0, 0, 0, 0, 0, 0), {"st_rdev": os.makedev(8, 1)})
+    lstat = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path, **_: status if path == str(node) else lstat(path))
+    assert places_of([str(node)], inventory) == [str(node), "/dev/block/8:1"]
+    assert devices_of([f"{node}:/dev/x"]) == [f"{node}:/dev/x", "/dev/block/8:1"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from sockwarden.auditrecords.record import decode, text
 from sockwarden.document import Document, get
-from sockwarden.pipeline.mounted import places_of
+from sockwarden.pipeline.mounted import devices_of, places_of
 from sockwarden.requests.grading import grade
 from sockwarden.requests.redaction import redact_argv, redact_command_line, redact_joined
 from sockwarden.sockets import Inventory
@@ -64,9 +64,11 @@ def grade_request(document: Document, inventory: Inventory) -> None:
     """Says how much a request exposes, by what it asks, what that is on this host, and who asks it."""
     ours: dict[str, Any] = document["sockwarden"]
     request = ours["request"]
-    container = request.get("container")
-    if container and (sources := container.get("mount_sources")):
-        container["mount_sources"] = places_of(sources, inventory)
+    for part in filter(None, map(request.get, ("container", "volume", "build"))):
+        if sources := part.get("mount_sources"):
+            part["mount_sources"] = places_of(sources, inventory)
+        if devices := part.get("devices"):
+            part["devices"] = devices_of(devices)
     grade_of = grade(request, ours.get("actor", {}))
     request |= {"risk": grade_of.risk, "reasons": grade_of.reasons}
     if grade_of.techniques:

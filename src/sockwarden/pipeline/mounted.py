@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from itertools import islice
 from pathlib import Path
 
 from sockwarden.sockets import Inventory, Mounts, below
 
-_MOST_SOURCES = 32
+_MOST_SOURCES = 64
+_MOST_NAMES = 8
 _MOST_LINKS = 40
 """include/linux/namei.h: MAXSYMLINKS."""
 _MOST_SEGMENTS = 256
@@ -21,18 +21,46 @@ def places_of(sources: Iterable[str], inventory: Inventory) -> list[str]:
     name, and the canonical paths of runtime sockets that they are or hold. Nothing is waited for: what a server of
     somebody else's would answer stays as it was asked for.
     """
-    asked = [source for source in islice(sources, _MOST_SOURCES) if source.startswith("/")]
+    asked = [source for source in sources if source.startswith("/")]
     mounts = Mounts()
     found = dict.fromkeys(asked)
-    for source in asked:
+    for source in asked[:_MOST_SOURCES]:
         place = _followed(source, mounts)
         found[place] = None
         if mounts.slow(place):
             continue
         if _is_root(place):
             found["/"] = None
+        if disk := _disk(place):
+            found[disk] = None
         found |= dict.fromkeys(_sockets(place, inventory, mounts))
     return list(found)
+
+
+def devices_of(devices: Iterable[str]) -> list[str]:
+    """Devices as they were asked for, "host:container:permissions", then what else those of the host are."""
+    asked = list(devices)
+    mounts = Mounts()
+    found = dict.fromkeys(asked)
+    for device in asked[:_MOST_SOURCES]:
+        parts = device.split(":")
+        for count in range(1, min(len(parts), _MOST_NAMES) + 1) if device.startswith("/") else ():
+            place = _followed(":".join(parts[:count]), mounts)
+            if place not in found and device != place and not device.startswith(f"{place}:"):
+                found[place] = None
+            if not mounts.slow(place) and (disk := _disk(place)):
+                found[disk] = None
+    return list(found)
+
+
+def _disk(path: str) -> str:
+    """A disk by its number, as /dev/block has it; empty for anything else. Whoever makes nodes names them at will."""
+    try:
+        status = os.lstat(path)
+    except (OSError, ValueError):
+        return ""
+    number = status.st_rdev
+    return f"/dev/block/{os.major(number)}:{os.minor(number)}" if stat.S_ISBLK(status.st_mode) else ""
 
 
 def _followed(path: str, mounts: Mounts) -> str:

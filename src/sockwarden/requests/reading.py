@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from sockwarden.requests import go_json
 from sockwarden.requests.endpoint import Endpoint, rpc_body
 from sockwarden.requests.facts import cri, docker, libpod, oci, paths
 from sockwarden.requests.facts.images import image_of
-from sockwarden.requests.facts.shape import Archive, Build, Container, Facts, Plugin
+from sockwarden.requests.facts.shape import Archive, Build, Container, Facts, Plugin, Volume
 from sockwarden.requests.go_json import Object
 from sockwarden.requests.message import Asked
 
@@ -19,6 +19,7 @@ Content = Literal["none", "whole", "cut", "unknown"]
 _Query = Mapping[str, list[str]]
 _OBJECTS: dict[tuple[str, str], Callable[[Object], Facts]] = {
     ("docker", "container-create"): docker.container_create,
+    ("docker", "container-start"): docker.container_start,
     ("docker", "container-update"): docker.container_update,
     ("docker", "container-exec-create"): docker.exec_create,
     ("docker", "volume-create"): docker.volume_create,
@@ -46,7 +47,6 @@ _OBJECTS: dict[tuple[str, str], Callable[[Object], Facts]] = {
 _GRANTS = frozenset({"plugin-install", "plugin-upgrade"})
 _USUAL_RUNTIME = "io.containerd.runc.v2"
 _RPC_NAMES = ("container_id", "id", "pod_sandbox_id", "name", "sandbox_id")
-_SNAPSHOTS = "/io.containerd.snapshotter.v1."
 
 
 def read_facts(asked: Asked, endpoint: Endpoint) -> tuple[Facts, Content]:
@@ -144,6 +144,11 @@ def _of_rpc(asked: Asked, endpoint: Endpoint) -> tuple[Facts, Content]:
         facts = _task(body)
     elif operation == "task-exec-create":
         facts = Facts(exec=oci.exec_of(body.struct("spec")))
+        made = _writing(body, Container())
+        facts.container = made if made.hooks or made.mount_sources else None
+    elif operation in ("diff-apply", "diff-create"):
+        mounts = (one for name in ("mounts", "left", "right") for one in body.structs(name))
+        facts = Facts(volume=Volume(mount_sources=_given(mounts)))
     else:
         image = body.struct("image")
         facts = Facts(image=image_of(image.text("name")) if image.pairs else None)
@@ -170,9 +175,26 @@ def _containerd_container(container: Object, *, whole: bool) -> Facts:
 def _task(body: Object) -> Facts:
     """The process of a container, with the root file system that it is given and the program that runs it."""
     made = Container(name=body.text("container_id") or body.text("id"))
-    for mount in body.structs("rootfs"):
-        found = paths.sources_of_mount(mount.text("type"), mount.text("source"), mount.texts("options"))
-        made.mount_sources += [path for path in found if _SNAPSHOTS not in path]
+    made.mount_sources += _given(body.structs("rootfs"))
+    _writing(body, made)
     binary = body.text("runtime_path") or body.struct("options").text("binary_name")
     made.runtime = "" if binary == "runc" else binary
     return Facts(made.name, container=made)
+
+
+def _given(mounts: Iterable[Object]) -> list[str]:
+    """Sources of containerd's mounts other than those that it made itself."""
+    found = (
+        path
+        for mount in mounts
+        for path in paths.sources_of_mount(mount.text("type"), mount.text("source"), mount.texts("options"))
+    )
+    return [path for path in found if not paths.is_of_runtime(path)]
+
+
+def _writing(body: Object, made: Container) -> Container:
+    """Adds what becomes of the output of a process: a program of the host's may take it, or a file."""
+    programs, files = paths.written_by(body.text(name) for name in ("stdout", "stderr"))
+    made.hooks += programs
+    made.mount_sources += files
+    return made

@@ -9,6 +9,8 @@ from sockwarden.requests.facts.shape import Container, Facts
 
 _MOST_SHOWN = 3
 _MOST_COMMAND = 200
+_MOST_NAME = 120
+"""Characters of a name: what is asked for must not stand behind the line's end."""
 _SAID = {
     "auth": "log in to a registry",
     "build-step": "work at a build",
@@ -60,10 +62,12 @@ def _line(operation: str, method: str, path: str, name: str, facts: Facts) -> st
         parts = [f"run in container {facts.exec.container}".rstrip()]
         parts += [f"as {facts.exec.user}"] if facts.exec.user else []
         parts += ["privileged"] if facts.exec.privileged else []
+        parts += _hooks(facts.container) if facts.container else []
         command = " ".join(facts.exec.command)[:_MOST_COMMAND]
         return ", ".join(parts) + (f": {command}" if command else "")
     if facts.archive is not None and (line := _archive(operation, name, facts.archive.path)):
         return line
+    name = _short(name)
     line = " ".join(filter(None, (_verb(operation), name)))
     if operation == "image-pull" and facts.image is not None:
         return f"pull image {facts.image.reference}"
@@ -71,13 +75,20 @@ def _line(operation: str, method: str, path: str, name: str, facts: Facts) -> st
         return f"{line} as {facts.image.reference}"
     if facts.container is not None:
         line = ", ".join(
-            [line + (f" from {facts.container.image}" if facts.container.image else ""), *_traits(facts.container)]
+            [
+                line + (f" from {_short(facts.container.image)}" if facts.container.image else ""),
+                *_traits(facts.container),
+            ]
         )
     sources = facts.volume.mount_sources if facts.volume else facts.build.mount_sources if facts.build else []
     line += f", host's {_some(sources)}" if sources else ""
     if facts.plugin is not None and facts.plugin.privileges:
         line += f", granted {_some(facts.plugin.privileges)}"
     return line
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _MOST_NAME else f"{name[:_MOST_NAME]}…"
 
 
 def _archive(operation: str, name: str, path: str) -> str:
@@ -101,8 +112,8 @@ def _traits(made: Container) -> list[str]:
     if made.namespaces_of_host:
         traits.append(f"host's {_some(made.namespaces_of_host)} namespace{'s'[: len(made.namespaces_of_host) - 1]}")
     targets = dict(mount.split(":")[:2] for mount in made.mounts if mount.startswith("/") and ":" in mount)
-    shown = [*targets.items()][:_MOST_SHOWN]
-    traits += [f"host's {normalise(source)} mounted at {target}" for source, target in shown]
+    shown = sorted(targets.items(), key=lambda each: normalise(each[0]) != "/")[:_MOST_SHOWN]
+    traits += [f"host's {_short(normalise(source))} mounted at {_short(target)}" for source, target in shown]
     others = len(targets) - _MOST_SHOWN
     traits += [f"{others} more mounts"] if others > 0 else []
     if not targets and made.mount_sources:
@@ -114,7 +125,11 @@ def _traits(made: Container) -> list[str]:
     ):
         traits += [f"{what} {_some(values)}"] if values else []
     traits += [option for option in made.security_options if option.endswith(("=unconfined", "=disable"))]
-    return [*traits, *([f"runtime {made.runtime}"] if made.runtime else [])]
+    return [*traits, *([f"runtime {made.runtime}"] if made.runtime else []), *_hooks(made)]
+
+
+def _hooks(made: Container) -> list[str]:
+    return [f"the host runs {_some(made.hooks)}"] if made.hooks else []
 
 
 def _some(values: list[str]) -> str:

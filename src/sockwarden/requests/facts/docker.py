@@ -39,6 +39,15 @@ def container_create(body: Object) -> Facts:
     return Facts(container=made, image=image_of(made.image))
 
 
+def container_start(body: Object) -> Facts:
+    """POST /containers/{name}/start: before version 1.24 of the API its body is a HostConfig, and takes the place of
+    what the container was made with. A daemon says which version it is willing to speak, so each is read.
+    """
+    made = Container()
+    _host_config(body, made)
+    return Facts(container=made)
+
+
 def container_update(body: Object) -> Facts:
     """POST /containers/{name}/update: limits, devices, the restart policy."""
     made = Container()
@@ -52,7 +61,10 @@ def _host_config(host: Object, made: Container) -> None:
     made.volumes_from = host.texts("VolumesFrom")
     made.capabilities = paths.capabilities([*host.texts("CapAdd"), *host.texts("Capabilities")])
     made.security_options = [paths.security_option(option) for option in host.texts("SecurityOpt")]
-    if any(host.elements(name) == [] for name in ("MaskedPaths", "ReadonlyPaths")):
+    masked, readonly = host.elements("MaskedPaths"), host.elements("ReadonlyPaths")
+    if paths.are_open(
+        None if masked is None else host.texts("MaskedPaths"), None if readonly is None else host.texts("ReadonlyPaths")
+    ):
         made.security_options.append("systempaths=unconfined")
     runtime = host.text("Runtime")
     made.runtime = "" if runtime in _USUAL_RUNTIMES else runtime

@@ -30,6 +30,10 @@ _OF_PRIVILEGED = frozenset({"CAP_SYS_ADMIN", "CAP_SYS_MODULE", "CAP_SYS_RAWIO"})
 _NAMESPACES = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt"}
 """Those that a container has of its own unless told."""
 _OTHER_NAMESPACES = {"user": "user", "cgroup": "cgroup", "time": "time"}
+_READONLY = {"/sys": ("sysfs",), "/sys/fs/cgroup": ("cgroup", "cgroup2")}
+"""Those that a container has to read."""
+_USUAL_DEVICES = frozenset({"1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "10:200"})
+"""null, zero, full, random, urandom, tty, console, ptmx and tun; 136 is all pseudo-terminals."""
 _SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 
 
@@ -50,16 +54,16 @@ def container_of(spec: Object, *, whole: bool) -> Container:
     )
     if whole and not linux.struct("seccomp", pointer=True).pairs:
         made.security_options = ["seccomp=unconfined"]
-    if whole and not linux.elements("maskedPaths"):
+    if whole and paths.are_open(linux.texts("maskedPaths"), linux.texts("readonlyPaths")):
         made.security_options.append("systempaths=unconfined")
     made.privileged = _OF_PRIVILEGED.issubset(made.capabilities) and len(made.security_options) == len(("", ""))
     for mount in spec.structs("mounts"):
         mount_of(mount, made)
-    if root.text("path").startswith("/") and paths.normalise(root.text("path")) == "/":
-        made.mount_sources.append("/")
+    if (path := root.text("path")).startswith("/"):
+        made.mount_sources += [each for each in paths.asked(path) if not paths.is_of_runtime(each)]
     made.propagation += paths.propagation_of([linux.text("rootfsPropagation")])
     _namespaces(linux, made, whole=whole)
-    made.devices = [paths.normalise(one.text("path")) for one in linux.structs("devices")]
+    made.devices = [device for one in linux.structs("devices") for device in _device(one)]
     made.devices += rules_of(linux.struct("resources", pointer=True).structs("devices"))
     hooks = spec.struct("hooks", pointer=True)
     made.hooks = [one.text("path") for name in dict(hooks.pairs) for one in hooks.structs(name)]
@@ -69,12 +73,26 @@ def container_of(spec: Object, *, whole: bool) -> Container:
 def mount_of(mount: Object, made: Container) -> None:
     """A mount of the specification; Podman writes its own in the same way."""
     kind, source, options = mount.text("type"), mount.text("source"), mount.texts("options")
-    found = paths.sources_of_mount(kind, source, options)
+    found = [] if _is_usual(mount) else paths.sources_of_mount(kind, source, options)
     if not found and kind not in ("bind", "rbind", "volume"):
         return
     made.mounts.append(":".join(filter(None, (source, mount.text("destination"), ",".join(options)))))
     made.mount_sources += found
     made.propagation += paths.propagation_of(options)
+
+
+def _is_usual(mount: Object) -> bool:
+    """Whether it is one of the kernel's file systems where every container has it: what is hidden of it is so there."""
+    place, kind, options = paths.normalise(mount.text("destination")), mount.text("type"), mount.texts("options")
+    return (place, kind) == ("/proc", "proc") or (_READONLY.get(place, ()).count(kind) > 0 and "ro" in options)
+
+
+def _device(device: Object) -> list[str]:
+    """A device that the runtime makes in the container: its number counts, not its name."""
+    number = ":".join(f"{device.number(name) or 0:.0f}" for name in ("major", "minor"))
+    kind = device.text("type")
+    known = not kind or is_usual_device(kind, number)
+    return [paths.normalise(device.text("path")), *([] if known else [f"rule {kind} {number}"])]
 
 
 def _namespaces(linux: Object, made: Container, *, whole: bool) -> None:
@@ -88,17 +106,27 @@ def _namespaces(linux: Object, made: Container, *, whole: bool) -> None:
 
 
 def rules_of(rules: list[Object]) -> list[str]:
-    """Rules of the device cgroup that allow every device of a kind, as Docker writes them."""
+    """Rules of the device cgroup that allow devices beyond the usual ones, as Docker writes them."""
     return [
-        f"rule {one.text('type') or 'a'} *:* {one.text('access')}"
+        f"rule {one.text('type') or 'a'} {number} {one.text('access')}"
         for one in rules
-        if one.flag("allow") and one.number("major") in (None, -1) and _is_wide(one)
+        if one.flag("allow") and _opens(one) and not is_usual_device(one.text("type"), number := _numbers(one))
     ]
 
 
-def _is_wide(rule: Object) -> bool:
+def _opens(rule: Object) -> bool:
     """Every runtime lets a container make any device (m); only reading and writing opens one."""
     return bool({"r", "w"} & set(rule.text("access")))
+
+
+def _numbers(rule: Object) -> str:
+    numbers = (rule.number(name) for name in ("major", "minor"))
+    return ":".join("*" if number is None or number < 0 else f"{number:.0f}" for number in numbers)
+
+
+def is_usual_device(kind: str, number: str) -> bool:
+    """Whether every container may open it."""
+    return kind in ("c", "u") and (number in _USUAL_DEVICES or number.startswith("136:"))
 
 
 def capabilities_of(process: Object) -> list[str]:
