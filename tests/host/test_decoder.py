@@ -78,11 +78,11 @@ def watch(require: Callable[..., str], audit: None, tmp_path: Path) -> Iterator[
 
 
 def requests(watch: Watch, path: str) -> list[Document]:
-    return [one for one in watch.accesses() if str(get(one, "url.path")).endswith(path)]
+    return [one for one in watch.requests() if str(get(one, "url.path")).endswith(path)]
 
 
 def accesses(watch: Watch) -> int:
-    return sum(get(one, "event.action") == "connected-to" for one in watch.accesses())
+    return len(watch.accesses())
 
 
 def children_of(pid: int) -> list[int]:

@@ -97,7 +97,11 @@ class Watch:
 
     def accesses(self) -> list[Document]:
         """Every access in the store."""
-        return stored(self.state)
+        return [one for one in stored(self.state) if not is_request(one)]
+
+    def requests(self) -> list[Document]:
+        """Every request in the store."""
+        return list(filter(is_request, stored(self.state)))
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ends it by a signal; its exit status."""
@@ -112,8 +116,13 @@ class Watch:
         return status
 
 
+def is_request(document: Document) -> bool:
+    """Whether it is something that was asked over a connection, and no access."""
+    return get(document, "event.action") == "requested"
+
+
 def stored(state: Path) -> list[Document]:
-    """Every access in a store; none where there is no store yet."""
+    """Every access and request in a store; none where there is no store yet."""
     if not (state / "sockwarden.db").exists():
         return []
     with Store(state, create=False) as store:
