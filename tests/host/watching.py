@@ -118,7 +118,7 @@ class Watch:
 
 def is_request(document: Document) -> bool:
     """Whether it is something that was asked over a connection, and no access."""
-    return get(document, "event.action") == "requested"
+    return bool(get(document, "event.action") == "requested")
 
 
 def stored(state: Path) -> list[Document]:
