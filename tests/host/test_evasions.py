@@ -20,6 +20,8 @@ pytest_plugins = ["runtime_fixtures"]
 
 HOLDING_SECONDS = 9
 """For longer than receiver.c holds what it came by."""
+TURNS = 5
+"""Times that what a busy machine has missed is done, at most."""
 SWEEPS = "[sensors.sweep]\nseconds = 1\n"
 """Often enough to find a receiver on a busy machine too."""
 
@@ -64,7 +66,7 @@ def test_every_way_is_seen_or_known_to_be_unseen(
         go_on(older)
         last = next(one for one in ways if one.scenario == "plain")
         fresh = set(done)
-        for turn in range(3):
+        for turn in range(TURNS):
             final = do(setting, last)
             watch.until_stored(final.mark, 60)
             held = any(row.action == "held-connection" for way in fresh for row in table.get(way.scenario, []))
@@ -72,7 +74,7 @@ def test_every_way_is_seen_or_known_to_be_unseen(
             accesses = watch.accesses()
             again = [one for one in done.values() if lacks(seen(one), table.get(one.scenario.scenario, []), sensor)]
             fresh = {one.scenario for one in again if one.scenario.where not in OLDER}
-            if turn < 2:
+            if turn < TURNS - 1:
                 done |= {way: do(setting, way) for way in fresh}
     for one in done.values():
         with subtests.test(one.scenario.scenario):
