@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sockwarden.cli.detections import chosen
 from sockwarden.kql import parse, required_literals
 from sockwarden.pipeline.wanted import wanted_by
 from sockwarden.sockets import packaged
@@ -18,6 +19,7 @@ from sockwarden.sockets import packaged
         ("sockwarden.socket.runtime:* and not b:c", packaged().wanted.addresses),
         ("sockwarden.socket.runtime:podman", packaged().wanted.addresses),
         ("event.dataset:sockwarden.health and event.action:audit-disabled", set()),
+        ('event.dataset:"sockwarden.request" and event.action:requested', set()),
     ],
 )
 def test_addresses(query: str, addresses: set[str]) -> None:
@@ -46,3 +48,9 @@ def test_detectors_add_up() -> None:
     queries = ('destination.address:"/run/docker.sock"', 'destination.address:"/run/crio/crio.sock"')
     wanted = wanted_by([required_literals(parse(query)) for query in queries], packaged())
     assert wanted.addresses == {"docker.sock", "crio.sock"}
+
+
+def test_the_packaged_rules_let_readers_skip() -> None:
+    """Given every rule and signature that comes along, when a hunt asks what it wants, then it is not everything."""
+    wanted = wanted_by((detection.required_literals for detection in chosen(())), packaged())
+    assert not wanted.everything and "docker.sock" in wanted.addresses

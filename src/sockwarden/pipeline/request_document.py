@@ -13,6 +13,7 @@ from sockwarden.document import Document, get
 from sockwarden.pipeline.decoding import wire
 from sockwarden.requests.describe import Described, Returned
 from sockwarden.sockets import device_text
+from sockwarden.stories import REQUEST
 
 _FIRST_FAILURE = 400
 """HTTP's status from which on an answer is a refusal."""
@@ -36,7 +37,7 @@ def document_of(asked: wire.Asked, access: Document | None, boot_id: str, offset
         "event": {
             "kind": "event",
             "module": "sockwarden",
-            "dataset": "sockwarden.request",
+            "dataset": REQUEST,
             "category": ["api"],
             "action": "requested",
             "outcome": "unknown",

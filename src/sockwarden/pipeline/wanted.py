@@ -7,10 +7,14 @@ from collections.abc import Iterable
 from sockwarden.health import HEALTH
 from sockwarden.literals import Clause, Wanted
 from sockwarden.sockets import Catalogue, piece_of
+from sockwarden.stories import REQUEST
 
 _ADDRESSES = frozenset({"destination.address", "destination.path", "sockwarden.socket.address_as_given"})
 _OF_CATALOGUE = frozenset({"sockwarden.socket.canonical", "sockwarden.socket.runtime", "sockwarden.socket.name"})
 _INET = frozenset("0123456789abcdef.:[]")
+
+_OWN = frozenset({HEALTH, REQUEST})
+"""Datasets that a watch makes itself."""
 
 _EVERYTHING = Wanted(everything=True)
 
@@ -18,7 +22,7 @@ _EVERYTHING = Wanted(everything=True)
 def wanted_by(required: Iterable[tuple[Clause, ...]], catalogue: Catalogue) -> Wanted:
     """What documents must contain to be of interest to any detector. A detector that requires nothing of a socket's
     address wants everything: the readers know where addresses are, and of other fields nothing. One that judges health
-    documents wants nothing of them: no record carries those.
+    documents or requests wants nothing of them: no record carries those.
     """
     wanted = Wanted()
     for clauses in required:
@@ -30,7 +34,7 @@ def wanted_by(required: Iterable[tuple[Clause, ...]], catalogue: Catalogue) -> W
 def _of_clause(clause: Clause, catalogue: Catalogue) -> Wanted:
     wanted = Wanted()
     for field, text in clause:
-        if (field, text) == ("event.dataset", HEALTH):
+        if field == "event.dataset" and text in _OWN:
             continue
         if field in _OF_CATALOGUE:
             wanted |= catalogue.wanted
