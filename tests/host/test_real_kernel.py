@@ -17,7 +17,7 @@ from watching import auditctl, recording
 
 from sockwarden.document import Document, get
 from sockwarden.literals import Wanted
-from sockwarden.readers import Tally, auditlog, plan
+from sockwarden.readers import Tally, auditlog, plan, stretches_of
 from sockwarden.sockets import Lessons, Resolver, packaged
 
 pytestmark = pytest.mark.host
@@ -59,10 +59,10 @@ def listening() -> Iterator[None]:
 def accesses(log: Path) -> list[Document]:
     lessons = Lessons(packaged())
     with plan([str(log)])[0] as stream:
-        for lesson in auditlog.lessons(stream, packaged().wanted, Tally()):
+        for lesson in auditlog.lessons(stretches_of(stream)[0], packaged().wanted, Tally()):
             lessons.observe(lesson)
         wanted = Wanted(inodes=lessons.taught([ADDRESS.name])) | packaged().wanted
-        documents = list(auditlog.documents(stream, wanted, Tally()))
+        documents = list(auditlog.documents(stretches_of(stream)[0], wanted, Tally()))
     for document in documents:
         Resolver(packaged(), lessons).resolve(document)
     return [document for document in documents if get(document, "event.action") == "connected-to"]

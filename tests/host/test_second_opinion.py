@@ -16,7 +16,7 @@ import pytest
 
 from sockwarden.document import get
 from sockwarden.literals import Wanted
-from sockwarden.readers import Tally, auditlog, plan
+from sockwarden.readers import Tally, auditlog, plan, stretches_of
 
 pytestmark = pytest.mark.host
 
@@ -58,7 +58,7 @@ def by_auparse(python: str, log: Path) -> dict[int, str]:
 
 def by_us(log: Path) -> dict[int, str]:
     with plan([str(log)])[0] as stream:
-        documents = list(auditlog.documents(stream, Wanted(everything=True), Tally()))
+        documents = list(auditlog.documents(stretches_of(stream)[0], Wanted(everything=True), Tally()))
     given = {
         document["event"]["sequence"]: get(document, "sockwarden.socket.address_as_given")
         for document in documents

@@ -8,13 +8,19 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sockwarden.errors import InputError
-from sockwarden.readers import format_of, plan
+from sockwarden.readers import format_of, plan, streams, stretches
 from sockwarden.readers.streams import Stream
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 LINE = b"type=SYSCALL msg=audit(1795292700.000:1): arch=c000003e\n"
 
@@ -112,7 +118,27 @@ def test_file_that_grows_is_read_to_the_size_it_had(tmp_path: Path) -> None:
         assert b"".join(stream.chunks()) == LINE
 
 
-def test_file_that_shrinks_ends_where_it_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "contents", [[b"one\ntwo\n", b"three"], [b"one", b"", b"two\n"], [b"", b"x"], [b"\n\na\n", b"b"]]
+)
+@pytest.mark.parametrize("size", range(1, 12))
+def test_stretches_give_every_line_once(
+    tmp_path: Path, contents: list[bytes], size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stretches, "STRETCH_BYTES", size)
+    for number, one in enumerate(reversed(contents)):
+        (tmp_path / f"audit.log.{number + 1}").write_bytes(one)
+    with plan([str(tmp_path)])[0] as stream:
+        lines = b"".join(stream.chunks()).splitlines()
+        parts = stretches.stretches_of(stream)
+        assert b"".join(b"".join(part.chunks()) for part in parts).splitlines() == lines
+        views = [view for part in reversed(parts) for view in part.views()]
+        assert sum(view.size for view in views) == stream.plain_size == len(b"".join(stream.chunks()))
+        found = [bytes(view.text[view.begin : view.end]) for part in parts for view in part.views()]
+        assert b"".join(found).splitlines() == lines
+
+
+def test_file_that_shrinks_ends_where_it_ends_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     path.write_bytes(LINE * 10_000)
     with plan([str(path)])[0] as stream:
@@ -120,6 +146,11 @@ def test_file_that_shrinks_ends_where_it_ends(tmp_path: Path) -> None:
         assert b"".join(stream.chunks()) == LINE * 5000
         path.unlink()
         assert b"".join(stream.chunks()) == LINE * 5000
+        (error,) = stream.failures.values()
+        assert "shorter" in error.what
+        stream.failures.clear()
+        assert stream.read(0, len(LINE) * 10_000).rstrip(b"\n") == (LINE * 5000).rstrip()
+        assert next(iter(stream.failures.values())).what == error.what
 
 
 def test_gzip_cut_short_gives_what_there_was_and_says_so(tmp_path: Path) -> None:
@@ -146,15 +177,32 @@ def test_damaged_gzip_is_an_input_error(tmp_path: Path, damaged: bytes) -> None:
     assert "gzip" in error.what and error.todo
 
 
-def test_gzip_of_several_members_is_read_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damaged", [zstd.compress(LINE)[:-1], zstd.compress(LINE)[:4] + b"garbage", zstd.compress(LINE) + b"tail"]
+)
+def test_damaged_zstd_is_an_input_error(tmp_path: Path, damaged: bytes) -> None:
+    path = tmp_path / "audit.log.zst"
+    path.write_bytes(damaged)
+    (error,) = failures_of(str(path))
+    assert "zstd" in error.what and error.todo
+
+
+def test_zstd_that_unpacks_to_much_comes_in_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log.zst"
+    path.write_bytes(zstd.compress(bytes(100 << 20)))
+    with plan([str(path)])[0] as stream:
+        assert sum(map(len, stream.chunks())) == 100 << 20
+        assert max(map(len, stream.chunks())) <= streams.CHUNK_BYTES
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstd.compress])
+def test_packed_file_of_several_members_is_read_whole(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "audit.log"
-    path.write_bytes(gzip.compress(b"one\n") + gzip.compress(b"two\n"))
+    path.write_bytes(compress(b"one\n") + compress(b"two\n"))
     assert content(plan([str(path)])[0]) == b"one\ntwo\n"
 
 
-@pytest.mark.parametrize(
-    ("magic", "name"), [(b"\xfd7zXZ\0", "xz"), (b"BZh9", "bzip2"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PK\3\4", "zip")]
-)
+@pytest.mark.parametrize(("magic", "name"), [(b"\xfd7zXZ\0", "xz"), (b"BZh9", "bzip2"), (b"PK\3\4", "zip")])
 def test_other_compression_is_refused_with_the_way_on(tmp_path: Path, magic: bytes, name: str) -> None:
     path = tmp_path / "audit.log.1"
     path.write_bytes(magic + bytes(100))

@@ -120,6 +120,19 @@ class Assembler:
         while self._open and self._overdue():
             yield self._close(next(iter(self._open)))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether any event is not over."""
+        return bool(self._open)
+
+    def complete(self, record: Record) -> Iterator[Event]:
+        """Takes a record if its event is open, and its time in any case; gives the events that are over now."""
+        alone = stands_alone(record.type)
+        if (record.time, record.serial, record.node, record.type if alone else "") in self._open:
+            yield from self.push(record)
+        else:
+            yield from self.expire(record.time)
+
     def flush(self) -> Iterator[Event]:
         """Closes what is still open at the end of the input."""
         while self._open:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from sockwarden.document import Document
 from sockwarden.enrich import name_component
 from sockwarden.literals import Wanted
-from sockwarden.readers import Format, Stream, Tally
+from sockwarden.readers import Format, Stream, Tally, stretches_of
 from sockwarden.sockets import Catalogue, Identities, Inventory, Lessons, Resolver, RuntimeSocket
 
 Progress = Callable[[Stream, int, int], None]
@@ -36,8 +36,9 @@ class Replay:
         wanted = self._wanted
         if form.teach and not self._literal:
             stream.on_read = lambda done: progress(stream, 1, done)
-            for document in form.teach(stream, self._catalogue.wanted, Tally()):
-                lessons.observe(document)
+            for stretch in stretches_of(stream):
+                for document in form.teach(stretch, self._catalogue.wanted, Tally()):
+                    lessons.observe(document)
             wanted |= Wanted(inodes=lessons.taught(wanted.addresses))
         identities: Identities = lessons
         if self._known:
@@ -45,10 +46,11 @@ class Replay:
             wanted |= self._known.wanted
         stream.on_read = lambda done: progress(stream, 2, done)
         resolver = Resolver(self._catalogue, identities, literal=self._literal)
-        for document in form.read(stream, wanted, self.tally):
-            resolver.resolve(document)
-            name_component(document)
-            yield document
+        for stretch in stretches_of(stream):
+            for document in form.read(stretch, wanted, self.tally):
+                resolver.resolve(document)
+                name_component(document)
+                yield document
 
 
 class _Together:

@@ -11,11 +11,12 @@ from sockwarden.errors import InputError
 from sockwarden.literals import Wanted
 from sockwarden.readers import auditlog, ecs, ndjson, tracee
 from sockwarden.readers.streams import Stream, plan
+from sockwarden.readers.stretches import Stretch, stretches_of
 from sockwarden.readers.tally import Quarantine, Tally
 
-__all__ = ["FORMATS", "Format", "Quarantine", "Stream", "Tally", "format_of", "plan"]
+__all__ = ["FORMATS", "Format", "Quarantine", "Stream", "Stretch", "Tally", "format_of", "plan", "stretches_of"]
 
-Reader = Callable[[Stream, Wanted, Tally], Iterator[Document]]
+Reader = Callable[[Stretch, Wanted, Tally], Iterator[Document]]
 
 
 def _json_of(recognise: Callable[[ndjson.Object], bool], head: bytes) -> bool:
@@ -79,4 +80,4 @@ def format_of(stream: Stream) -> Format:
     raise InputError("no known format", where=stream.name, todo=_KNOWN)
 
 
-_KNOWN = "Read here: audit logs (also journalctl -o json, dmesg), ECS NDJSON, Tracee JSON; plain or gzip."
+_KNOWN = "Read here: audit logs (also journalctl -o json, dmesg), ECS NDJSON, Tracee JSON; plain, gzip or zstd."

@@ -6,19 +6,21 @@ Only the lines of candidates.py are parsed, unless everything is wanted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from sockwarden.auditrecords import REASONS, Assembler, Event, Rejected, document_of, lesson_of, parse_line
+from sockwarden.auditrecords import REASONS, Assembler, Event, Record, Rejected, document_of, lesson_of, parse_line
 from sockwarden.document import Document
 from sockwarden.literals import Wanted
 from sockwarden.readers import candidates
-from sockwarden.readers.blocks import blocks
-from sockwarden.readers.streams import Stream
+from sockwarden.readers.blocks import MOST_LINE_BYTES, too_long
+from sockwarden.readers.find import count
+from sockwarden.readers.stretches import Stretch, View
 from sockwarden.readers.tally import Tally
 
 _RECORD = re.compile(
     rb"^(?:node=\S+ )?type=\S+ msg=audit\(\d+\.\d+:\d+\):|^[^\n]{0,100}audit: type=\d+ audit\(", re.MULTILINE
 )
+_OTHER = re.compile(rb"^(?!" + candidates.HEADER.pattern + rb")", re.MULTILINE)
 _JOURNAL = re.compile(rb'^\{[^\n]*"(?:_AUDIT_ID|__REALTIME_TIMESTAMP)"', re.MULTILINE)
 _INTERPRETED = re.compile(rb"^(?:node=\S+ )?type=\S+ msg=audit\(\d+/\d+/\d+ ", re.MULTILINE)
 
@@ -33,29 +35,84 @@ def is_interpreted(head: bytes) -> bool:
     return bool(_INTERPRETED.search(head))
 
 
-def documents(stream: Stream, wanted: Wanted, tally: Tally) -> Iterator[Document]:
-    """The documents of every event that may hold what is wanted, in the order the events end."""
+def documents(stretch: Stretch, wanted: Wanted, tally: Tally) -> Iterator[Document]:
+    """The documents of every event that begins in a stretch and may hold what is wanted."""
     search = None if wanted.everything else candidates.accesses(wanted)
-    yield from filter(None, map(document_of, _events(stream, search, tally)))
+    yield from filter(None, map(document_of, _events(stretch, search, tally)))
 
 
-def lessons(stream: Stream, wanted: Wanted, tally: Tally) -> Iterator[Document]:
+def lessons(stretch: Stretch, wanted: Wanted, tally: Tally) -> Iterator[Document]:
     """Small documents that only teach which inode is which socket."""
-    yield from filter(None, map(lesson_of, _events(stream, candidates.lessons(wanted), tally)))
+    yield from filter(None, map(lesson_of, _events(stretch, candidates.lessons(wanted), tally)))
 
 
-def _events(stream: Stream, search: candidates.Search | None, tally: Tally) -> Iterator[Event]:
-    assembler = Assembler()
-    try:
-        for line in candidates.lines(blocks(stream.chunks(), tally), search, tally):
-            record = parse_line(line)
-            if isinstance(record, Rejected):
-                tally.reject(REASONS[record.reason], line)
-            elif record is not None:
-                yield from assembler.push(record)
-        yield from assembler.flush()
-    finally:
+def _events(stretch: Stretch, search: candidates.Search | None, tally: Tally) -> Iterator[Event]:
+    for view in stretch.views():
+        tally.read += view.size
+        assembler = Assembler()
+        others = list(map(view.line, _others(view)))
+        if search is None or any(isinstance(parse_line(line), Record) for line in others):
+            yield from _all(view, assembler, tally)
+        else:
+            for line in others:
+                _record(line, tally)
+            for lines in candidates.candidates(view, search):
+                yield from _pushed(assembler, lines, tally)
+                yield from assembler.flush()
         tally.events += assembler.counts.events
         tally.incomplete += assembler.counts.incomplete
         tally.duplicates += assembler.counts.duplicates
         tally.late += assembler.counts.late
+
+
+def _others(view: View) -> Iterator[int]:
+    """Where lines start that do not start as auditd's records do (of another form, or torn), or are too long."""
+    text, begin, end = view.text, view.begin, view.end
+    lines, records = count(text, b"\n", begin, end), count(text, b" msg=audit(", begin, end)
+    typed = count(text, b"\ntype=", max(begin - 1, 0), end) + (not begin and text.startswith(b"type="))
+    if not lines == records == typed:
+        yield from (match.start() for match in _OTHER.finditer(text, begin, end) if match.start() < end)
+    while begin < end:
+        last = text.rfind(b"\n", begin, begin + MOST_LINE_BYTES + 1)
+        if last < 0:
+            yield begin
+            last = view.end_of(begin)
+        begin = last + 1
+
+
+def _all(view: View, assembler: Assembler, tally: Tally) -> Iterator[Event]:
+    """Every event whose first line is in a view. What follows the view completes those that are open at its end."""
+    text = bytes(view.text)
+    earlier = {
+        (record.time, record.serial)
+        for line in text[: view.begin].split(b"\n")
+        if isinstance(record := parse_line(line), Record)
+    }
+    for line in text[view.begin : view.end].split(b"\n"):
+        record = _record(line, tally)
+        if record and (record.time, record.serial) not in earlier:
+            yield from assembler.push(record)
+    for line in text[view.end :].split(b"\n"):
+        if not assembler.is_open:
+            return
+        if isinstance(record := parse_line(line), Record):
+            yield from assembler.complete(record)
+    yield from assembler.flush()
+
+
+def _pushed(assembler: Assembler, lines: Iterable[bytes], tally: Tally) -> Iterator[Event]:
+    for line in lines:
+        if record := _record(line, tally):
+            yield from assembler.push(record)
+
+
+def _record(line: bytes, tally: Tally) -> Record | None:
+    """The record of a line; what is none is counted."""
+    if len(line) > MOST_LINE_BYTES:
+        tally.reject(too_long(MOST_LINE_BYTES), line)
+        return None
+    record = parse_line(line)
+    if isinstance(record, Rejected):
+        tally.reject(REASONS[record.reason], line)
+        return None
+    return record

@@ -14,7 +14,7 @@ from sockwarden.document import Document
 from sockwarden.errors import InputError
 from sockwarden.literals import Wanted
 from sockwarden.readers.blocks import blocks
-from sockwarden.readers.streams import Stream
+from sockwarden.readers.stretches import Stretch
 from sockwarden.readers.tally import Tally
 
 _decoder = msgspec.json.Decoder()
@@ -95,7 +95,7 @@ def first_object(head: bytes) -> Object | None:
 def documents(
     to_documents: Callable[[Object], Iterable[Document]],
     kinds: tuple[bytes, ...],
-    stream: Stream,
+    stretch: Stretch,
     wanted: Wanted,
     tally: Tally,
 ) -> Iterator[Document]:
@@ -105,7 +105,7 @@ def documents(
            arguments are missing is missed by nobody
     """
     holds = _test(wanted, kinds)
-    for block in blocks(stream.chunks(), tally, most=MOST_LINE_BYTES):
+    for block in blocks(stretch.chunks(), tally, most=MOST_LINE_BYTES):
         lines = block.split(b"\n")
         lines.pop()
         for line in lines:

@@ -1,4 +1,4 @@
-"""Inputs as streams of bytes: files, folders, rotated logs as one, gzip, a pipe.
+"""Inputs as streams of bytes: files, folders, rotated logs as one, gzip, zstd, a pipe.
 
 A stream is read more than once (a log first teaches, then is judged), so its files stay open, a file that grows is
 read up to the size it had, and a pipe is spooled to disk.
@@ -19,11 +19,17 @@ from typing import BinaryIO, Self
 
 from sockwarden.errors import InputError
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 CHUNK_BYTES = 1 << 22
 _HEAD_BYTES = 1 << 16
 _GZIP = b"\x1f\x8b"
-_ROTATED = re.compile(r"(?P<stem>.+?)(?:\.(?P<number>\d{1,4})|-(?P<date>\d{8}(?:[-T]?\d{1,6})?))?(?:\.gz)?")
-_FOREIGN = {b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_ROTATED = re.compile(r"(?P<stem>.+?)(?:\.(?P<number>\d{1,4})|-(?P<date>\d{8}(?:[-T]?\d{1,6})?))?(?:\.(?:gz|zst))?")
+_FOREIGN = {b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
 
 
 class Part:
@@ -32,30 +38,65 @@ class Part:
     def __init__(self, path: str, file: BinaryIO) -> None:
         self.path = path
         self._file = file
-        self._gzip = file.read(2) == _GZIP
+        magic = file.read(len(_ZSTD))
+        self._form = "gzip" if magic.startswith(_GZIP) else "zstd" if magic == _ZSTD else ""
         self.size = os.fstat(file.fileno()).st_size
         """Bytes on disk when it was opened; a file that grows is read up to here."""
+        self.is_plain = not self._form
+        """Whether its bytes are its content."""
+        self.ends_in_line = self.size > 0 and os.pread(file.fileno(), 1, self.size - 1) != b"\n"
+        """Whether its last line has no newline, while it is plain."""
 
-    def chunks(self) -> Iterator[bytes]:
-        """Its content in pieces. A damaged file raises InputError after all that could be read was given."""
-        self._file.seek(0)
+    def read_into(self, buffer: memoryview, at: int) -> int:
+        """Fills the buffer from a place of a plain file; less where the file ends. Raises InputError."""
+        filled = 0
         try:
-            if self._gzip:
-                yield from _unpack(self._file)
+            while filled < len(buffer):
+                got = os.preadv(self._file.fileno(), [buffer[filled:]], at + filled)
+                if not got:
+                    break
+                filled += got
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return filled
+
+    def shorter(self) -> InputError:
+        """What to say where the file ends before the size that it had."""
+        return InputError(
+            "the file became shorter while it was read",
+            where=self.path,
+            why="what is left of it was read",
+            todo="A rotation that truncates the log does so; hunt through the rotated copy as well.",
+        )
+
+    def _unreadable(self, error: OSError) -> InputError:
+        return InputError("the file cannot be read to its end", where=self.path, why=str(error.strerror))
+
+    def chunks(self, begin: int = 0) -> Iterator[bytes]:
+        """Its content in pieces, from a place where it is plain. A damaged file raises InputError after all that could
+        be read was given.
+        """
+        self._file.seek(begin)
+        try:
+            if self._form:
+                yield from (_gunzip if self._form == "gzip" else _unzstd)(self._file)
                 return
-            left = self.size
-            while left and (chunk := self._file.read(min(CHUNK_BYTES, left))):
+            left = self.size - begin
+            while left:
+                chunk = self._file.read(min(CHUNK_BYTES, left))
+                if not chunk:
+                    raise self.shorter()
                 left -= len(chunk)
                 yield chunk
-        except (EOFError, zlib.error) as error:
+        except (EOFError, zlib.error, zstd.ZstdError) as error:
             raise InputError(
-                "the gzip file is cut short or damaged",
+                f"the {self._form} file is cut short or damaged",
                 where=self.path,
                 why=f"{error}; what came before that was read",
                 todo="Fetch the file again; an archive that was still being written looks like this too.",
             ) from error
         except OSError as error:
-            raise InputError("the file cannot be read to its end", where=self.path, why=str(error.strerror)) from error
+            raise self._unreadable(error) from error
 
     def position(self) -> int:
         """Bytes on disk that were read."""
@@ -66,7 +107,7 @@ class Part:
         self._file.close()
 
 
-def _unpack(file: BinaryIO) -> Iterator[bytes]:
+def _gunzip(file: BinaryIO) -> Iterator[bytes]:
     """What a gzip file holds, of any number of members (RFC 1952), in bounded pieces. Unlike gzip.GzipFile it gives all
     that lies before a damage, and then raises EOFError or zlib.error.
     """
@@ -84,6 +125,22 @@ def _unpack(file: BinaryIO) -> Iterator[bytes]:
         raise EOFError("the file ends before the archive does")
 
 
+def _unzstd(file: BinaryIO) -> Iterator[bytes]:
+    """What a zstd file holds, of any number of frames (RFC 8878), in bounded pieces. Raises EOFError or ZstdError after
+    all that lies before a damage.
+    """
+    frame = zstd.ZstdDecompressor()
+    while packed := file.read(1 << 16):
+        while packed or not (frame.eof or frame.needs_input):
+            if frame.eof:
+                frame = zstd.ZstdDecompressor()
+            if chunk := frame.decompress(packed, CHUNK_BYTES):
+                yield chunk
+            packed = frame.unused_data if frame.eof else b""
+    if not frame.eof:
+        raise EOFError("the file ends before the archive does")
+
+
 class Stream:
     """Parts that are one log, oldest first. Use as a context manager: its files are open inside."""
 
@@ -95,6 +152,7 @@ class Stream:
         self.failures: dict[str, InputError] = {}
         self.on_read: Callable[[int], None] = lambda _: None
         """Told how many bytes on disk were read, piece by piece."""
+        self._buffer = bytearray()
 
     def __enter__(self) -> Self:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -119,21 +177,64 @@ class Stream:
         """Bytes on disk."""
         return sum(part.size for part in self.parts)
 
-    def chunks(self) -> Iterator[bytes]:
-        """The content from its start; no line runs from one part to the next. What cannot be read is noted in
-        `failures`, and the rest still comes.
+    @property
+    def plain_size(self) -> int | None:
+        """Bytes of the content, where every part is plain: with a newline where one part ends without, and another
+        follows. None where a part is packed, which nobody can read from the middle.
         """
-        before, last = 0, b"\n"
+        if not all(part.is_plain for part in self.parts):
+            return None
+        return sum(part.size + part.ends_in_line for part in self.parts) - self.parts[-1].ends_in_line
+
+    def read(self, begin: int, end: int) -> bytearray:
+        """A stretch of a content that has a `plain_size`. The buffer is used again by the next call. What cannot be
+        read is noted in `failures`, and empty lines stand in its place.
+        """
+        end = min(end, self.plain_size or 0)
+        missing = end - begin - len(self._buffer)
+        if missing > 0:
+            self._buffer += bytes(missing)
+        del self._buffer[end - begin :]
+        start = 0
+        with memoryview(self._buffer) as buffer:
+            for part in self.parts:
+                inside = buffer[max(start - begin, 0) : max(min(start + part.size, end) - begin, 0)]
+                self._fill(part, inside, max(begin - start, 0))
+                start += part.size + part.ends_in_line
+                if part.ends_in_line and begin < start <= end:
+                    buffer[start - 1 - begin] = 0x0A
+        return self._buffer
+
+    def _fill(self, part: Part, buffer: memoryview, at: int) -> None:
+        filled = 0
+        try:
+            filled = part.read_into(buffer, at)
+            if filled < len(buffer):
+                raise part.shorter()
+        except InputError as error:
+            self.failures[part.path] = error
+            buffer[filled:] = b"\n" * (len(buffer) - filled)
+
+    def chunks(self, begin: int = 0) -> Iterator[bytes]:
+        """The content from its start, or from a place where it has a `plain_size`; no line runs from one part to the
+        next. What cannot be read is noted in `failures`, and the rest still comes.
+        """
+        before, start, last = 0, 0, b"\n"
         for part in self.parts:
-            if not last.endswith(b"\n"):
-                yield b"\n"
-            try:
-                for last in part.chunks():
-                    self.on_read(before + part.position())
-                    yield last
-            except InputError as error:
-                self.failures[part.path] = error
+            if begin < start and not last.endswith(b"\n"):
+                last = b"\n"
+                yield last
+            if not begin or begin < start + part.size:
+                try:
+                    for last in part.chunks(max(begin - start, 0)):
+                        self.on_read(before + part.position())
+                        yield last
+                except InputError as error:
+                    self.failures[part.path] = error
+            elif part.ends_in_line:
+                last = b"?"
             before += part.size
+            start += part.size + part.ends_in_line
 
     def head(self, size: int = _HEAD_BYTES) -> bytes:
         """The first bytes that are not white space, for telling the format."""
@@ -213,8 +314,10 @@ def _spool(source: BinaryIO) -> BinaryIO:
     spool = tempfile.TemporaryFile(prefix="sockwarden-")  # noqa: SIM115 - the part closes it
     try:
         chunk = source.read(_HEAD_BYTES)
-        if b"\0" in chunk and not chunk.startswith(_GZIP):
-            raise InputError("the input is binary, no log", where="the pipe", todo="Logs are text, or gzip of text.")
+        if b"\0" in chunk and not chunk.startswith((_GZIP, _ZSTD)):
+            raise InputError(
+                "the input is binary, no log", where="the pipe", todo="Logs are text, or gzip or zstd of text."
+            )
         while chunk:
             spool.write(chunk)
             chunk = source.read(CHUNK_BYTES)

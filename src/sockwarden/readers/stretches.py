@@ -1,0 +1,127 @@
+"""Stretches of a stream, each to be read by itself: in any process, in any order, with the same answers.
+
+A line belongs to the stretch that it starts in. A plain file is cut at fixed places, whatever the number of processors;
+what is packed can only be read from its start, and is one stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sockwarden.readers.streams import Stream
+
+STRETCH_BYTES = 1 << 24
+REACH = 1 << 21
+"""How far apart the lines of one event may be: thousands of records, many times what kernel and auditd hold back."""
+
+
+class View(NamedTuple):
+    """Bytes of a stream, with the reach on both sides.
+
+    text        the bytes, whole lines; used again for the next view, so that nothing of it may be kept
+    begin, end  the lines that start here belong to the view: both are where a line starts, or the end of the text
+    size        how many bytes of the stream it stands for
+    """
+
+    text: bytearray
+    begin: int
+    end: int
+    size: int
+
+    def line(self, start: int) -> bytes:
+        """The line that starts at a place, without its newline."""
+        return bytes(self.text[start : self.end_of(start)])
+
+    def end_of(self, start: int) -> int:
+        """Where that line ends: at its newline."""
+        return self.text.find(b"\n", start)
+
+
+class Stretch:
+    """A part of a stream, from one place to another; `end` is None for all that is left."""
+
+    def __init__(self, stream: Stream, begin: int = 0, end: int | None = None) -> None:
+        self.stream = stream
+        self._begin = begin
+        self._end = end
+
+    def views(self) -> Iterator[View]:
+        """The stretch with what lies around it, in pieces of bounded size."""
+        if self._end is None:
+            yield from _sliding(self.stream.chunks())
+            return
+        before = max(self._begin - REACH, 0)
+        text = self.stream.read(before, self._end + REACH)
+        whole = self._end + REACH >= (self.stream.plain_size or 0)
+        yield _view(text, self._begin - before, min(self._end - before, len(text)), first=not before, last=whole)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Its lines, whole, in pieces of bounded size that may end anywhere."""
+        if self._end is None:
+            yield from self.stream.chunks()
+            return
+        inside = self._begin == 0
+        at = max(self._begin - 1, 0)
+        for chunk in self.stream.chunks(at):
+            start = 0
+            if not inside:
+                start = chunk.find(b"\n") + 1
+                if not start:
+                    at += len(chunk)
+                    if at >= self._end:
+                        return
+                    continue
+                if at + start >= self._end:
+                    return
+                inside = True
+            last = chunk.find(b"\n", max(self._end - 1 - at, start)) if at + len(chunk) >= self._end else -1
+            yield chunk[start : last + 1] if last >= 0 else chunk[start:]
+            if last >= 0:
+                return
+            at += len(chunk)
+
+
+def stretches_of(stream: Stream) -> list[Stretch]:
+    """An open stream as its stretches, in order."""
+    size = stream.plain_size
+    if size is None:
+        return [Stretch(stream)]
+    return [Stretch(stream, at, min(at + STRETCH_BYTES, size)) for at in range(0, size, STRETCH_BYTES)]
+
+
+def _sliding(chunks: Iterator[bytes]) -> Iterator[View]:
+    """Views over what can be read once only, from its start."""
+    kept, begin, first = bytearray(), 0, True
+    for chunk in chunks:
+        kept += chunk
+        while len(kept) - begin >= STRETCH_BYTES + REACH:
+            around = kept[: begin + STRETCH_BYTES + REACH]
+            yield _view(around, begin, begin + STRETCH_BYTES, first=first, last=False)
+            past = max(begin + STRETCH_BYTES - REACH, 0)
+            first = first and not past
+            del kept[:past]
+            begin += STRETCH_BYTES - past
+    while begin < len(kept):
+        end = min(begin + STRETCH_BYTES, len(kept))
+        yield _view(bytearray(kept), begin, end, first=first, last=True)
+        begin = end
+
+
+def _view(text: bytearray, begin: int, end: int, *, first: bool, last: bool) -> View:
+    """Leaves whole lines in the text; first, last: the stream begins or ends with it."""
+    size = end - begin
+    if not last:
+        del text[max(text.rfind(b"\n") + 1, end) :]
+    if not text.endswith(b"\n"):
+        # The last line of all; or one that runs on behind the reach, and is too long for anybody.
+        text += b"\n"
+    begin, end = _line_from(text, begin), _line_from(text, end)
+    cut = 0 if first else min(text.find(b"\n") + 1, begin)
+    del text[:cut]
+    return View(text, begin - cut, end - cut, size)
+
+
+def _line_from(text: bytearray, at: int) -> int:
+    """Where the first line starts that does not start before a place."""
+    return text.find(b"\n", at - 1) + 1 if at else 0
