@@ -60,8 +60,10 @@ def draw(plot: Plot, file: Path) -> None:
         axes.set(title=plot.title, xlabel=plot.x.label, ylabel=plot.y.label)
         if plot.x.log:
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
         if plot.y.log:
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
         else:
             axes.set_ylim(bottom=0)
         if len(plot.series) > 1:

@@ -92,7 +92,8 @@ def _section(of: Results, found: Mapping[str, Results], plots: str) -> str:
 
 
 def _table(table: Table) -> str:
-    numeric = [all(not isinstance(row[place], str) for row in table.rows) for place in range(len(table.columns))]
+    columns = [[cell(row[place]) for row in table.rows] for place in range(len(table.columns))]
+    numeric = [all(text[:1].isdigit() or text == cell(None) for text in column) for column in columns]
     rule = "|".join("---:" if right else "---" for right in numeric)
     rows = [f"| {' | '.join(_cell(cell(value)) for value in row)} |" for row in table.rows]
     return "\n".join([f"| {' | '.join(map(_cell, table.columns))} |", f"|{rule}|", *rows])

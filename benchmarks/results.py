@@ -127,7 +127,7 @@ class Ratio(NamedTuple):
     high: float | None
 
     def __str__(self) -> str:
-        if self.low is None or self.high is None:
+        if self.low is None or self.high is None or self.low == self.high:
             return number(self.ratio)
         return f"{number(self.ratio)} ({number(self.low)} to {number(self.high)})"
 
