@@ -17,7 +17,8 @@ from sockwarden.errors import RuleError
 from sockwarden.rules import parse_rule
 from sockwarden.rules.files import read_text
 from sockwarden.rules.trial import SUFFIX, Case, Failure, Outcome, deciding, parse_cases, try_rule
-from sockwarden.sinks import escape, put
+from sockwarden.sinks import escape
+from sockwarden.sinks.terminal import put
 
 _MOST_SHOWN = 10
 """Failures of one rule, and conditions that no case meets, that are shown."""
