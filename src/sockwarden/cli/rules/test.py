@@ -64,7 +64,7 @@ def _cases(file: Named) -> Sequence[Case]:
     place = file.folder / (Path(file.origin).stem + SUFFIX)
     if not place.is_file():
         return ()
-    text = read_text(place) if isinstance(place, Path) else place.read_text("utf-8")
+    text = read_text(place)
     return parse_cases(text, str(place))
 
 
