@@ -20,7 +20,9 @@ from pathlib import Path
 
 from sockwarden.cli.detections import chosen
 from sockwarden.detect import Engine
-from sockwarden.enrich import Containers, ProcessCache, Who
+from sockwarden.enrich.containers import Containers
+from sockwarden.enrich.processes import ProcessCache
+from sockwarden.enrich.who import Who
 from sockwarden.pipeline.audit_source import Datagrams
 from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.live import Live

@@ -19,7 +19,8 @@ from sockwarden.pipeline import Hunt
 from sockwarden.readers import Stream
 from sockwarden.rules import load_packaged
 from sockwarden.signatures import SIGNATURES
-from sockwarden.sinks import FORMS, Group, LineSink, TerminalSink, block, escape, one_line
+from sockwarden.sinks import FORMS, Group, LineSink, escape
+from sockwarden.sinks.terminal import TerminalSink, block, one_line
 from sockwarden.sockets import Lessons, Resolver, packaged
 
 DETECTIONS: tuple[Detection, ...] = (

@@ -5,7 +5,7 @@ A detector declares clauses; a reader may skip an event that cannot satisfy them
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 Clause = frozenset[tuple[str, str]]
 """Alternatives (field, text): a match has at least one of these fields, holding that text as a part of its value.
@@ -14,8 +14,7 @@ An empty text says only that the field must exist.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What an event must contain to be of interest, any one of it.
 
     addresses  parts of a socket's address, as given or canonical

@@ -11,8 +11,9 @@ import re
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import count
+
+import msgspec
 
 KeyPath = tuple[str | int, ...]
 """A place in the parsed file: keys, and indices into arrays. `()` is the file itself."""
@@ -38,8 +39,7 @@ _SCALAR = re.compile(r"[0-9A-Za-z_.:+-]++(?: (?=[0-9]{2}:)[0-9Zz.:+-]++)?")
 _NUMERIC = "+-0123456789"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """Offsets, in characters, at which a key and its value begin; the same for an array's element or a table. `end` is
     where the value ends, of a table or an unfinished value its beginning.
     """
@@ -72,12 +72,11 @@ def positions(text: str) -> dict[KeyPath, Span]:
     return scan.spans
 
 
-@dataclass(slots=True)
-class _Scan:
+class _Scan(msgspec.Struct):
     text: str
     at: int = 0
-    spans: dict[KeyPath, Span] = field(default_factory=dict)
-    arrays: dict[KeyPath, int] = field(default_factory=dict)  # the last index of each array of tables
+    spans: dict[KeyPath, Span] = {}
+    arrays: dict[KeyPath, int] = {}  # the last index of each array of tables
 
     def document(self) -> None:
         table: KeyPath = ()

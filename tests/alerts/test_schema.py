@@ -7,7 +7,6 @@ REWRITE_GOLDEN=1 writes the page anew.
 from __future__ import annotations
 
 import csv
-import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +56,7 @@ def flaws(alert: dict[str, Any]) -> list[str]:
 
 def published(**changed: Any) -> Rule:
     (rule,) = select(load_packaged(), "unusual-process-connection-runtime-socket")
-    return dataclasses.replace(rule, **changed)
+    return msgspec.structs.replace(rule, **changed)
 
 
 def test_the_schema_is_one() -> None:

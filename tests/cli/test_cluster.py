@@ -8,7 +8,8 @@ import pytest
 
 from sockwarden.cli.cluster import connection_of
 from sockwarden.errors import InputError
-from sockwarden.settings import Cluster, parse_config
+from sockwarden.settings import Cluster
+from sockwarden.settings.load import parse_config
 
 ENVIRONMENT = {"SOCKWARDEN_CLUSTER_URL": "https://env:9200", "SOCKWARDEN_API_KEY": "of-env"}
 

@@ -12,7 +12,8 @@ from sockwarden.cli.detections import Known, chosen, configured, find, known_of
 from sockwarden.detect import RuleDetection
 from sockwarden.errors import InputError, RuleError, UsageError
 from sockwarden.rules import Rule
-from sockwarden.settings import Config, parse_config
+from sockwarden.settings import Config
+from sockwarden.settings.load import parse_config
 
 RULE = """
 [rule]

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from sockwarden.cli.sinks_of import sinks_of, terminal_of
-from sockwarden.settings import Config, parse_config
-from sockwarden.sinks import LiveSink
+from sockwarden.settings import Config
+from sockwarden.settings.load import parse_config
+from sockwarden.sinks.live import LiveSink
 
 
 def config_of(text: str) -> Config:

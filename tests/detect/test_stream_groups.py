@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
+
+import msgspec
 
 from sockwarden.alerts import iso
 from sockwarden.detect import Engine, RuleDetection, StreamGroups
@@ -16,7 +17,7 @@ MINUTE = 60_000
 
 def detection(suppression: Suppression) -> RuleDetection:
     (rule,) = select(load_packaged(), "unusual-process-connection-runtime-socket")
-    return RuleDetection(dataclasses.replace(rule, suppression=suppression, matches=lambda _: True, interval="5m"))
+    return RuleDetection(msgspec.structs.replace(rule, suppression=suppression, matches=lambda _: True, interval="5m"))
 
 
 def document(number: int, moment: int, user: str = "a") -> dict[str, Any]:

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sockwarden.enrich import Container, Containers, Process, ProcessCache, ProcessEvent
-from sockwarden.enrich.process import Image, Place
+from sockwarden.enrich import ProcessEvent
+from sockwarden.enrich.containers import Container, Containers
+from sockwarden.enrich.process import Image, Place, Process
+from sockwarden.enrich.processes import ProcessCache
 
 SECOND = 1_000_000_000
 NOBODY = 2**22 + 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sockwarden.enrich import Container, Process
-from sockwarden.enrich.process import Image, Place
+from sockwarden.enrich.containers import Container
+from sockwarden.enrich.process import Image, Place, Process
 from sockwarden.enrich.procfs import Surroundings
 from sockwarden.enrich.session import entry_of, session_of
 

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from told_events import NOBODY, Kernel, file_of
 
 from sockwarden.document import get
-from sockwarden.enrich import Containers, Moment, ProcessCache, ProcessEvent, Who, clocks, procfs
+from sockwarden.enrich import Moment, ProcessEvent, clocks, procfs
 from sockwarden.enrich.cgroup import merged
+from sockwarden.enrich.containers import Containers
 from sockwarden.enrich.event import Kind
+from sockwarden.enrich.processes import ProcessCache
 from sockwarden.enrich.procfs import Program, Surroundings
+from sockwarden.enrich.who import Who
 
 MS = 1_000_000
 PARENT, CLIENT, OTHER = NOBODY, NOBODY + 1, NOBODY + 2

@@ -18,11 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sockwarden.document import Document, get
-from sockwarden.enrich import Container, Containers, Moment, ProcessCache, ProcessEvent, Who
+from sockwarden.enrich import Moment, ProcessEvent
+from sockwarden.enrich.containers import Container, Containers
 from sockwarden.enrich.origin import image_at, origin_of
 from sockwarden.enrich.process import Image, Place, Process
+from sockwarden.enrich.processes import ProcessCache
 from sockwarden.enrich.procfs import Surroundings
 from sockwarden.enrich.runtimestate import Description, Pod
+from sockwarden.enrich.who import Who
 from sockwarden.rules import load_packaged, select
 
 HOST = Surroundings("0::/", 1, 2)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from sockwarden.sockets import Inventory, LiveSocket, discover, exposure, packaged
+from sockwarden.sockets import Inventory, LiveSocket, packaged
+from sockwarden.sockets.discovery import discover
+from sockwarden.sockets.exposure import exposure
 
 pytestmark = pytest.mark.host
 

@@ -19,7 +19,7 @@ import reading
 from sockwarden.sensors.ebpf.records import IDENTITY, Identity
 from sockwarden.sensors.ebpf.sensor import EbpfSensor
 from sockwarden.sensors.ebpf.streams import PART_SIZE, Part, Ring, Wanted, part_of
-from sockwarden.sockets import Mounts
+from sockwarden.sockets.places import Mounts
 
 pytestmark = pytest.mark.host
 _READER = Path(reading.__file__)

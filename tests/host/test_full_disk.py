@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sockwarden.sinks import NdjsonFileSink
+from sockwarden.sinks.file import NdjsonFileSink
 from sockwarden.store import Keeper, Store
 
 pytestmark = pytest.mark.host

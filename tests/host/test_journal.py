@@ -22,7 +22,7 @@ exec "$@"
 """
 PROGRAM = """
 import os, socket, subprocess, sys
-from sockwarden.sinks import JournaldSink
+from sockwarden.sinks.journald import JournaldSink
 
 manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 manager.bind("/run/notify")

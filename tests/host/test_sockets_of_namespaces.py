@@ -14,10 +14,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from sockwarden.sockets import Catalogue, Discovery, Exposure, Inventory, LiveSocket, discover, exposure, processes
+from sockwarden.sockets import Catalogue, Inventory, LiveSocket, processes
 from sockwarden.sockets.budget import MOST_OF_A_USER
 from sockwarden.sockets.catalogue import decode
 from sockwarden.sockets.daemons import tcp_ports
+from sockwarden.sockets.discovery import Discovery, discover
+from sockwarden.sockets.exposure import Exposure, exposure
 from sockwarden.sockets.places import Mounts
 
 pytestmark = pytest.mark.host

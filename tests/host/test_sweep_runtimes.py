@@ -11,10 +11,14 @@ import pytest
 from runtimes import IMAGE, WELL_KNOWN, Runtime, run, until
 
 from sockwarden.document import Document, get
-from sockwarden.enrich import Containers, ProcessCache, Who, procfs
+from sockwarden.enrich import procfs
+from sockwarden.enrich.containers import Containers
+from sockwarden.enrich.processes import ProcessCache
+from sockwarden.enrich.who import Who
 from sockwarden.rules import load_packaged, select
 from sockwarden.sensors.sweep import Sweep, document_of
-from sockwarden.sockets import Discovery, Inventory, Resolver, packaged
+from sockwarden.sockets import Inventory, Resolver, packaged
+from sockwarden.sockets.discovery import Discovery
 
 pytestmark = pytest.mark.host
 pytest_plugins = ["runtime_fixtures"]

@@ -16,7 +16,11 @@ import pytest
 from runtimes import IMAGE, Runtime, until
 
 from sockwarden.document import Document, get
-from sockwarden.enrich import Container, Containers, Process, ProcessCache, ProcessEvent, Who
+from sockwarden.enrich import ProcessEvent
+from sockwarden.enrich.containers import Container, Containers
+from sockwarden.enrich.process import Process
+from sockwarden.enrich.processes import ProcessCache
+from sockwarden.enrich.who import Who
 from sockwarden.netlink import drops_of
 from sockwarden.sensors.proc_connector import ProcConnector
 

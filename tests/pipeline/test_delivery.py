@@ -17,7 +17,11 @@ from sockwarden.alerts import Detector, build
 from sockwarden.document import Document
 from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.live import Judged
-from sockwarden.sinks import LiveSink, NdjsonFileSink, Sink, SpooledSink, StreamSink
+from sockwarden.sinks import Sink
+from sockwarden.sinks.file import NdjsonFileSink
+from sockwarden.sinks.live import LiveSink
+from sockwarden.sinks.spooled import SpooledSink
+from sockwarden.sinks.stream import StreamSink
 from sockwarden.sinks.syslog import Formatter
 from sockwarden.sinks.syslog_carrier import SyslogCarrier
 from sockwarden.store import Keeper, Store

@@ -14,7 +14,9 @@ import pytest
 from sockwarden.auditrecords import Record, parse_line, types
 from sockwarden.detect import Detection, Engine, RuleDetection, SignatureDetection
 from sockwarden.document import Document, get
-from sockwarden.enrich import Containers, ProcessCache, Who
+from sockwarden.enrich.containers import Containers
+from sockwarden.enrich.processes import ProcessCache
+from sockwarden.enrich.who import Who
 from sockwarden.pipeline import Hunt
 from sockwarden.pipeline.audit_source import Datagrams
 from sockwarden.pipeline.live import Judged, Live

@@ -6,12 +6,12 @@ import gzip
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from msgspec.structs import replace
 
 from sockwarden.errors import InputError
 from sockwarden.kql import TypeTable

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from sockwarden.content import packaged
 from sockwarden.errors import InputError
-from sockwarden.settings import Config, ExtraSocket, Syslog, Webhook, load_config, parse_config, read_config
+from sockwarden.settings import Config, ExtraSocket, Syslog, Webhook
+from sockwarden.settings.load import load_config, parse_config, read_config
 
 HERE = Path("config.toml")
 HOOK = "[[sinks.webhook]]\n"

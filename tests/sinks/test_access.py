@@ -13,8 +13,7 @@ from rich.console import Console
 
 from sockwarden.alerts import Detector, build
 from sockwarden.cli.accesses import _cells
-from sockwarden.sinks import TerminalSink
-from sockwarden.sinks.terminal import one_line
+from sockwarden.sinks.terminal import TerminalSink, one_line
 from sockwarden.sinks.told import of_alert
 
 RULE = Detector("r", "A Rule", "medium", 47, "1", [], {})

@@ -11,7 +11,10 @@ import pytest
 from rich.console import Console
 
 from sockwarden.document import Document, put
-from sockwarden.sinks import LineSink, LiveSink, SpooledSink, TerminalSink
+from sockwarden.sinks import LineSink
+from sockwarden.sinks.live import LiveSink
+from sockwarden.sinks.spooled import SpooledSink
+from sockwarden.sinks.terminal import TerminalSink
 from sockwarden.sinks.told import as_document, of_alert, of_many
 from sockwarden.sinks.webhook import Webhook
 

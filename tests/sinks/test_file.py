@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sockwarden.sinks import NdjsonFileSink
+from sockwarden.sinks.file import NdjsonFileSink
 from sockwarden.sinks.sink import RETRY_SECONDS
 
 Make = Callable[..., dict[str, Any]]

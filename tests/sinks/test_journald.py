@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sockwarden.sinks import JournaldSink
+from sockwarden.sinks.journald import JournaldSink
 from sockwarden.sinks.lines import whole
 from sockwarden.sinks.sink import RETRY_SECONDS
 

@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 from story_documents import document_of
 
-from sockwarden.sinks import LiveSink, Status, TerminalGoneError
-from sockwarden.sinks.live import MOST_A_SECOND
+from sockwarden.sinks import TerminalGoneError
+from sockwarden.sinks.live import MOST_A_SECOND, LiveSink, Status
 from sockwarden.sinks.outlet import MOST_PENDING
 from sockwarden.stories import Stories
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from sockwarden.sinks import SpooledSink
 from sockwarden.sinks.quarantine import Quarantine
 from sockwarden.sinks.spool import Entry
+from sockwarden.sinks.spooled import SpooledSink
 from sockwarden.sinks.spoolfile import totals_of
 from sockwarden.sinks.webhook import Webhook
 from sockwarden.sinks.worker import Outcome, Refusal
@@ -190,7 +190,7 @@ def test_ends_within_two_seconds(hook: Any, tmp_path: Path, alert: Make, until: 
 KILLED = """
 import sys, time
 from pathlib import Path
-from sockwarden.sinks import SpooledSink
+from sockwarden.sinks.spooled import SpooledSink
 from sockwarden.sinks.webhook import Webhook
 from sockwarden.document import put
 sink = SpooledSink("a", Webhook(sys.argv[1]), Path(sys.argv[2]))

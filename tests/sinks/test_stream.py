@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from sockwarden.sinks import StreamSink, TerminalGoneError
+from sockwarden.sinks import TerminalGoneError
+from sockwarden.sinks.stream import StreamSink
 
 Make = Callable[..., dict[str, Any]]
 

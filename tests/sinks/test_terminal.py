@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from sockwarden.alerts import Detector, Grouping, GroupState, build, group_of, grouped
-from sockwarden.sinks import TerminalSink, escape
+from sockwarden.sinks import escape
 from sockwarden.sinks.actor import actor
-from sockwarden.sinks.terminal import one_line
+from sockwarden.sinks.terminal import TerminalSink, one_line
 from sockwarden.sinks.told import of_alert
 
 THREAT = [{"tactic": {"id": "TA0004", "name": "x"}, "technique": [{"id": "T1611", "name": "Escape to Host"}]}]

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from sockwarden.sockets import Changes, Inventory, discover
+from sockwarden.sockets import Inventory
 from sockwarden.sockets.catalogue import decode
+from sockwarden.sockets.changes import Changes
+from sockwarden.sockets.discovery import discover
 
 Follow = Callable[[], None]
 

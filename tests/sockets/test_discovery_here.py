@@ -15,8 +15,9 @@ from uuid import uuid4
 
 import pytest
 
-from sockwarden.sockets import Catalogue, Discovery, LiveSocket, discover
+from sockwarden.sockets import Catalogue, LiveSocket
 from sockwarden.sockets.catalogue import decode
+from sockwarden.sockets.discovery import Discovery, discover
 
 SERVE = """\
 import os, socket, sys

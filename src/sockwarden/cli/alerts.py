@@ -17,8 +17,9 @@ from sockwarden.cli.alerts_except import except_
 from sockwarden.cli.output import console, print_notes, write_line
 from sockwarden.document import Document, get
 from sockwarden.settings import state_folder
-from sockwarden.sinks import block, escape, one_line, put
+from sockwarden.sinks import escape
 from sockwarden.sinks.fold import begun, time_of
+from sockwarden.sinks.terminal import block, one_line, put
 from sockwarden.store import WORKFLOW, Kind, Store, Workflow
 
 _state = click.option("--state", metavar="DIR", help="The state folder; else SOCKWARDEN_STATE or the system's place.")

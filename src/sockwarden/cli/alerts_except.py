@@ -29,7 +29,8 @@ from sockwarden.rules.schema import shorten
 from sockwarden.rules.tomltext import to_toml
 from sockwarden.settings import state_folder
 from sockwarden.signatures import SIGNATURES
-from sockwarden.sinks import escape, put
+from sockwarden.sinks import escape
+from sockwarden.sinks.terminal import put
 from sockwarden.store import Store
 
 _MOST_DAYS = 36_500

@@ -18,8 +18,9 @@ from sockwarden.cli.sinks_of import index_receivers
 from sockwarden.content import packaged
 from sockwarden.credentials import masked
 from sockwarden.errors import InputError, SockwardenError
-from sockwarden.settings import DEFAULT_FILE, read_config
-from sockwarden.sinks import escape, put
+from sockwarden.settings.load import DEFAULT_FILE, read_config
+from sockwarden.sinks import escape
+from sockwarden.sinks.terminal import put
 
 
 @click.group()

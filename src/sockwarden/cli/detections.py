@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from sockwarden.cli.output import print_notes
 from sockwarden.detect import Detection, RuleDetection, SignatureDetection
 from sockwarden.errors import UsageError
 from sockwarden.rules import DEFAULT_FOLDER, Content, Folder, Rule, load_packaged, load_rule, select
-from sockwarden.settings import Config
 from sockwarden.signatures import SIGNATURES, Signature
 from sockwarden.sinks import escape
+
+if TYPE_CHECKING:
+    from sockwarden.settings import Config
 
 
 def _note(text: str) -> None:

@@ -18,8 +18,10 @@ from sockwarden.errors import SockwardenError
 from sockwarden.pipeline.doctor import DEFAULT, Finding, examine
 from sockwarden.pipeline.doctor.index import examine_index, templates
 from sockwarden.pipeline.scheduled import is_scheduled
-from sockwarden.settings import load_config, state_folder
-from sockwarden.sinks import escape, put
+from sockwarden.settings import state_folder
+from sockwarden.settings.load import load_config
+from sockwarden.sinks import escape
+from sockwarden.sinks.terminal import put
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 

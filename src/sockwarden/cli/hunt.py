@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from sockwarden.alerts import SEVERITIES
 from sockwarden.cli.detections import Known, chosen
@@ -21,13 +20,17 @@ from sockwarden.cli.times import utc
 from sockwarden.detect import StreamGroups
 from sockwarden.document import Document, get
 from sockwarden.pipeline import Hunt, Window
-from sockwarden.pipeline.graded import redact
 from sockwarden.readers import Quarantine, Stream, plan
 from sockwarden.rules import DEFAULT_FOLDER
 from sockwarden.settings import state_folder
-from sockwarden.sinks import FORMS, LineSink, TerminalSink, escape
+from sockwarden.sinks import FORMS, LineSink, escape
 from sockwarden.sinks.fold import is_building_block
-from sockwarden.store import Store
+from sockwarden.sinks.terminal import TerminalSink
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sockwarden.store import Store
 
 _BATCH = 500
 
@@ -90,7 +93,7 @@ def hunt(
     bar = console(stderr=True) if not screen.is_terminal else screen if output == "text" else None
     found = _Found()
     began = time.monotonic()
-    with Store(state_folder(state), create=True) if keep else nullcontext() as store, _progress(bar) as progress:
+    with _store(state) if keep else nullcontext() as store, _progress(bar) as progress:
         found.take(run.alerts(streams, progress), sink, store, run.engine.groups)
     run.engine.close()
     for failure in run.failures:
@@ -112,6 +115,12 @@ def hunt(
     return 3 if run.failures else 1 if found.worst >= least else 0
 
 
+def _store(state: str | None) -> Store:
+    from sockwarden.store import Store  # noqa: PLC0415 - few hunts keep what they find
+
+    return Store(state_folder(state), create=True)
+
+
 class _Found(msgspec.Struct):
     """What a hunt found: alerts by rule, the highest severity's place in SEVERITIES, whether it was stopped."""
 
@@ -127,7 +136,7 @@ class _Found(msgspec.Struct):
         try:
             for alert in alerts:
                 if store:
-                    redact(alert)
+                    _redact(alert)
                     batch.append(alert)
                     if len(batch) >= _BATCH:
                         store.add(batch)
@@ -146,12 +155,27 @@ class _Found(msgspec.Struct):
         sink.close()
 
 
+def _redact(alert: Document) -> None:
+    from sockwarden.pipeline.graded import redact  # noqa: PLC0415 - likewise
+
+    redact(alert)
+
+
 @contextmanager
 def _progress(out: Console | None) -> Iterator[Callable[[Stream, int, int], None]]:
     """A progress bar on a terminal."""
     if out is None or not out.is_terminal:
         yield lambda *_: None
         return
+    from rich.progress import (  # noqa: PLC0415 - only terminals have one
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -14,7 +14,8 @@ from sockwarden.cli.output import print_notes
 from sockwarden.detect import Detection
 from sockwarden.errors import SockwardenError
 from sockwarden.settings import Config
-from sockwarden.sinks import LiveSink, TerminalGoneError, escape
+from sockwarden.sinks import TerminalGoneError, escape
+from sockwarden.sinks.live import LiveSink
 
 RULES_SECONDS = 3.0
 """How often the rules folder is looked at."""

@@ -7,30 +7,46 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from importlib import import_module
 from typing import Any
 
 import click
 
 from sockwarden import __version__
-from sockwarden.cli.accesses import accesses
-from sockwarden.cli.alerts import alerts
-from sockwarden.cli.config import config
-from sockwarden.cli.doctor import doctor
-from sockwarden.cli.hunt import hunt
-from sockwarden.cli.kql import kql
-from sockwarden.cli.output import print_error
-from sockwarden.cli.rules import rules
-from sockwarden.cli.run import run
-from sockwarden.cli.setup import setup
-from sockwarden.cli.sinks import sinks
-from sockwarden.cli.sockets import sockets
-from sockwarden.cli.stories import stories
-from sockwarden.cli.watch import watch
 from sockwarden.errors import InputError, SockwardenError
+
+_COMMANDS = (
+    "watch",
+    "hunt",
+    "run",
+    "sockets",
+    "alerts",
+    "accesses",
+    "stories",
+    "rules",
+    "kql",
+    "sinks",
+    "setup",
+    "config",
+    "doctor",
+)
+"""Each is a module of this package with a command of its name."""
 
 
 class _Commands(click.Group):
-    """Ends quietly when the reader of a pipe has seen enough (`| head`), which click alone would call a failure."""
+    """Imports a command when it is asked for: what the others need takes most of a second.
+
+    Ends quietly when the reader of a pipe has seen enough (`| head`), which click alone would call a failure.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - a Group's method
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"sockwarden.cli.{cmd_name}"), cmd_name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -53,10 +69,6 @@ def cli() -> None:
     """Sees every access to a container runtime's control socket, and says who it was."""
 
 
-for command in (watch, hunt, run, sockets, alerts, accesses, stories, rules, kql, sinks, setup, config, doctor):
-    cli.add_command(command)
-
-
 def main() -> None:
     """The program; ends the process with its exit code."""
     # Stopped by a service manager as by Ctrl-C: what was found is still written.
@@ -68,6 +80,12 @@ def main() -> None:
     sys.exit(_run())
 
 
+def _tell(message: str) -> None:
+    from sockwarden.cli.output import print_error  # noqa: PLC0415 - as a command: `--version` prints no error
+
+    print_error(message)
+
+
 def _run() -> int:
     try:
         result = cli.main(prog_name="sockwarden", standalone_mode=False)
@@ -76,17 +94,17 @@ def _run() -> int:
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         message = error.format_message().replace("\t", "  ")
-        print_error(message + (f"\nSee `{context.command_path} --help`." if context else ""))
+        _tell(message + (f"\nSee `{context.command_path} --help`." if context else ""))
         return error.exit_code
     except click.Abort:
-        print_error("stopped")
+        _tell("stopped")
         return 130
     except SockwardenError as error:
-        print_error(str(error))
+        _tell(str(error))
         return error.exit_code
     except OSError as error:
         # Of inputs and the store all is caught where it happens; what is left is output, or a limit of the process.
         _drop_output()
-        print_error(f"stopped, since the system refused\n{error}\nCheck the free space and `ulimit -n`.")
+        _tell(f"stopped, since the system refused\n{error}\nCheck the free space and `ulimit -n`.")
         return InputError.exit_code
     return result if isinstance(result, int) else 0

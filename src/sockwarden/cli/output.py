@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-from sockwarden.sinks import escape, put
+from sockwarden.sinks import escape
+from sockwarden.sinks.terminal import put
 
 _WIDTH_OF_FILE = 160
 """Columns of a table that goes into a file or a pipe."""

@@ -20,7 +20,8 @@ from sockwarden.detect import Detection, RuleDetection
 from sockwarden.errors import InputError, SockwardenError, UsageError
 from sockwarden.pipeline.notify import Notifier
 from sockwarden.pipeline.scheduled import Outgoing, Runner, Service, is_scheduled
-from sockwarden.settings import Config, load_config, state_folder
+from sockwarden.settings import Config, state_folder
+from sockwarden.settings.load import load_config
 from sockwarden.sinks import FORMS
 from sockwarden.store import Store
 

@@ -13,7 +13,8 @@ from sockwarden.pipeline.ebpf_source import EbpfSource
 from sockwarden.pipeline.source import LiveSource, Looker
 from sockwarden.pipeline.sweeping import Sweeping
 from sockwarden.settings import Config
-from sockwarden.sockets import Daemons, packaged
+from sockwarden.sockets import packaged
+from sockwarden.sockets.daemons import Daemons
 
 AUTO = "auto"
 

@@ -20,7 +20,8 @@ from sockwarden.pipeline.permanent_rules import Difference, Reader, Targets
 from sockwarden.sensors.audit import DEFAULT, remove_leftovers
 from sockwarden.sensors.audit.protocol import Control
 from sockwarden.sensors.audit.targets import ours
-from sockwarden.sinks import escape, put
+from sockwarden.sinks import escape
+from sockwarden.sinks.terminal import put
 
 _for = click.option(
     "--for",

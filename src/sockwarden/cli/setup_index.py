@@ -15,8 +15,9 @@ from sockwarden.cli.output import console, print_notes, write_line
 from sockwarden.cluster.client import Client
 from sockwarden.errors import InputError
 from sockwarden.pipeline import index_templates
-from sockwarden.settings import load_config
-from sockwarden.sinks import escape, put
+from sockwarden.settings.load import load_config
+from sockwarden.sinks import escape
+from sockwarden.sinks.terminal import put
 
 _config = click.option("--config", "file", metavar="FILE", help="Settings; else /etc/sockwarden/config.toml, if there.")
 _WORDS = {"new": "make it", "changed": "replace it", "unchanged": "unchanged", "foreign": "not sockwarden's"}

@@ -23,13 +23,16 @@ from sockwarden.cli.receivers import Receiver, receivers_of
 from sockwarden.cli.sinks_of import index_receivers
 from sockwarden.document import Document, encode, put
 from sockwarden.errors import UsageError
-from sockwarden.settings import Config, load_config, state_folder
-from sockwarden.sinks import JournaldSink, NdjsonFileSink, Sink, escape
-from sockwarden.sinks import put as put_line
+from sockwarden.settings import Config, state_folder
+from sockwarden.settings.load import load_config
+from sockwarden.sinks import Sink, escape
+from sockwarden.sinks.file import NdjsonFileSink
 from sockwarden.sinks.index import alerts_index, item
+from sockwarden.sinks.journald import JournaldSink
 from sockwarden.sinks.lines import whole
 from sockwarden.sinks.spool import Entry, totals_of
 from sockwarden.sinks.spooled import spool_path
+from sockwarden.sinks.terminal import put as put_line
 
 _config = click.option("--config", "file", metavar="FILE", help="Settings; else /etc/sockwarden/config.toml, if there.")
 _DETECTOR = Detector("sockwarden-test", "Test of sockwarden's sinks", "low", 0, "1", [], {})

@@ -10,8 +10,13 @@ from sockwarden.cli.cluster import connection_of
 from sockwarden.cli.output import console
 from sockwarden.cli.receivers import Receiver, receivers_of
 from sockwarden.settings import Config
-from sockwarden.sinks import JournaldSink, LiveSink, NdjsonFileSink, Sink, SpooledSink, StreamSink
+from sockwarden.sinks import Sink
+from sockwarden.sinks.file import NdjsonFileSink
 from sockwarden.sinks.index import AccessIndex, AlertIndex, BulkCarrier, accesses_stream, alerts_index
+from sockwarden.sinks.journald import JournaldSink
+from sockwarden.sinks.live import LiveSink
+from sockwarden.sinks.spooled import SpooledSink
+from sockwarden.sinks.stream import StreamSink
 
 STDOUT = "stdout"
 

@@ -12,9 +12,14 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sockwarden.cli.output import console, print_notes, write_line
-from sockwarden.enrich import Containers, component_of
-from sockwarden.sinks import escape, put
-from sockwarden.sockets import Catalogue, Discovery, Exposure, LiveSocket, exposure, owner_of, packaged, text_of
+from sockwarden.enrich import component_of
+from sockwarden.enrich.containers import Containers
+from sockwarden.sinks import escape
+from sockwarden.sinks.terminal import put
+from sockwarden.sockets import Catalogue, LiveSocket, packaged, text_of
+from sockwarden.sockets.accounts import owner_of
+from sockwarden.sockets.discovery import Discovery
+from sockwarden.sockets.exposure import Exposure, exposure
 from sockwarden.sockets.processes import argv_of, directory_of
 
 _MOST_NAMED = 12

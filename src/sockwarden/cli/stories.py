@@ -14,9 +14,10 @@ from sockwarden.alerts import SEVERITIES
 from sockwarden.cli.output import console, print_notes, write_line
 from sockwarden.cli.times import utc
 from sockwarden.settings import state_folder
-from sockwarden.sinks import escape, put
+from sockwarden.sinks import escape
 from sockwarden.sinks.actor import actor
 from sockwarden.sinks.story import because, entry, headline
+from sockwarden.sinks.terminal import put
 from sockwarden.store import Store
 from sockwarden.stories import Story, program_of
 

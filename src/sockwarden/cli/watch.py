@@ -21,7 +21,8 @@ from sockwarden.pipeline.source import LiveSource, Opened, described, open_first
 from sockwarden.pipeline.watch import Watch
 from sockwarden.sensors.audit import DEFAULT
 from sockwarden.sensors.capabilities import drop, kept
-from sockwarden.settings import Config, load_config, state_folder
+from sockwarden.settings import Config, state_folder
+from sockwarden.settings.load import load_config
 from sockwarden.sinks import FORMS
 from sockwarden.sockets import Catalogue, RuntimeSocket, packaged
 from sockwarden.store import Keeper

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
+
+_HERE = Path(__file__).parent
 
 
-def packaged(name: str) -> Traversable:
-    """A file or folder of this package, whether installed as files or as an archive."""
-    return files(__name__) / name
+def packaged(name: str) -> Path:
+    """A file or folder of this package."""
+    return _HERE / name

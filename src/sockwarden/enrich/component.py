@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib import resources
 
 import msgspec
 
+from sockwarden import content
 from sockwarden.document import Document, get, put
 
 
@@ -22,7 +22,7 @@ class _Component(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def _components() -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
-    data = resources.files("sockwarden.content").joinpath("components.toml").read_bytes()
+    data = content.packaged("components.toml").read_bytes()
     exact: dict[str, str] = {}
     globs: list[tuple[re.Pattern[str], str]] = []
     for component in msgspec.toml.decode(data, type=dict[str, list[_Component]])["component"]:

@@ -13,7 +13,8 @@ import msgspec
 
 from sockwarden.detect import Engine
 from sockwarden.document import Document, get, put
-from sockwarden.enrich import Moment, Who
+from sockwarden.enrich import Moment
+from sockwarden.enrich.who import Who
 from sockwarden.pipeline.graded import grade_request, redact
 from sockwarden.pipeline.source import RequestSource, Told
 from sockwarden.sockets import Inventory, Resolver

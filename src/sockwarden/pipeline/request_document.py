@@ -12,7 +12,7 @@ import msgspec
 from sockwarden.document import Document, get
 from sockwarden.pipeline.decoding import wire
 from sockwarden.requests.describe import Described, Returned
-from sockwarden.sockets import device_text
+from sockwarden.sockets.diag import device_text
 from sockwarden.stories import REQUEST
 
 _FIRST_FAILURE = 400

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from sockwarden.detect import Detection, Engine
 from sockwarden.document import Document, get
-from sockwarden.enrich import Containers, ProcessCache, Who
+from sockwarden.enrich.containers import Containers
+from sockwarden.enrich.processes import ProcessCache
+from sockwarden.enrich.who import Who
 from sockwarden.errors import InputError
 from sockwarden.health import Trouble, document_of
 from sockwarden.pipeline.delivery import Delivery
@@ -25,8 +27,10 @@ from sockwarden.pipeline.running import Running, announce, withdraw
 from sockwarden.pipeline.source import LiveSource, Looker, Opened, described
 from sockwarden.pipeline.wanted import wanted_by
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
-from sockwarden.sinks import Status
-from sockwarden.sockets import Catalogue, Changes, Discovery, Inventory, Resolver
+from sockwarden.sinks.live import Status
+from sockwarden.sockets import Catalogue, Inventory, Resolver
+from sockwarden.sockets.changes import Changes
+from sockwarden.sockets.discovery import Discovery
 
 _TURN_SECONDS = 0.25
 """How long a turn waits, and how long it judges."""

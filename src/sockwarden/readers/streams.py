@@ -11,7 +11,6 @@ import re
 import resource
 import stat
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -311,6 +310,8 @@ def _open(path: str) -> BinaryIO:
 
 
 def _spool(source: BinaryIO) -> BinaryIO:
+    import tempfile  # noqa: PLC0415 - it brings shutil and random, for pipes alone
+
     spool = tempfile.TemporaryFile(prefix="sockwarden-")  # noqa: SIM115 - the part closes it
     try:
         chunk = source.read(_HEAD_BYTES)

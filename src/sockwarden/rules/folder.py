@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from sockwarden.errors import RuleError, SockwardenError
 from sockwarden.ownership import refuse_foreign
@@ -26,8 +28,7 @@ MOST_FILES = 10_000
 Fingerprint = tuple[tuple[str, int, int, int, int], ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Content:
+class Content(msgspec.Struct, frozen=True, eq=False):
     """What a folder held. errors: one for each file that cannot be used."""
 
     rules: tuple[Rule, ...] = ()

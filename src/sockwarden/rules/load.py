@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,7 @@ from sockwarden.rules.rule import RiskScoreMapping, Rule, SeverityMapping, Suppr
 from sockwarden.rules.schema import Problem, check, wide_integers
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
+class _Compiled(msgspec.Struct, frozen=True):
     tree: Node
     matches: Callable[[Document], bool]
     required_literals: tuple[Clause, ...]

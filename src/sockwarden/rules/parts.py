@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from sockwarden.kql import MATCH_ALL, And, Nested, Node, Not, Or
 
 
-@dataclass(slots=True, eq=False)
-class Part:
+class Part(msgspec.Struct, eq=False):
     """A part of a query. Of a leaf: the node, a `path:{…}` as a whole, and whether it must hold or must not.
 
     first: the number of its first leaf, in the order of the text
@@ -17,7 +17,7 @@ class Part:
 
     kind: Literal["and", "or", "leaf"]
     first: int
-    parts: list[Part] = field(default_factory=list)
+    parts: list[Part] = []
     leaf: Node = MATCH_ALL
     positive: bool = True
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from sockwarden.errors import RuleError
 from sockwarden.kql import KqlSyntaxError
@@ -20,8 +21,7 @@ _TOMLLIB_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)
 _OPENING = re.compile(r"""\"""\n?|'''\n?|"|'""")
 
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
+class Flaw(msgspec.Struct, frozen=True):
     """One thing wrong, at a character of the text; `shown` is lines that show it: an excerpt and a caret."""
 
     offset: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -82,8 +81,7 @@ class Suppression(msgspec.Struct, frozen=True):
     missing_fields_strategy: Literal["suppress", "doNotSuppress"] = "suppress"
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """A query rule, ready to judge documents. Two rules are equal only when they are the same object.
 
     stem: the file's name without `.toml`; severity: low, medium, high or critical; risk_score: 0 to 100;
@@ -133,7 +131,7 @@ class Rule:
     unresolved: tuple[str, ...] = ()
     exceptions: tuple[ExceptionItem, ...] = ()
     table: Mapping[str, Any]
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = {}
 
     def excepted(self, document: Document, now_ms: int) -> ExceptionItem | None:
         """The first item that holds a match back at this time (ms since the epoch), None where none does."""

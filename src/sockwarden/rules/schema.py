@@ -7,8 +7,6 @@ wants only the first few of a hostile file pays only for those.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -27,16 +25,14 @@ _PLURALS = {
 _INT64 = range(-(2**63), 2**63)
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(msgspec.Struct, frozen=True):
     """A value of a type that msgspec can check; `expected` names it: "an integer from 0 to 100"."""
 
     type: Any  # what msgspec.convert takes: a type or a typing form, for which Python has no common type
     expected: str
 
 
-@dataclass(frozen=True, slots=True)
-class Array:
+class Array(msgspec.Struct, frozen=True):
     """An array whose elements are all of one kind."""
 
     of: Leaf | Table
@@ -45,16 +41,14 @@ class Array:
     most: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """A key that the format knows and this release cannot honour; `accepted` are the values that ask for nothing."""
 
     why: str
     accepted: tuple[object, ...] = ([], {}, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """A table with a closed set of keys."""
 
     keys: Mapping[str, Kind]
@@ -65,8 +59,7 @@ class Table:
 Kind = Leaf | Array | Table | Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One way in which a file differs from its format. `path` is in the file: for a missing key, its table's."""
 
     path: KeyPath
@@ -110,6 +103,8 @@ def wide_integers(value: object, path: KeyPath = ()) -> Iterator[Problem]:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`: did you mean …?` with the nearest known word, or nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415 - every start would pay for what an error needs
+
     close = get_close_matches(word[:_SHOWN], known, n=1)
     return f": did you mean `{close[0]}`?" if close else ""
 

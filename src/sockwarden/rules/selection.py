@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from sockwarden.errors import UsageError
 from sockwarden.rules.rule import Rule
@@ -22,6 +21,8 @@ def select(rules: Iterable[Rule], selector: str) -> list[Rule]:
     ]
     if found:
         return found
+    from difflib import get_close_matches  # noqa: PLC0415 - every start would pay for what an error needs
+
     known = {text.casefold(): text for rule in rules for text in (rule.name, rule.rule_id, rule.stem)}
     near = [known[text] for text in get_close_matches(wanted[:100], known)]
     raise UsageError(

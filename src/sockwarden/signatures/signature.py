@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from sockwarden.document import Document, get
 from sockwarden.errors import InputError
@@ -25,8 +26,7 @@ class SignatureEventError(InputError):
     """An event that a signature selected lacks what the signature must read. The engine counts and shows it."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventSelector:
+class EventSelector(msgspec.Struct, frozen=True):
     """Events that a signature wants.
 
     source  whose names the event carries; filters nothing, since every sensor here uses Tracee's in `event.code`
@@ -51,8 +51,7 @@ FROM_CONTAINERS = (
 """Opens and connects of processes in a container; not `container-init`, before the entry point's exec."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureMetadata:
+class SignatureMetadata(msgspec.Struct, frozen=True):
     """What a signature says of itself; `tags` None where it has none, as in Tracee's JSON."""
 
     id: str
@@ -64,8 +63,7 @@ class SignatureMetadata:
     properties: Mapping[str, str | int]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """A signature's match: the event that caused it, and what the author adds (`data`)."""
 
     sig_metadata: SignatureMetadata
@@ -73,8 +71,7 @@ class Finding:
     data: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SourceComplete:
+class SourceComplete(msgspec.Struct, frozen=True):
     """The signal that a source of events has ended."""
 
     source: str

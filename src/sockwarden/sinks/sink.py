@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sockwarden.document import Document
 from sockwarden.sinks.escape import escape
-from sockwarden.stories import Story
+
+if TYPE_CHECKING:
+    from sockwarden.stories import Story
 
 RETRY_SECONDS = 10.0
 

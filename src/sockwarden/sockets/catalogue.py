@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
-from importlib import resources
 
 import msgspec
 
+from sockwarden import content
 from sockwarden.literals import Wanted
 
 
@@ -148,4 +148,4 @@ def decode(data: bytes) -> Catalogue:
 @cache
 def packaged() -> Catalogue:
     """The catalogue that comes with sockwarden."""
-    return decode(resources.files("sockwarden.content").joinpath("catalogue.toml").read_bytes())
+    return decode(content.packaged("catalogue.toml").read_bytes())

@@ -13,7 +13,6 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -238,6 +237,8 @@ def _open(namespace: Path | None) -> socket.socket:
     if namespace is None:
         return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
     # A network namespace belongs to a thread: one that enters it, makes the socket and ends.
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - it brings logging, for what few need
+
     with ThreadPoolExecutor(1) as entering:
         return entering.submit(_open_in, namespace).result()
 

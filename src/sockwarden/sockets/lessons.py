@@ -17,9 +17,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
+
+import msgspec
 
 from sockwarden.document import Document, get
 from sockwarden.sockets.aliases import normalise
@@ -44,8 +45,7 @@ _MOST_NAMES = 64
 """Names learnt of one inode between two ends; a socket has a few, a flood of mounts any number."""
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(msgspec.Struct):
     """When a name was first and last seen on an inode, and whether a bind put it there."""
 
     first: Position
@@ -53,12 +53,11 @@ class _Seen:
     bound: bool = False
 
 
-@dataclass(slots=True)
-class _Stretch:
+class _Stretch(msgspec.Struct):
     """The time between two ends of an inode's identity."""
 
     start: Position
-    names: dict[RuntimeSocket, _Seen] = field(default_factory=dict)
+    names: dict[RuntimeSocket, _Seen] = {}
 
     def see(self, socket: RuntimeSocket, at: Position, *, bound: bool) -> None:
         if socket not in self.names and len(self.names) >= _MOST_NAMES:

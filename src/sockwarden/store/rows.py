@@ -14,8 +14,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from importlib.resources import files
 from itertools import compress
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -24,7 +24,7 @@ from sockwarden.alerts import SEVERITIES
 from sockwarden.document import Document, encode, get
 
 _LEVEL = 3
-_DICTIONARY = files(__name__.rpartition(".")[0]).joinpath("dictionary.json").read_bytes()
+_DICTIONARY = Path(__file__).with_name("dictionary.json").read_bytes()
 """Never to be changed: what was compressed with it could not be read any more."""
 
 _COUNTER_BITS = 20

@@ -12,8 +12,12 @@ from pathlib import Path
 import pytest
 
 from sockwarden.document import Document, get
-from sockwarden.enrich import Containers, Moment, Process, ProcessCache, ProcessEvent, Who, installed
+from sockwarden.enrich import Moment, ProcessEvent, installed
+from sockwarden.enrich.containers import Containers
+from sockwarden.enrich.process import Process
+from sockwarden.enrich.processes import ProcessCache
 from sockwarden.enrich.procfs import Program, Surroundings
+from sockwarden.enrich.who import Who
 
 NOBODY = 2**22 + 1
 """Above the greatest pid_max, so that /proc never has it."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from sockwarden.detect import RuleDetection
@@ -68,7 +68,7 @@ def accesses(recorded: list[dict[str, Any]]) -> Accesses:
 def published() -> Callable[..., RuleDetection]:
     """`published(max_signals=5)`: the published rule, with other parameters where a test wants them."""
     (rule,) = select(load_packaged(), "unusual-process-connection-runtime-socket")
-    return lambda **changed: RuleDetection(dataclasses.replace(rule, **changed))
+    return lambda **changed: RuleDetection(msgspec.structs.replace(rule, **changed))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from sockwarden.detect import RuleDetection
 from sockwarden.document import get
 from sockwarden.pipeline.scheduled import Outgoing, Runner, is_scheduled
 from sockwarden.rules import load_packaged
-from sockwarden.sinks import NdjsonFileSink
+from sockwarden.sinks.file import NdjsonFileSink
 from sockwarden.store import Store
 
 Accesses = Callable[..., list[dict[str, Any]]]

@@ -11,9 +11,10 @@ from typing import Any
 
 from sockwarden.detect import RuleDetection
 from sockwarden.pipeline.scheduled import Outgoing, Runner
-from sockwarden.sinks import NdjsonFileSink, StreamSink
+from sockwarden.sinks.file import NdjsonFileSink
 from sockwarden.sinks.spool import Entry
 from sockwarden.sinks.spooled import SpooledSink
+from sockwarden.sinks.stream import StreamSink
 from sockwarden.sinks.worker import Outcome
 from sockwarden.store import Store
 from sockwarden.store.outbox import FORGOTTEN_MS

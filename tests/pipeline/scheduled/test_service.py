@@ -15,7 +15,7 @@ from sockwarden.errors import InputError
 from sockwarden.pipeline.scheduled import Outgoing, Runner, Service, is_scheduled
 from sockwarden.rules import Rule, load_packaged
 from sockwarden.settings import Config
-from sockwarden.sinks import NdjsonFileSink
+from sockwarden.sinks.file import NdjsonFileSink
 from sockwarden.store import Store
 
 Accesses = Callable[..., list[dict[str, Any]]]

@@ -6,10 +6,10 @@ import json
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from sockwarden.content import packaged
 from sockwarden.errors import RuleError

@@ -13,7 +13,8 @@ from sockwarden.kql.explain import to_json
 from sockwarden.readers import Tally, ecs, plan
 from sockwarden.readers.blocks import blocks
 from sockwarden.readers.ndjson import MOST_LINE_BYTES, decode
-from sockwarden.sinks import escape, put, shorten
+from sockwarden.sinks import escape, shorten
+from sockwarden.sinks.terminal import put
 
 _MOST_SHOWN = 200
 

@@ -12,7 +12,8 @@ from rich.text import Text
 from sockwarden.cli.output import console, print_notes, write_line
 from sockwarden.cli.rules.texts import named
 from sockwarden.rules import lint as linting
-from sockwarden.sinks import escape, put
+from sockwarden.sinks import escape
+from sockwarden.sinks.terminal import put
 
 _STYLES = {"error": "bold red", "warning": "yellow"}
 _FOUND, _UNREADABLE = 1, 3

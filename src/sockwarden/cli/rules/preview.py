@@ -24,7 +24,8 @@ from sockwarden.pipeline.scheduled import Preview, Runner, fill, preview, starts
 from sockwarden.pipeline.scheduled.runner import moment
 from sockwarden.rules import Rule
 from sockwarden.rules.moments import span_ms
-from sockwarden.settings import load_config, state_folder
+from sockwarden.settings import state_folder
+from sockwarden.settings.load import load_config
 from sockwarden.sinks import escape
 from sockwarden.store import Run, Store
 

@@ -15,7 +15,8 @@ from sockwarden.errors import UsageError
 from sockwarden.pipeline.scheduled.runner import moment
 from sockwarden.rules import Rule
 from sockwarden.settings import state_folder
-from sockwarden.sinks import escape, put
+from sockwarden.sinks import escape
+from sockwarden.sinks.terminal import put
 from sockwarden.store import Gap, Run, Store
 
 _COLUMNS = ("started (UTC)", "rule", "status", "alerts", "overflow", "windows", "candidates")

@@ -17,7 +17,8 @@ from sockwarden.errors import RuleError
 from sockwarden.rules import parse_rule
 from sockwarden.rules.files import read_text
 from sockwarden.rules.trial import SUFFIX, Case, Failure, Outcome, deciding, parse_cases, try_rule
-from sockwarden.sinks import escape, put
+from sockwarden.sinks import escape
+from sockwarden.sinks.terminal import put
 
 _MOST_SHOWN = 10
 """Failures of one rule, and conditions that no case meets, that are shown."""
@@ -63,7 +64,7 @@ def _cases(file: Named) -> Sequence[Case]:
     place = file.folder / (Path(file.origin).stem + SUFFIX)
     if not place.is_file():
         return ()
-    text = read_text(place) if isinstance(place, Path) else place.read_text("utf-8")
+    text = read_text(place)
     return parse_cases(text, str(place))
 
 

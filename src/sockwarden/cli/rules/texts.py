@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from sockwarden.content import packaged
@@ -20,7 +19,7 @@ class Named:
     """A rule file: how it is called, the folder that it is in, and its text, or why there is none."""
 
     origin: str
-    folder: Traversable
+    folder: Path
     text: str
     error: RuleError | None = None
 
@@ -51,7 +50,7 @@ def named(selectors: Sequence[str]) -> Iterator[Named]:
                 yield _read(DEFAULT_FOLDER / file) if rule in own else _packaged(file)
 
 
-def _sorted(folder: Traversable) -> list[Traversable]:
+def _sorted(folder: Path) -> list[Path]:
     try:
         return sorted((file for file in folder.iterdir() if file.name.endswith(_SUFFIX)), key=lambda file: file.name)
     except OSError as error:

@@ -15,7 +15,7 @@ from sockwarden.pipeline.doctor import canary, trial
 from sockwarden.pipeline.doctor.finding import Finding
 from sockwarden.pipeline.doctor.host import Host
 from sockwarden.sensors.audit.targets import ours
-from sockwarden.settings import load_config
+from sockwarden.settings.load import load_config
 from sockwarden.sockets import LiveSocket
 from sockwarden.store import Store
 

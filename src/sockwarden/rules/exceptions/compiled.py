@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from sockwarden.document import Document
 from sockwarden.kql import ECS, And, Is, Node, Not, Or, Text, Wildcard, compile_query
@@ -20,8 +21,7 @@ from sockwarden.rules.exceptions.values import Contains
 _ANYTHING = Wildcard(("", ""))
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(msgspec.Struct, frozen=True):
     """applies: whether a document meets the entry; query: the same in KQL, None where that cannot say it."""
 
     applies: Callable[[Document], bool]

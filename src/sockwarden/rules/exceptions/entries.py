@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 Operator = Literal["included", "excluded"]
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """A value of the field is this one, as the field's type compares: a keyword whole and by case, an address within
     a network."""
 
@@ -18,8 +18,7 @@ class Match:
     operator: Operator = "included"
 
 
-@dataclass(frozen=True, slots=True)
-class MatchAny:
+class MatchAny(msgspec.Struct, frozen=True):
     """A value of the field is one of these."""
 
     field: str
@@ -27,16 +26,14 @@ class MatchAny:
     operator: Operator = "included"
 
 
-@dataclass(frozen=True, slots=True)
-class Exists:
+class Exists(msgspec.Struct, frozen=True):
     """The field has a value."""
 
     field: str
     operator: Operator = "included"
 
 
-@dataclass(frozen=True, slots=True)
-class WildcardMatch:
+class WildcardMatch(msgspec.Struct, frozen=True):
     r"""A value of the field fits: `*` is any text, `?` any one character, and a backslash takes the next as it is."""
 
     field: str
@@ -44,8 +41,7 @@ class WildcardMatch:
     operator: Operator = "included"
 
 
-@dataclass(frozen=True, slots=True)
-class InList:
+class InList(msgspec.Struct, frozen=True):
     """A value of the field is in a value list."""
 
     field: str
@@ -54,8 +50,7 @@ class InList:
     operator: Operator = "included"
 
 
-@dataclass(frozen=True, slots=True)
-class Nested:
+class Nested(msgspec.Struct, frozen=True):
     """One object at the field meets all entries, whose fields are relative to it."""
 
     field: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
+
+import msgspec
 
 from sockwarden.document import Document, values
 from sockwarden.kql import And, Node, Or
@@ -18,8 +19,7 @@ _MOST_VALUES = 5
 """Values of a field that a trace shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True):
     """One entry over one document. entry: as a person reads it; values: the first of the field's;
     more: whether there are others.
     """
@@ -30,16 +30,14 @@ class Trace:
     more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """Why an item applies to a document, or does not: it does when every entry does."""
 
     applies: bool
     traces: tuple[Trace, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class ExceptionItem:
+class ExceptionItem(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """An item of an exception list, ready to judge documents. It applies when all its entries do.
 
     entries: with that for os_types, of which host.os.type must be one, at the end; expire_time: ms since the epoch;
@@ -57,7 +55,7 @@ class ExceptionItem:
     comments: tuple[Mapping[str, Any], ...]
     tags: tuple[str, ...]
     table: Mapping[str, Any]
-    compiled: tuple[Compiled, ...] = field(repr=False)
+    compiled: tuple[Compiled, ...]
 
     def matches(self, document: Document) -> bool:
         """Whether it applies to a document, expired or not."""

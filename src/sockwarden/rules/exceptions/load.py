@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from sockwarden.errors import RuleError
 from sockwarden.rules.exceptions.form import list_problems
@@ -21,8 +22,7 @@ from sockwarden.toml_positions import KeyPath, Span
 WHAT = "exception list"
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class ExceptionList:
+class ExceptionList(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """A list of exception items. applies_to: the ids or names of rules that it holds for beside those that name it;
     origin: its file; table: as in the file.
     """
@@ -37,8 +37,7 @@ class ExceptionList:
     table: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenList:
+class BrokenList(msgspec.Struct, frozen=True):
     """A list that cannot be used, as far as its file says what it is: the rules that it is for cannot be run either."""
 
     list_id: str | None

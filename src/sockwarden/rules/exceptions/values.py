@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from sockwarden.errors import RuleError
 from sockwarden.kql.indexed import as_address, as_text, reader_of
@@ -87,8 +88,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, value
 
 
-@dataclass(frozen=True, slots=True)
-class _Ranges:
+class _Ranges(msgspec.Struct, frozen=True):
     """Ranges of addresses of one version, as numbers, apart from each other and in order."""
 
     first: list[int]

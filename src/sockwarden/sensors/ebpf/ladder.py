@@ -11,7 +11,7 @@ import errno
 import re
 from collections.abc import Callable
 from functools import partial
-from importlib import resources
+from pathlib import Path
 
 import msgspec
 
@@ -92,7 +92,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
 def packaged() -> bytes:
     """The object that comes with the program."""
-    return resources.files("sockwarden.sensors.ebpf").joinpath("programs/sockwarden.bpf.o").read_bytes()
+    return (Path(__file__).parent / "programs/sockwarden.bpf.o").read_bytes()
 
 
 def climb(binary: bytes, *, only: str | None = None, configure: Configure | None = None) -> Loaded:
