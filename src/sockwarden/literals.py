@@ -6,12 +6,27 @@ A detector declares clauses; a reader may skip an event that cannot satisfy them
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Clause = frozenset[tuple[str, str]]
 """Alternatives (field, text): a match has at least one of these fields, holding that text as a part of its value.
 
 An empty text says only that the field must exist.
 """
+
+
+class Alternative(NamedTuple):
+    """What would satisfy a requirement: a field that holds a text which has this one in it or, where `whole`, is it.
+    An empty text says only that the field must exist.
+    """
+
+    field: str
+    text: str
+    whole: bool = False
+
+
+Requirement = frozenset[Alternative]
+"""A clause that also says where a text is the whole value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 from sockwarden.alerts import iso
 from sockwarden.detect import Engine, RuleDetection, StreamGroups
 from sockwarden.document import get
+from sockwarden.kql import MATCH_ALL
 from sockwarden.rules import load_packaged, select
 from sockwarden.rules.rule import Suppression
 
@@ -16,7 +17,9 @@ MINUTE = 60_000
 
 def detection(suppression: Suppression) -> RuleDetection:
     (rule,) = select(load_packaged(), "unusual-process-connection-runtime-socket")
-    return RuleDetection(dataclasses.replace(rule, suppression=suppression, matches=lambda _: True, interval="5m"))
+    return RuleDetection(
+        dataclasses.replace(rule, suppression=suppression, tree=MATCH_ALL, matches=lambda _: True, interval="5m")
+    )
 
 
 def document(number: int, moment: int, user: str = "a") -> dict[str, Any]:

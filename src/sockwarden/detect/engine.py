@@ -6,20 +6,24 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 
 from sockwarden.detect.detectors import Detection, ExceptedError, OutsideIndexError
+from sockwarden.detect.index import Index
 from sockwarden.detect.suppression import StreamGroups
-from sockwarden.document import Document, get
+from sockwarden.document import Document
 from sockwarden.signatures import SignatureEventError
 
 _MOST_MESSAGES = 20
+_MOST_SETS = 4096
+"""Sets of detectors that are kept listed."""
 MOST_REMEMBERED = 1 << 20
 """Alerts remembered, some 200 bytes each, so that a copy of a document makes none again."""
 
 
 class Engine:
-    """Judges documents by every detector, in their order.
+    """Judges documents by every detector that they may concern, in the detectors' order.
 
     most_remembered  a copy of a document that comes after so many alerts makes its own again
     documents  judged
+    asked      detectors that were asked about them
     repeated   alerts not given again, since the same document came before (a copy of a log, say)
     excepted   matches that an exception item held back, by rule and item
     errors     documents that a signature could not judge, by its message
@@ -35,10 +39,13 @@ class Engine:
         groups: StreamGroups | None = None,
     ) -> None:
         self._detections = detections
+        self._index = Index([detection.requirements for detection in detections])
+        self._listed: dict[int, list[Detection]] = {}
         self._most_remembered = most_remembered
         self.groups = groups or StreamGroups()
         self._given: OrderedDict[bytes, None] = OrderedDict()
         self.documents = 0
+        self.asked = 0
         self.repeated = 0
         self.errors: Counter[str] = Counter()
         self.outside: Counter[str] = Counter()
@@ -47,7 +54,12 @@ class Engine:
     def judge(self, document: Document) -> Iterator[Document]:
         """The alerts of one document that were not given before."""
         self.documents += 1
-        for detection in self._detections:
+        candidates = self._index.candidates(document)
+        if not candidates:
+            return
+        detections = self._listed.get(candidates) or self._list(candidates)
+        self.asked += len(detections)
+        for detection in detections:
             try:
                 for alert in detection.judge(document):
                     if not self._is_new(alert):
@@ -63,6 +75,14 @@ class Engine:
                 known = str(error) in self.outside or len(self.outside) < _MOST_MESSAGES
                 self.outside[str(error) if known else "Further indices that no rule names"] += 1
 
+    def _list(self, candidates: int) -> list[Detection]:
+        """The detectors of a set, in order."""
+        if len(self._listed) >= _MOST_SETS:
+            self._listed.clear()
+        listed = [one for bit, one in enumerate(self._detections) if candidates >> bit & 1]
+        self._listed[candidates] = listed
+        return listed
+
     def source_complete(self, source: str) -> None:
         """Tells every detector that a source has ended."""
         for detection in self._detections:
@@ -75,7 +95,7 @@ class Engine:
 
     def _is_new(self, alert: Document) -> bool:
         # Half of the digest is plenty for telling alerts of one run apart, and half the memory.
-        key = bytes.fromhex(get(alert, "kibana.alert.uuid"))[:16]
+        key = bytes.fromhex(alert["kibana"]["alert"]["uuid"][:32])
         if key in self._given:
             self.repeated += 1
             return False
