@@ -162,9 +162,21 @@ def _named(parts: list[str], test: ValueTest) -> Predicate:
             value = value.get(last)
             if type(value) is str:
                 return test(value)
+            if type(value) is list and (found := _among(value, test)) is not None:
+                return found
         return value is not None and anywhere(document)
 
     return matches
+
+
+def _among(values: list[object], test: ValueTest) -> bool | None:
+    """Whether one of some texts passes; None where one is no text."""
+    for value in values:
+        if type(value) is not str:
+            return None
+        if test(value):
+            return True
+    return False
 
 
 def _two_down(first: str, last: str, test: ValueTest, anywhere: Predicate) -> Predicate:
@@ -174,6 +186,8 @@ def _two_down(first: str, last: str, test: ValueTest, anywhere: Predicate) -> Pr
             value = value.get(last)
             if type(value) is str:
                 return test(value)
+            if type(value) is list and (found := _among(value, test)) is not None:
+                return found
         return value is not None and anywhere(document)
 
     return matches
@@ -188,6 +202,8 @@ def _three_down(first: str, second: str, last: str, test: ValueTest, anywhere: P
                 value = value.get(last)
                 if type(value) is str:
                     return test(value)
+                if type(value) is list and (found := _among(value, test)) is not None:
+                    return found
         return value is not None and anywhere(document)
 
     return matches
