@@ -12,8 +12,6 @@ from sockwarden.document import Document
 from sockwarden.signatures import SignatureEventError
 
 _MOST_MESSAGES = 20
-_MOST_SETS = 4096
-"""Sets of detectors that are kept listed."""
 MOST_REMEMBERED = 1 << 20
 """Alerts remembered, some 200 bytes each, so that a copy of a document makes none again."""
 
@@ -40,7 +38,6 @@ class Engine:
     ) -> None:
         self._detections = detections
         self._index = Index([detection.requirements for detection in detections])
-        self._listed: dict[int, list[Detection]] = {}
         self._most_remembered = most_remembered
         self.groups = groups or StreamGroups()
         self._given: OrderedDict[bytes, None] = OrderedDict()
@@ -55,11 +52,11 @@ class Engine:
         """The alerts of one document that were not given before."""
         self.documents += 1
         candidates = self._index.candidates(document)
-        if not candidates:
-            return
-        detections = self._listed.get(candidates) or self._list(candidates)
-        self.asked += len(detections)
-        for detection in detections:
+        while candidates:
+            first = candidates & -candidates
+            candidates ^= first
+            detection = self._detections[first.bit_length() - 1]
+            self.asked += 1
             try:
                 for alert in detection.judge(document):
                     if not self._is_new(alert):
@@ -74,14 +71,6 @@ class Engine:
                 # The index is the input's to choose, and so may be a new one in every document.
                 known = str(error) in self.outside or len(self.outside) < _MOST_MESSAGES
                 self.outside[str(error) if known else "Further indices that no rule names"] += 1
-
-    def _list(self, candidates: int) -> list[Detection]:
-        """The detectors of a set, in order."""
-        if len(self._listed) >= _MOST_SETS:
-            self._listed.clear()
-        listed = [one for bit, one in enumerate(self._detections) if candidates >> bit & 1]
-        self._listed[candidates] = listed
-        return listed
 
     def source_complete(self, source: str) -> None:
         """Tells every detector that a source has ended."""
