@@ -25,8 +25,6 @@ def get(document: Document, field: str) -> Any:
         if not isinstance(value, dict):
             return None
         value = value.get(part)
-        if value is None:
-            return None
     return value
 
 
@@ -45,7 +43,17 @@ def put(document: Document, field: str, value: Any) -> None:
 
 def values(document: Document, field: str) -> Iterator[Any]:
     """Every leaf at a dotted field name, entering arrays as Elasticsearch does; nulls are left out."""
-    yield from _leaves(document, field.split("."))
+    parts = field.split(".")
+    value: Any = document
+    for depth, part in enumerate(parts):
+        if not isinstance(value, dict):
+            yield from _leaves(value, parts[depth:])
+            return
+        value = value.get(part)
+    if isinstance(value, list):
+        yield from _leaves(value, [])
+    elif value is not None and not isinstance(value, dict):
+        yield value
 
 
 def _leaves(value: Any, parts: list[str]) -> Iterator[Any]:

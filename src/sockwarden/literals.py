@@ -5,6 +5,8 @@ A detector declares clauses; a reader may skip an event that cannot satisfy them
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 Clause = frozenset[tuple[str, str]]
@@ -12,6 +14,20 @@ Clause = frozenset[tuple[str, str]]
 
 An empty text says only that the field must exist.
 """
+
+
+class Alternative(NamedTuple):
+    """What would satisfy a requirement: a field that holds a text which has this one in it or, where `whole`, is it.
+    An empty text says only that the field must exist.
+    """
+
+    field: str
+    text: str
+    whole: bool = False
+
+
+Requirement = frozenset[Alternative]
+"""A clause that also says where a text is the whole value."""
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ import msgspec
 from sockwarden.alerts import iso
 from sockwarden.detect import Engine, RuleDetection, StreamGroups
 from sockwarden.document import get
+from sockwarden.kql import MATCH_ALL
 from sockwarden.rules import load_packaged, select
 from sockwarden.rules.rule import Suppression
 
@@ -17,7 +18,9 @@ MINUTE = 60_000
 
 def detection(suppression: Suppression) -> RuleDetection:
     (rule,) = select(load_packaged(), "unusual-process-connection-runtime-socket")
-    return RuleDetection(msgspec.structs.replace(rule, suppression=suppression, matches=lambda _: True, interval="5m"))
+    return RuleDetection(
+        msgspec.structs.replace(rule, suppression=suppression, tree=MATCH_ALL, matches=lambda _: True, interval="5m")
+    )
 
 
 def document(number: int, moment: int, user: str = "a") -> dict[str, Any]:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from sockwarden.alerts import Detector, RuleExecution, build
+from sockwarden.document import encode
 from sockwarden.sinks import FORMS, LineSink
 
 THREAT = [
@@ -94,3 +95,32 @@ def test_plain_ecs_has_the_events_time() -> None:
         run.timestamp,
         DOCUMENT["@timestamp"],
     ]
+
+
+def test_each_alert_is_written_with_its_own_rule() -> None:
+    """Also where rules come and go, so that one stands where another did, and beyond what is kept."""
+    file = io.BytesIO()
+    sink = LineSink("ndjson", file)
+    expected = b""
+    for number in range(600):
+        named = msgspec.structs.replace(DETECTOR, rule_name_override="message")
+        alert = build({**DOCUMENT, "message": f"name {number // 2}"}, named, view=None)
+        sink.add(alert)
+        shared = build(DOCUMENT, DETECTOR, view=None)
+        sink.add(shared)
+        expected += encode(alert) + b"\n" + encode(shared) + b"\n"
+    assert file.getvalue() == expected
+
+
+def test_what_no_json_holds_is_written_as_a_question_mark() -> None:
+    alerts = [
+        build({**DOCUMENT, "message": "\ud800"}, DETECTOR, view=None),
+        build(
+            {**DOCUMENT, "message": "\ud800"},
+            msgspec.structs.replace(DETECTOR, rule_name_override="message"),
+            view=None,
+        ),
+    ]
+    _, lines = written("ndjson", *alerts)
+    assert [line["message"] for line in lines] == ["?", "?"]
+    assert [line["kibana"]["alert"]["rule"]["name"] for line in lines] == ["A Rule", "?"]

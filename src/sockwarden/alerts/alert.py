@@ -140,9 +140,10 @@ def reason_of(document: Document, name: str, severity: str) -> str:
         return f"{get(document, 'message')}: {severity} alert {name}"
     program = process.get("name") or process.get("executable") or "an unknown program"
     who = user.get("name") or user.get("id")
-    socket = _object(_object(document, "sockwarden"), "socket")
+    ours = _object(document, "sockwarden")
+    socket = _object(ours, "socket")
     canonical, given = socket.get("canonical"), socket.get("address_as_given")
-    target = socket_of(document) or "an unknown address"
+    target = str(canonical or given or "") or socket_of(document) or "an unknown address"
     as_given = f", given as {given}" if canonical and given and given != canonical else ""
     action = str(event.get("action"))
     verb, why = _VERBS.get(action, "reached"), ""
@@ -151,11 +152,12 @@ def reason_of(document: Document, name: str, severity: str) -> str:
         code = get(document, "error.code")
         why = f" ({code})" if code else ""
     by = "" if who is None else f" by user {who}"
-    if summary := asked_of(document):
+    if "request" in ours and (summary := asked_of(document)):
         runtime = f"{socket['runtime']} on " if socket.get("runtime") else ""
         verb, target, why = "asked", f"{runtime}{target}{as_given} to {summary}", _answered(document)
         as_given = ""
-    return f"{program}{by} {verb} {target}{as_given}{why}{_made(document)}{_times(document)}: {severity} alert {name}"
+    made, times = _made(document) if "connection" in ours else "", _times(document) if "loss" in ours else ""
+    return f"{program}{by} {verb} {target}{as_given}{why}{made}{times}: {severity} alert {name}"
 
 
 def asked_of(document: Document) -> str:

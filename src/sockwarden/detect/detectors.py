@@ -11,8 +11,8 @@ from sockwarden.alerts import RISK_SCORES, SEVERITIES, Detector, RuleExecution, 
 from sockwarden.detect.rule_detector import detector_of
 from sockwarden.document import Document, get
 from sockwarden.errors import RuleError
-from sockwarden.kql import Is, Literal, Or, Text, Wildcard, compile_query
-from sockwarden.literals import Clause
+from sockwarden.kql import Is, Literal, Or, Text, Wildcard, compile_query, depends_on, requirements
+from sockwarden.literals import Alternative, Clause, Requirement
 from sockwarden.rules import ExceptionItem, Rule
 from sockwarden.signatures import Finding, Signature, SourceComplete, finding_to_json
 
@@ -20,10 +20,15 @@ _BACKING = re.compile(r"\.ds-(.+)-\d{4}\.\d{2}\.\d{2}-\d{6}")
 
 
 class Detection(Protocol):
-    """What judges documents."""
+    """What judges documents.
+
+    required_literals  what a reader must not skip
+    requirements       what every document satisfies of which `judge` gives or says anything
+    """
 
     detector: Detector
     required_literals: tuple[Clause, ...]
+    requirements: tuple[Requirement, ...]
 
     def judge(self, document: Document) -> Iterator[Document]:
         """The alerts that a document makes."""
@@ -38,6 +43,8 @@ class Detection(Protocol):
         ...
 
 
+_DESTINATION = ("destination.address", "destination.path")
+_SOCKET = "sockwarden.socket"
 OWN_INDEX = "sockwarden"
 """`_index` of documents that sockwarden made itself; a rule's index patterns do not apply to them."""
 
@@ -80,7 +87,10 @@ class RuleDetection:
         self._matches = rule.matches
         self._names = compile_query(Or(tuple(Is(Text("_index"), _pattern(name)) for name in rule.index)))
         self.required_literals = rule.required_literals
+        self.requirements = requirements(rule.tree)
         self.detector = detector_of(rule)
+        self._asks_address = depends_on(rule.tree, _DESTINATION)
+        self._asks_socket = depends_on(rule.tree, (_SOCKET,))
 
     def judge(self, document: Document) -> Iterator[Document]:
         """One alert where the query matches. Raises OutsideIndexError where the document came from an index that the
@@ -90,7 +100,7 @@ class RuleDetection:
             index = str(document.get("_index", ""))
             if index not in ("", OWN_INDEX) and not self._names({"_index": _stream_of(index)}):
                 raise OutsideIndexError(self.detector.name, index)
-            if item := self.rule.excepted(document, time.time_ns() // 1_000_000):
+            if self.rule.exceptions and (item := self.rule.excepted(document, time.time_ns() // 1_000_000)):
                 raise ExceptedError(self.detector.name, item)
             yield self.alert(document)
 
@@ -106,17 +116,27 @@ class RuleDetection:
 
     def _view(self, document: Document) -> View | None:
         """Whether the address as given, the canonical one or each of them makes the match."""
-        given = get(document, "sockwarden.socket.address_as_given")
-        canonical = get(document, "sockwarden.socket.canonical")
+        socket = get(document, _SOCKET)
+        if not isinstance(socket, dict):
+            return None
+        given, canonical = socket.get("address_as_given"), socket.get("canonical")
         if not given or not canonical:
             return None
         # By its own name a socket is found without anything that the log taught; by an alias it is not.
-        plain = get(document, "sockwarden.socket.alias") is None
-        by_given = self._matches(_narrowed(document, given, known=plain))
-        by_canonical = self._matches(_narrowed(document, canonical, known=True))
+        by_given = self._matches_by(document, given, known=socket.get("alias") is None)
+        by_canonical = self._matches_by(document, canonical, known=True)
         if by_given and by_canonical:
             return "both"
         return "given" if by_given else "canonical" if by_canonical else None
+
+    def _matches_by(self, document: Document, address: str, *, known: bool) -> bool:
+        """Whether a document that matches would do so, too, if it had this address alone."""
+        if known or not self._asks_socket:
+            destination = document.get("destination")
+            alone = isinstance(destination, dict) and destination.get("address") == destination.get("path") == address
+            if alone or not self._asks_address:
+                return True  # it is judged as it stands
+        return self._matches(_narrowed(document, address, known=known))
 
 
 def _narrowed(document: Document, address: str, *, known: bool) -> Document:
@@ -136,6 +156,7 @@ class SignatureDetection:
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
         self.required_literals = signature.required_literals
+        self.requirements = _selected_by(signature)
         self._findings: list[Finding] = []
         metadata = signature.get_metadata()
         properties = metadata.properties
@@ -167,6 +188,17 @@ class SignatureDetection:
     def close(self) -> None:
         """Ends the signature's life cycle."""
         self.signature.close()
+
+
+def _selected_by(signature: Signature) -> tuple[Requirement, ...]:
+    """What a signature selects its events by: it may complain of one that it selects and cannot read, so that what it
+    requires of a match is too much. Nothing where it takes events by a method of its own.
+    """
+    if type(signature).on_event is not Signature.on_event:
+        return ()
+    events = signature.get_selected_events()
+    fields = {"event.code": [one.name for one in events], "sockwarden.actor.origin": [one.origin for one in events]}
+    return tuple(frozenset(Alternative(field, text, bool(text)) for text in texts) for field, texts in fields.items())
 
 
 def _threat(properties: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 
 from sockwarden.detect.detectors import Detection, ExceptedError, OutsideIndexError
+from sockwarden.detect.index import Index
 from sockwarden.detect.suppression import StreamGroups
-from sockwarden.document import Document, get
+from sockwarden.document import Document
 from sockwarden.signatures import SignatureEventError
 
 _MOST_MESSAGES = 20
@@ -16,10 +17,11 @@ MOST_REMEMBERED = 1 << 20
 
 
 class Engine:
-    """Judges documents by every detector, in their order.
+    """Judges documents by every detector that they may concern, in the detectors' order.
 
     most_remembered  a copy of a document that comes after so many alerts makes its own again
     documents  judged
+    asked      detectors that were asked about them
     repeated   alerts not given again, since the same document came before (a copy of a log, say)
     excepted   matches that an exception item held back, by rule and item
     errors     documents that a signature could not judge, by its message
@@ -35,10 +37,12 @@ class Engine:
         groups: StreamGroups | None = None,
     ) -> None:
         self._detections = detections
+        self._index = Index([detection.requirements for detection in detections])
         self._most_remembered = most_remembered
         self.groups = groups or StreamGroups()
         self._given: OrderedDict[bytes, None] = OrderedDict()
         self.documents = 0
+        self.asked = 0
         self.repeated = 0
         self.errors: Counter[str] = Counter()
         self.outside: Counter[str] = Counter()
@@ -47,7 +51,12 @@ class Engine:
     def judge(self, document: Document) -> Iterator[Document]:
         """The alerts of one document that were not given before."""
         self.documents += 1
-        for detection in self._detections:
+        candidates = self._index.candidates(document)
+        while candidates:
+            first = candidates & -candidates
+            candidates ^= first
+            detection = self._detections[first.bit_length() - 1]
+            self.asked += 1
             try:
                 for alert in detection.judge(document):
                     if not self._is_new(alert):
@@ -75,7 +84,7 @@ class Engine:
 
     def _is_new(self, alert: Document) -> bool:
         # Half of the digest is plenty for telling alerts of one run apart, and half the memory.
-        key = bytes.fromhex(get(alert, "kibana.alert.uuid"))[:16]
+        key = bytes.fromhex(alert["kibana"]["alert"]["uuid"][:32])
         if key in self._given:
             self.repeated += 1
             return False

@@ -30,9 +30,11 @@ class StreamGroups:
     def judge(self, alert: Document, document: Document, detector: Detector) -> Document | None:
         """The alert, as the first of its group where it opens one; None where a group took it in."""
         grouping = detector.suppression
-        belonging = group_of(document, detector.rule_id, grouping) if grouping else None
+        if grouping is None:
+            return alert
+        belonging = group_of(document, detector.rule_id, grouping)
         moment = date_ms(document.get("@timestamp"))
-        if grouping is None or belonging is None or moment is None:
+        if belonging is None or moment is None:
             return alert
         # One run of the rule is an interval here: nothing runs.
         duration = detector.interval_ms if grouping.duration_ms is None else grouping.duration_ms

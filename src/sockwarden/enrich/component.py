@@ -7,12 +7,15 @@ A claim, not a proof: anybody can put a program at such a path in a container or
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 
 from sockwarden import content
 from sockwarden.document import Document, get, put
+
+_MOST_PATH = 512
+"""Characters of the longest path that is kept with its component; a host runs a few programs again and again."""
 
 
 class _Component(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +39,11 @@ def _components() -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
 
 def component_of(executable: str) -> str | None:
     """The component that has this executable; a ` (deleted)` one is none: it is not what the package installed."""
+    return _known(executable) if len(executable) <= _MOST_PATH else _known.__wrapped__(executable)
+
+
+@lru_cache(maxsize=1024)
+def _known(executable: str) -> str | None:
     exact, globs = _components()
     if name := exact.get(executable):
         return name
@@ -45,5 +53,5 @@ def component_of(executable: str) -> str | None:
 def name_component(document: Document) -> None:
     """Fills sockwarden.actor.component in place."""
     executable = get(document, "process.executable")
-    if isinstance(executable, str):
-        put(document, "sockwarden.actor.component", component_of(executable))
+    if isinstance(executable, str) and (component := component_of(executable)):
+        put(document, "sockwarden.actor.component", component)

@@ -8,15 +8,17 @@ where Elasticsearch refuses the document.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Sequence
 
 from sockwarden.document import Document
 from sockwarden.kql.dates import Clock
 from sockwarden.kql.fields import Predicate, TestOf, any_object, any_value, exists
 from sockwarden.kql.named import under
+from sockwarden.kql.order import cheapest_first, most_telling_first, names_a_field
 from sockwarden.kql.ranges import range_test
 from sockwarden.kql.tree import MATCH_ALL, NO_FIELD, And, Is, Nested, Node, Not, Or, Range, Wildcard
 from sockwarden.kql.types import ECS, FieldTypes
-from sockwarden.kql.values import has_value, is_test
+from sockwarden.kql.values import any_of_test, has_value, is_test
 
 
 def compile_query(node: Node, clock: Clock = time.time_ns, types: FieldTypes = ECS) -> Predicate:
@@ -30,14 +32,34 @@ def compile_at(path: str, node: Node, clock: Clock, types: FieldTypes) -> Predic
         case Is() | Range():
             return compile_leaf(node, clock, types, path)
         case And(children):
-            return _all([compile_at(path, child, clock, types) for child in children])
+            return _all([compile_at(path, child, clock, types) for child in most_telling_first(children)])
         case Or(children):
-            return _any([compile_at(path, child, clock, types) for child in children])
+            alternatives, others = _by_field(children)
+            predicates = [_compile_alternatives(leaves, clock, types, path) for leaves in alternatives]
+            return _any([*predicates, *(compile_at(path, child, clock, types) for child in cheapest_first(others))])
         case Not(child):
             predicate = compile_at(path, child, clock, types)
             return lambda document: not predicate(document)
         case Nested(name, child):
             return any_object(name, compile_at(str(under(path, name)), child, clock, types))
+
+
+def _by_field(children: Iterable[Node]) -> tuple[list[list[Is]], list[Node]]:
+    """Values asked of one field, field by field, and everything else."""
+    alternatives: dict[str, list[Is]] = {}
+    others: list[Node] = []
+    for child in children:
+        if isinstance(child, Is) and not is_exists(child) and names_a_field(child):
+            alternatives.setdefault(str(child.field), []).append(child)
+        else:
+            others.append(child)
+    return list(alternatives.values()), others
+
+
+def _compile_alternatives(leaves: Sequence[Is], clock: Clock, types: FieldTypes, path: str) -> Predicate:
+    """The predicate of `field:(a or b …)`, which goes to the field once."""
+    literals = [leaf.value for leaf in leaves]
+    return any_value(leaves[0].field, lambda kind: any_of_test(literals, kind, clock), types, path)
 
 
 def compile_leaf(node: Is | Range, clock: Clock, types: FieldTypes, path: str = "") -> Predicate:
@@ -62,6 +84,10 @@ def is_exists(node: Is | Range) -> bool:
 
 
 def _all(predicates: list[Predicate]) -> Predicate:
+    if len(predicates) == 2:
+        first, second = predicates
+        return lambda document: first(document) and second(document)
+
     def matches(document: Document) -> bool:
         for predicate in predicates:  # noqa: SIM110 - a loop costs half of what all() and a generator do
             if not predicate(document):
@@ -72,6 +98,9 @@ def _all(predicates: list[Predicate]) -> Predicate:
 
 
 def _any(predicates: list[Predicate]) -> Predicate:
+    if len(predicates) == 1:
+        return predicates[0]
+
     def matches(document: Document) -> bool:
         for predicate in predicates:  # noqa: SIM110 - as above
             if predicate(document):

@@ -109,9 +109,10 @@ def _full(path: str, name: str) -> str:
 
 def _anywhere(field: Literal, test_of: TestOf, types: FieldTypes, path: str, *, hidden: bool) -> Predicate:
     tests = _tests_by_name(field, test_of, types, path, hidden=hidden)
+    begins = _full(path, field.pieces[0]) if isinstance(field, Wildcard) else ""
 
     def matches(document: Document) -> bool:
-        return any(test(value) for name, value in _walk(document, path) for _, test in tests(name))
+        return any(test(value) for name, value in _walk(document, path, begins) for _, test in tests(name))
 
     return matches
 
@@ -137,21 +138,73 @@ def _tests_by_name(
 
 
 def _named(parts: list[str], test: ValueTest) -> Predicate:
-    if test is never:
-        return lambda _: False
+    if test is never or not parts:
+        return lambda _: False  # without parts it is the object itself that is asked, which is no value
+
+    def anywhere(document: Document) -> bool:
+        """Through arrays, and of what is no text."""
+        return any(test(value) for value in _reach(document, parts) if not isinstance(value, dict))
+
+    # Most fields are a text two or three objects down; a loop over the parts would cost as much again.
+    if len(parts) == 2:
+        return _two_down(parts[0], parts[1], test, anywhere)
+    if len(parts) == 3:
+        return _three_down(parts[0], parts[1], parts[2], test, anywhere)
+    above, last = parts[:-1], parts[-1]
 
     def matches(document: Document) -> bool:
         value: object = document
-        for part in parts:
-            if not isinstance(value, dict):
-                break
+        for part in above:
+            if type(value) is not dict:
+                return value is not None and anywhere(document)
             value = value.get(part)
-        else:
-            if not isinstance(value, (list, dict)):
-                return value is not None and test(value)
-        if value is None:
-            return False
-        return any(test(value) for value in _reach(document, parts) if not isinstance(value, dict))
+        if type(value) is dict:
+            value = value.get(last)
+            if type(value) is str:
+                return test(value)
+            if type(value) is list and (found := _among(value, test)) is not None:
+                return found
+        return value is not None and anywhere(document)
+
+    return matches
+
+
+def _among(values: list[object], test: ValueTest) -> bool | None:
+    """Whether one of some texts passes; None where one is no text."""
+    for value in values:
+        if type(value) is not str:
+            return None
+        if test(value):
+            return True
+    return False
+
+
+def _two_down(first: str, last: str, test: ValueTest, anywhere: Predicate) -> Predicate:
+    def matches(document: Document) -> bool:
+        value = document.get(first)
+        if type(value) is dict:
+            value = value.get(last)
+            if type(value) is str:
+                return test(value)
+            if type(value) is list and (found := _among(value, test)) is not None:
+                return found
+        return value is not None and anywhere(document)
+
+    return matches
+
+
+def _three_down(first: str, second: str, last: str, test: ValueTest, anywhere: Predicate) -> Predicate:
+    def matches(document: Document) -> bool:
+        value = document.get(first)
+        if type(value) is dict:
+            value = value.get(second)
+            if type(value) is dict:
+                value = value.get(last)
+                if type(value) is str:
+                    return test(value)
+                if type(value) is list and (found := _among(value, test)) is not None:
+                    return found
+        return value is not None and anywhere(document)
 
     return matches
 
@@ -178,14 +231,18 @@ def _reach(document: Document, parts: list[str]) -> Iterator[object]:
             stack.append((value.get(parts[depth]), depth + 1))
 
 
-def _walk(document: Document, path: str) -> Iterator[tuple[str, object]]:
-    """Every value with its dotted name, below a path; Elasticsearch's metadata is reached by name only."""
+def _walk(document: Document, path: str, begins: str = "") -> Iterator[tuple[str, object]]:
+    """Every value with its dotted name, below a path; Elasticsearch's metadata is reached by name only. `begins`: what
+    the names of interest begin with, a multi-field's perhaps beyond its field's name; others may be left out.
+    """
     # Names are made one at a time: below a long key, those of all its children would fill the memory.
     stack: list[Iterator[tuple[str, object]]] = [
         ((_full(path, key), value) for key, value in document.items() if key not in METADATA)
     ]
     while stack:
         for name, value in stack[-1]:
+            if begins and not name.startswith(begins) and not begins.startswith(f"{name}."):
+                continue
             if isinstance(value, list | dict):
                 stack.append(_inside(name, value))
                 break

@@ -7,10 +7,8 @@ hold is never equal to anything: Elasticsearch fails such a query.
 
 from __future__ import annotations
 
-import functools
-import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sockwarden.kql.dates import Clock, parse_bound
 from sockwarden.kql.indexed import as_address, as_text, in_precision, reader_of
@@ -34,6 +32,8 @@ def has_value(kind: str | None) -> ValueTest:
     """The test of `field:*`: whether an index holds anything of the value."""
     if kind is None:
         return lambda _: True
+    if kind in EXACT:
+        return lambda value: isinstance(value, str) or as_text(value) is not None
     read = reader_of(kind)
     return lambda value: read(value) is not None
 
@@ -43,12 +43,14 @@ def is_test(literal: Literal, kind: str | None, clock: Clock) -> ValueTest:
     if literal == Constant(None):
         return never  # a null is never indexed
     if isinstance(literal, Wildcard):
-        return _pattern_test(literal, kind)
+        return _word_pattern_test(literal) if kind in WORDS else _pattern_test([literal], kind)
     text = str(literal)
+    if is_whole(literal, kind):
+        return frozenset({text}).__contains__
     if kind is None:
         return _own_type_test(text)
     if kind in EXACT or kind == "flattened":
-        return _exact_test(text)
+        return lambda value: as_text(value) == text
     if kind in WORDS:
         return _words_test(text, phrase=isinstance(literal, Text) and literal.quoted)
     if kind in DATES:
@@ -58,14 +60,40 @@ def is_test(literal: Literal, kind: str | None, clock: Clock) -> ValueTest:
     return _equal_test(_query_value(text, kind), kind)
 
 
+def any_of_test(literals: Sequence[Literal], kind: str | None, clock: Clock) -> ValueTest:
+    """The test of `field:(a or b …)`, which a value passes that passes the test of any: all plain texts in one look-up,
+    all patterns in one test.
+    """
+    whole: set[str] = set()
+    patterns: list[Wildcard] = []
+    tests: list[ValueTest] = []
+    for literal in literals:
+        if is_whole(literal, kind):
+            whole.add(str(literal))
+        elif isinstance(literal, Wildcard) and kind not in WORDS:
+            patterns.append(literal)
+        else:
+            tests.append(is_test(literal, kind, clock))
+    tests.insert(0, _pattern_test(patterns, kind) if patterns else never)
+    tests.insert(0, frozenset(whole).__contains__ if whole else never)
+    first, *rest = [test for test in tests if test is not never] or [never]
+    if not rest:
+        return first
+    return lambda value: first(value) or any(test(value) for test in rest)
+
+
+def is_whole(literal: Literal, kind: str | None) -> bool:
+    """Whether a value passes the literal's test only where it is this very text."""
+    exact = kind is None or kind in EXACT or kind == "flattened"
+    return exact and isinstance(literal, Text) and is_untyped(literal.value)
+
+
 def is_untyped(text: str) -> bool:
     """Whether only a text can be equal to it, never a number or a boolean."""
     return text not in _BOOLEANS and parse_number(text) is None
 
 
 def _own_type_test(text: str) -> ValueTest:
-    if is_untyped(text):
-        return functools.partial(operator.eq, text)
     number = parse_number(text)
     boolean = _BOOLEANS.get(text)
 
@@ -77,12 +105,6 @@ def _own_type_test(text: str) -> ValueTest:
         return isinstance(value, (int, float)) and number is not None and number.beside(value) == value
 
     return test
-
-
-def _exact_test(text: str) -> ValueTest:
-    if is_untyped(text):
-        return functools.partial(operator.eq, text)
-    return lambda value: as_text(value) == text
 
 
 def _words_test(text: str, *, phrase: bool) -> ValueTest:
@@ -153,15 +175,24 @@ def _query_value(text: str, kind: str) -> object:
     return _BOOLEANS.get(text) if kind == "boolean" else None
 
 
-def _pattern_test(pattern: Wildcard, kind: str | None) -> ValueTest:
-    if kind in WORDS:
-        return _word_pattern_test(pattern)
-    fits = glob(pattern.pieces)
+def _pattern_test(patterns: Sequence[Wildcard], kind: str | None) -> ValueTest:
+    """Any of the patterns, in a field that is compared whole."""
+    if kind is not None and kind not in EXACT and kind != "flattened":
+        return never
+    fits = _any_glob([pattern.pieces for pattern in patterns])
     if kind is None:
         return lambda value: isinstance(value, str) and fits(value)
-    if kind not in EXACT and kind != "flattened":
-        return never
-    return lambda value: (shown := as_text(value)) is not None and fits(shown)
+    return lambda value: (shown := value if isinstance(value, str) else as_text(value)) is not None and fits(shown)
+
+
+def _any_glob(patterns: Sequence[tuple[str, ...]]) -> Callable[[str], bool]:
+    """The test for a text that fits any of the patterns; all beginnings and all endings are one test each."""
+    endings = tuple(pieces[1] for pieces in patterns if len(pieces) == 2 and not pieces[0])
+    beginnings = tuple(pieces[0] for pieces in patterns if len(pieces) == 2 and pieces[0] and not pieces[1])
+    others = [glob(pieces) for pieces in patterns if len(pieces) > 2 or all(pieces)]
+    if not others:
+        return lambda text: text.endswith(endings) or text.startswith(beginnings)
+    return lambda text: text.endswith(endings) or text.startswith(beginnings) or any(fits(text) for fits in others)
 
 
 def _word_pattern_test(pattern: Wildcard) -> ValueTest:

@@ -106,16 +106,30 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def nested(source: Document, level: int = 0) -> Document:
-    """The same document with dotted keys (`"event.action": …`) unfolded into objects."""
+def nested(source: Document) -> Document:
+    """The same document with dotted keys (`"event.action": …`) unfolded into objects: itself where there are none."""
+    return source if _is_nested(source, 1) else _unfolded(source, 0)
+
+
+def _unfolded(source: Document, level: int) -> Document:
     document: Document = {}
     for key, value in source.items():
         parts = key.split(".")
         below = level + len(parts)
         if below > MOST_PARTS:
             raise InputError(f"an ECS document with a field of more than {MOST_PARTS} parts")
-        _merge(document, parts, nested(value, below) if isinstance(value, dict) else value)
+        _merge(document, parts, _unfolded(value, below) if isinstance(value, dict) else value)
     return document
+
+
+def _is_nested(source: Document, level: int) -> bool:
+    """Whether no key is dotted, at a depth that a field may have; most documents come so."""
+    if level > MOST_PARTS:
+        return False
+    for key, value in source.items():
+        if "." in key or (type(value) is dict and not _is_nested(value, level + 1)):
+            return False
+    return True
 
 
 def _merge(document: Document, parts: list[str], value: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -24,6 +24,10 @@ MOST_LINE_BYTES = 64 << 20
 """A search response may be one long line."""
 MOST_LEVELS = 100
 """How deep objects and arrays may nest: five times what Elasticsearch's mappings allow, a tenth of Python's stack."""
+
+_ESCAPE = b"\\u"
+_ENDING = 5
+"""Bytes of an ending that pieces may share."""
 
 Object = dict[str, Any]
 
@@ -104,13 +108,9 @@ def documents(
     kinds  names of the events of interest, where a format has such: then every one of them is read, so that one whose
            arguments are missing is missed by nobody
     """
-    holds = _test(wanted, kinds)
+    search = Search(None if wanted.everything else _pieces(wanted, kinds))
     for block in blocks(stretch.chunks(), tally, most=MOST_LINE_BYTES):
-        lines = block.split(b"\n")
-        lines.pop()
-        for line in lines:
-            if not line.strip() or not holds(line):
-                continue
+        for line in search.lines(block):
             try:
                 entry = decode(line)
                 tally.events += 1
@@ -119,15 +119,54 @@ def documents(
                 tally.reject(error.what, line)
 
 
-def _test(wanted: Wanted, kinds: tuple[bytes, ...]) -> Callable[[bytes], bool]:
-    """A test for one line: may it hold what is wanted? A line with a \\u escape could hold anything."""
-    pieces = list(kinds) or [piece.encode("utf-8", "surrogateescape") for piece in sorted(wanted.addresses)]
-    if not kinds:
-        pieces += [str(number).encode() for number in sorted(wanted.inodes | wanted.ports)]
+class Search:
+    """Finds the lines that hold one of some pieces; all lines where there are none to look for."""
 
-    def holds(line: bytes) -> bool:
-        # A line that is not an object or was cut is passed on, so that it is counted.
-        broken = line[:1] != b"{" or line.rstrip()[-1:] != b"}"
-        return broken or b"\\u" in line or any(piece in line for piece in pieces)
+    def __init__(self, pieces: Collection[bytes] | None) -> None:
+        self._pieces = None if pieces is None or b"" in pieces else tuple(pieces)
+        by_ending: dict[bytes, list[bytes]] = {}
+        for piece in self._pieces or ():
+            by_ending.setdefault(piece[-_ENDING:], []).append(piece)
+        # Where many pieces end alike, as sockets' names do, the block is gone through for their ending alone.
+        self._anchors: dict[bytes, list[bytes]] = {_ESCAPE: []}
+        for ending, group in by_ending.items():
+            self._anchors |= {ending: group} if len(group) > 2 else {piece: [] for piece in group}
 
-    return (lambda _: True) if wanted.everything else holds
+    def lines(self, block: bytes) -> Iterator[bytes]:
+        """The lines of a block, which ends where a line does, in order. A line that is no object or was cut is given,
+        too, so that it is counted, and one with a \\u escape, which could hold anything; an empty one is not.
+        """
+        if self._pieces is None:
+            yield from filter(bytes.strip, block.split(b"\n"))
+        elif block.startswith(b"{") and block.endswith(b"}\n") and block.count(b"}\n{") == block.count(b"\n") - 1:
+            for start in sorted(self._starts(block)):
+                yield block[start : block.find(b"\n", start)]
+        else:
+            for line in filter(bytes.strip, block.split(b"\n")):
+                broken = line[:1] != b"{" or line.rstrip()[-1:] != b"}"
+                if broken or _ESCAPE in line or any(piece in line for piece in self._pieces):
+                    yield line
+
+    def _starts(self, block: bytes) -> set[int]:
+        """Where lines with a piece or an escape start; lines between them are not even cut out."""
+        starts: set[int] = set()
+        for anchor, pieces in self._anchors.items():
+            at = block.find(anchor)
+            while at >= 0:
+                start, end = block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at)
+                if not pieces or any(block.find(piece, start, end) >= 0 for piece in pieces):
+                    starts.add(start)
+                at = block.find(anchor, end)
+        return starts
+
+
+def _pieces(wanted: Wanted, kinds: tuple[bytes, ...]) -> frozenset[bytes]:
+    """What a line must hold one of; a piece that has another one in it says no more than that one."""
+    pieces = set(kinds) or {
+        *(piece.encode("utf-8", "surrogateescape") for piece in wanted.addresses),
+        *(str(number).encode() for number in wanted.inodes | wanted.ports),
+    }
+    within_a_line = {piece for piece in pieces if b"\n" not in piece}
+    return frozenset(
+        piece for piece in within_a_line if not any(other in piece for other in within_a_line if other != piece)
+    )

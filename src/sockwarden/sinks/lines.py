@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+import msgspec
+
 from sockwarden.alerts import RISK_SCORES
 from sockwarden.document import Document, encode, get
+
+_MOST_RULES = 256
+"""Rules that are kept as JSON, some 10 kB each: an alert that a document's field names has one of its own."""
 
 
 def whole(alert: Document) -> Document:
@@ -59,21 +64,54 @@ def tracee(alert: Document) -> Document | None:
 FORMS: dict[str, Callable[[Document], Document | None]] = {"ndjson": whole, "ecs": ecs, "tracee": tracee}
 
 
+class Lines:
+    """Alerts of one form as bytes. The rule, which is most of an alert and the same in all of its alerts, is encoded
+    once.
+    """
+
+    def __init__(self, form: str) -> None:
+        self._form = FORMS[form]
+        self._rules: dict[int, tuple[object, msgspec.Raw]] = {}
+
+    def line(self, alert: Document) -> bytes | None:
+        """The alert and its newline; None for one that has no such form."""
+        shaped = self._form(alert)
+        if shaped is None:
+            return None
+        try:
+            return msgspec.json.encode(self._with_encoded_rule(shaped)) + b"\n"
+        except (UnicodeEncodeError, OverflowError, TypeError):
+            return encode(shaped) + b"\n"
+
+    def _with_encoded_rule(self, shaped: Document) -> Document:
+        signal = get(shaped, "kibana.alert")
+        if not isinstance(signal, dict) or "rule" not in signal:
+            return shaped
+        rule = signal["rule"]
+        known = self._rules.get(id(rule))
+        if known is None:
+            if len(self._rules) >= _MOST_RULES:
+                self._rules.clear()
+            # Its number is the rule's as long as the rule is held, and its alerts share it unchanged.
+            known = self._rules[id(rule)] = (rule, msgspec.Raw(msgspec.json.encode(rule)))
+        return {**shaped, "kibana": {**shaped["kibana"], "alert": {**signal, "rule": known[1]}}}
+
+
 class LineSink:
     """Writes one JSON object a line. left_out counts alerts that have no such form."""
 
     def __init__(self, form: str, file: BinaryIO) -> None:
-        self._form = FORMS[form]
+        self._lines = Lines(form)
         self._file = file
         self.left_out = 0
 
     def add(self, alert: Document) -> None:
         """Writes one alert."""
-        shaped = self._form(alert)
-        if shaped is None:
+        line = self._lines.line(alert)
+        if line is None:
             self.left_out += 1
         else:
-            self._file.write(encode(shaped) + b"\n")
+            self._file.write(line)
 
     def close(self) -> None:
         """Writes out what is buffered."""

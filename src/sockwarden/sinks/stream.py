@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import BinaryIO, ClassVar
 
-from sockwarden.document import Document, encode
-from sockwarden.sinks.lines import FORMS
+from sockwarden.document import Document
+from sockwarden.sinks.lines import Lines
 from sockwarden.sinks.outlet import Outlet
 
 
@@ -16,7 +16,7 @@ class StreamSink:
     notifies: ClassVar[bool] = False
 
     def __init__(self, form: str, file: BinaryIO) -> None:
-        self._form = FORMS[form]
+        self._lines = Lines(form)
         self._outlet = Outlet(file)
 
     @property
@@ -27,8 +27,8 @@ class StreamSink:
     def add(self, alerts: Sequence[Document]) -> None:
         """Writes the alerts of one access; those without such a form are left out."""
         for alert in alerts:
-            if (shaped := self._form(alert)) is not None:
-                self._outlet.write(encode(shaped) + b"\n", alerts=1)
+            if (line := self._lines.line(alert)) is not None:
+                self._outlet.write(line, alerts=1)
 
     def tick(self, now: float) -> None:  # noqa: ARG002 - a Sink's method
         """Writes what was held back."""

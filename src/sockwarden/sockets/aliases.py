@@ -7,6 +7,7 @@ knows (symlinks, mounts, hard links) the inode tells; see lessons.py.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 AliasKind = Literal["relative", "dot-segments", "proc", "symlink-or-mount", "unknown"]
@@ -15,12 +16,21 @@ _PROC_ROOT = re.compile(r"/proc/(?:self|thread-self|\d+)(?:/task/\d+)?/root")
 _PROC_CWD = re.compile(r"/proc/(?:self|thread-self)/cwd")
 _PROC_DEPTH = 5
 _MOST_HOPS = 16
+_MOST_KNOWN = 1024
+_MOST_PATH = 512
+"""Paths whose normal form is kept, and the longest; a host uses a few again and again, a document may bring any."""
 
 
 def normalise(path: str, directory: str | None) -> str | None:
     """The normal form: absolute, without dot segments and doubled slashes, /var/run written /run, /proc/PID/root and
     /proc/self/cwd followed. None for no path, and for a relative one whose directory is not known.
     """
+    short = len(path) + len(directory or "") <= _MOST_PATH
+    return _normal_form(path, directory) if short else _normal_form.__wrapped__(path, directory)
+
+
+@lru_cache(maxsize=_MOST_KNOWN)
+def _normal_form(path: str, directory: str | None) -> str | None:
     if not path:
         return None
     if not path.startswith("/"):

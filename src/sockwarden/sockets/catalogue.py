@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 
 from sockwarden import content
 from sockwarden.literals import Wanted
+
+_MOST_KNOWN = 1024
+_MOST_PATH = 512
+"""Paths that are kept with what they are, and the longest; a host uses a few again and again."""
 
 
 class RuntimeSocket(msgspec.Struct, frozen=True, order=True):
@@ -87,6 +91,7 @@ class Catalogue:
                 pieces.add(piece_of(glob))
                 self._abstract.append((pattern_of(glob, ".*"), entry))
         self.wanted = Wanted(addresses=frozenset(pieces), ports=frozenset(self._ports))
+        self._known_path = lru_cache(maxsize=_MOST_KNOWN)(self._look_up)
 
     def changed(self, extra: Iterable[RuntimeSocket], ignored: Collection[str]) -> Catalogue:
         """This catalogue with sockets of the user's own, whose names hold no wildcard, and without some addresses."""
@@ -95,6 +100,9 @@ class Catalogue:
 
     def path(self, path: str) -> RuntimeSocket | None:
         """The runtime socket that has this canonical path."""
+        return self._known_path(path) if len(path) <= _MOST_PATH else self._look_up(path)
+
+    def _look_up(self, path: str) -> RuntimeSocket | None:
         return self._found(path, self._paths.get(path) or _first(self._path_globs, path))
 
     def abstract(self, name: str) -> RuntimeSocket | None:

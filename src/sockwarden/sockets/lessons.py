@@ -67,6 +67,8 @@ class _Stretch(msgspec.Struct):
 
     def at(self, moment: Position) -> set[RuntimeSocket]:
         """The sockets that the inode may be at a moment."""
+        if len(self.names) < 2:
+            return set(self.names)  # the nearest name counts where none holds at the moment
         bound = {socket for socket, seen in self.names.items() if seen.bound}
         current = {socket for socket, seen in self.names.items() if seen.first <= moment <= seen.last}
         if not current and (before := [(s.last, name) for name, s in self.names.items() if s.last < moment]):
@@ -141,9 +143,12 @@ class Lessons:
     def sockets_of(self, document: Document) -> set[RuntimeSocket]:
         """The runtime sockets that the inodes of this document's PATH records are, by what was learnt."""
         self._learn_rest()
+        paths = list(socket_paths(document))
+        if not paths:
+            return set()
         host, at = host_of(document), moment_of(document)
         found: set[RuntimeSocket] = set()
-        for path in socket_paths(document):
+        for path in paths:
             stretches = self._stretches.get((host, path.get("dev", ""), path["inode"]))
             if stretches and path.get("nametype") != "DELETE":
                 found |= self._find(stretches, host, at).at(at)
@@ -232,4 +237,7 @@ def socket_paths(document: Document) -> Iterator[dict[str, str]]:
             and str(path.get("mode", "")).startswith("014")
             and _NUMBER.fullmatch(str(path.get("inode")))
         ):
-            yield {key: str(value) for key, value in path.items()}
+            name, inode, device = path.get("name", ""), path["inode"], path.get("dev", "")
+            plain = type(name) is type(inode) is type(device) is type(path.get("nametype", "")) is str
+            # Ours holds texts; a document of others may hold anything.
+            yield path if plain else {key: str(value) for key, value in path.items()}

@@ -16,6 +16,8 @@ from sockwarden.sockets.live import Listener
 
 _MOVED = {"held-connection", "received-descriptor", "duplicated-descriptor", "inherited-descriptor", "requested"}
 """Accesses in which nobody gave an address, and requests: the connection was there."""
+_NAMED = {"path", "undecodable", "unnamed"}
+"""Types of sockets that a path may lead to."""
 _ACCESS = {"connected-to", "opened-file", "unknown-call"} | _MOVED
 
 
@@ -53,16 +55,18 @@ class Resolver:
         """Fills one document in place; one that is no access is left as it is."""
         if not _is_any(_ACCESS, document):
             return
-        given = get(document, "sockwarden.socket.address_as_given")
-        if given and not get(document, "sockwarden.socket.type"):
+        socket = _socket_in(document)
+        given = socket.get("address_as_given")
+        if given and not socket.get("type"):
             put(document, "sockwarden.socket.type", _type_of(given, document))
+            socket = _socket_in(document)
         if self._literal:
             _as_upstream(document)
             named = self._named(document, given) if given else None
             plain = named and aliases.spelled_plainly(str(given), named.address)
             _fill(document, [named] if named and plain else [], given)
             return
-        name = _bound_name(document) or given
+        name = _bound_name(socket) or given
         named = self._named(document, name) if name else None
         reached = self._identities.sockets_of(document)
         if self._identities.proven and reached and named not in reached:
@@ -71,12 +75,12 @@ class Resolver:
         _fill(document, sockets, given)
         if sockets:
             self._describe(document, sockets, given)
-        elif given and get(document, "sockwarden.socket.type") == "path" and self._undecided(document, given):
+        elif given and socket.get("type") == "path" and self._undecided(document, given):
             put(document, "sockwarden.socket.alias", "unknown")
 
     def _named(self, document: Document, given: str) -> RuntimeSocket | None:
         """The runtime socket of that name, by the name alone."""
-        kind = get(document, "sockwarden.socket.type")
+        kind = _socket_in(document).get("type")
         if kind == "abstract":
             return self._catalogue.abstract(given[1:]) or self._identities.named(given, None)
         if kind == "inet":
@@ -93,26 +97,39 @@ class Resolver:
         return known and not any(socket_paths(document)) and aliases.normalise(given, directory_of(document)) is None
 
     def _describe(self, document: Document, sockets: list[RuntimeSocket], given: str | None) -> None:
-        addressed = given or not _is_any(_MOVED, document)
-        if addressed and get(document, "sockwarden.socket.type") in ("path", "undecodable", "unnamed"):
+        socket = _socket_in(document)
+        if socket.get("type") in _NAMED and (given or not _is_any(_MOVED, document)):
             kind = aliases.kind_of(given, directory_of(document), sockets[0].address)
-            put(document, "sockwarden.socket.alias", kind)
-        put(document, "sockwarden.socket.ambiguous", len(sockets) > 1 or None)
+            if kind is not None:
+                socket["alias"] = kind
+        if len(sockets) > 1:
+            socket["ambiguous"] = True
         for path in socket_paths(document):
-            put(document, "sockwarden.socket.inode", int(path["inode"]))
-            put(document, "sockwarden.socket.device", path.get("dev"))
+            socket["inode"] = int(path["inode"])
+            if "dev" in path:
+                socket["device"] = path["dev"]
         if listener := self._identities.listener_of(sockets[0], document):
             put(document, "sockwarden.socket.listener.pid", listener.pid)
             put(document, "sockwarden.socket.listener.executable", listener.executable or None)
 
 
-def _bound_name(document: Document) -> str | None:
+def _socket_in(document: Document) -> Document:
+    """What is known of the socket so far; to be written into only where there is something."""
+    ours = document.get("sockwarden")
+    socket = ours.get("socket") if isinstance(ours, dict) else None
+    return socket if isinstance(socket, dict) else {}
+
+
+def _bound_name(socket: Document) -> str | None:
     """The listener's own name, where the kernel told it: what the caller gave may be anything that led there."""
-    bound = get(document, "sockwarden.socket.bound")
+    bound = socket.get("bound")
     return bound if isinstance(bound, str) and bound.startswith(("/", "@")) else None
 
 
 def _is_any(actions: set[str], document: Document) -> bool:
+    event = document.get("event")
+    if isinstance(event, dict) and isinstance(action := event.get("action"), str):
+        return action in actions
     return not actions.isdisjoint(action for action in values(document, "event.action") if isinstance(action, str))
 
 
@@ -123,8 +140,8 @@ def _fill(document: Document, sockets: list[RuntimeSocket], given: str | None) -
         put(document, field, addresses if len(addresses) > 1 else addresses[0])
     if sockets:
         put(document, "sockwarden.socket.canonical", sockets[0].address)
-        put(document, "sockwarden.socket.runtime", sockets[0].runtime)
-        put(document, "sockwarden.socket.name", sockets[0].name)
+        socket = _socket_in(document)
+        socket["runtime"], socket["name"] = sockets[0].runtime, sockets[0].name
 
 
 def _as_upstream(document: Document) -> None:
