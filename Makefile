@@ -29,8 +29,8 @@ check: $(VENV)/ready
 bpf:
 	sh make/bpf.sh $(PROGRAMS).c $(PROGRAMS).o
 
-bench: $(VENV)/ready
-	$(RUN)python benchmarks/hunt.py $(BENCH)
+bench: $(VENV)/bench-ready
+	$(RUN)python benchmarks/run.py $(if $(QUICK),--quick) $(BENCH)
 
 fuzz: $(VENV)/fuzz-ready
 	$(RUN)python fuzz/run.py $(FUZZ)
@@ -46,7 +46,7 @@ uninstall:
 	@sh make/uninstall.sh
 
 requirements: $(UV)
-	for name in runtime dev fuzz go uv; do \
+	for name in runtime dev bench fuzz go uv; do \
 	  $(UV) pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --custom-compile-command "make requirements" requirements/$$name.in -o requirements/$$name.txt; \
 	done
@@ -59,6 +59,10 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml | $(UV)
 
 $(VENV)/fuzz-ready: requirements/fuzz.txt $(VENV)/ready
 	$(UV) pip install --quiet --python $(RUN)python --require-hashes --requirement requirements/fuzz.txt
+	@touch $@
+
+$(VENV)/bench-ready: requirements/bench.txt $(VENV)/ready
+	$(UV) pip install --quiet --python $(RUN)python --require-hashes --requirement requirements/bench.txt
 	@touch $@
 
 .uv/bin/uv:
@@ -81,4 +85,4 @@ attack: $(VENV)/ready
 	@sh $< $(UV)
 
 clean:
-	rm -rf .venv .venv-* .uv .crictl .opensearch .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .venv-* .uv .bench .crictl .opensearch .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

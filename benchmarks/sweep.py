@@ -1,18 +1,15 @@
 """What a sweep costs, beside tools that list who holds unix sockets, in one interleaved run.
 
-    python benchmarks/sweep.py [--processes 500] [--descriptors 10] [--rounds 10]
+    python benchmarks/sweep.py [--processes 500] [--descriptors 10] [--rounds 10] [--quick] [--json FILE]
 
 So many processes are started with so many descriptors each: one in ten holds a connection to a runtime's socket, every
-one a connection to another socket; the rest are pipes and files. Each round runs everything once, in turn. Printed are
-medians, the spread, processor time and the ratio to `ss -xp`. The sweep is one of a watch that runs: its first, and the
-later ones, which find what they know. Needs root. A tool that is not installed is named and left out.
+one a connection to another socket; the rest are pipes and files. The sweep is one of a watch that runs: its first, and
+the later ones, which find what they know. Needs root. A tool that is not installed is named and left out.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
 import resource
 import shutil
 import socket
@@ -23,7 +20,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+
+from results import Cell, Table, arguments, finish, interleave, number, ratio, spread, unable
 
 from sockwarden.sensors.sweep import Sweep
 from sockwarden.sockets import Listener, LiveSocket, RuntimeSocket
@@ -43,7 +43,10 @@ os.write(1, b"!")
 sys.stdin.read()
 os.killpg(0, signal.SIGKILL)
 """
+_FIRST, _LATER = "a watch's first sweep", "a later sweep"
 _TOOLS = {"ss -xp": ["ss", "-xp"], "lsof -U": ["lsof", "-n", "-P", "-U"]}
+_NAMES = {_FIRST: "first", _LATER: "later", "ss -xp": "ss", "lsof -U": "lsof"}
+"""As figures are named."""
 Spent = tuple[float, float]
 """Seconds by the clock, and of the processor."""
 
@@ -95,47 +98,53 @@ def spent(act: Callable[[], object]) -> Spent:
     return time.perf_counter() - began, processor() - before
 
 
-def measure(live: LiveSocket, rounds: int) -> dict[str, list[Spent]]:
+def measure(live: LiveSocket, rounds: int) -> tuple[dict[str, list[Spent]], str]:
+    """What each contender spent in each round, and what was held and left out meanwhile."""
     tools = {name: command for name, command in _TOOLS.items() if shutil.which(command[0])}
-    for name in _TOOLS.keys() - tools.keys():
-        print(f"{name} is not installed")
     kept = Sweep()
     held = kept.look([live])
-    print(f"held        {len(held):>9,} connections to the runtime's socket, {kept.limits or 'nothing left out'}")
-    times: dict[str, list[Spent]] = {}
-    for _ in range(rounds):
-        times.setdefault("a watch's first sweep", []).append(spent(lambda: Sweep().look([live])))
-        times.setdefault("a later sweep", []).append(spent(lambda: kept.look([live])))
-        for name, command in tools.items():
-            run = spent(lambda command=command: subprocess.run(command, stdout=-3, stderr=-3, check=False))  # type: ignore[misc]
-            times.setdefault(name, []).append(run)
-    return times
+    said = [f"{len(held):,} connections to the runtime's socket were held; {kept.limits or 'nothing was left out'}."]
+    said += [f"{name} is not installed here." for name in _TOOLS.keys() - tools.keys()]
+    contenders = {_FIRST: lambda: spent(lambda: Sweep().look([live])), _LATER: lambda: spent(lambda: kept.look([live]))}
+    contenders |= {name: partial(spent, partial(_run, command)) for name, command in tools.items()}
+    return interleave(contenders, rounds), " ".join(said)
 
 
-def report(times: dict[str, list[Spent]]) -> None:
-    base = statistics.median(seconds for seconds, _ in times.get("ss -xp", times["a later sweep"]))
+def _run(command: list[str]) -> None:
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def table(times: dict[str, list[Spent]], note: str) -> tuple[Table, dict[str, str]]:
+    """The comparison, and the figures of it."""
+    base = "ss -xp" if "ss -xp" in times else _LATER
+    rows: list[list[Cell]] = []
+    figures: dict[str, str] = {}
     for name, each in times.items():
         clock, processor = ([one[part] * 1000 for one in each] for part in (0, 1))
-        median = statistics.median(clock)
-        print(
-            f"{name:<22} {median:>7.1f} ms ({min(clock):.1f} to {max(clock):.1f}), "
-            f"processor {statistics.median(processor):>6.1f} ms, {median / 1000 / base:.2f} of ss -xp"
-        )
+        compared = ratio(clock, [one[0] * 1000 for one in times[base]])
+        rows.append([name, str(spread(clock)), statistics.median(processor), str(compared)])
+        figures |= {f"{_NAMES[name]}-ms": number(spread(clock).median), f"{_NAMES[name]}-ratio": number(compared.ratio)}
+    columns = ["", "ms", "processor ms", f"times as long as {base}"]
+    return Table("tools", "One look at who holds what", columns, rows, note), figures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A sweep beside ss and lsof.")
-    parser.add_argument("--processes", type=int, default=500)
+    parser = arguments(__doc__)
+    parser.add_argument("--processes", type=int, help="500; quick: 50")
     parser.add_argument("--descriptors", type=int, default=10, help="of each process")
-    parser.add_argument("--rounds", type=int, default=10)
-    options = parser.parse_args()
-    machine = f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} processors"
-    print(f"{machine}, Python {platform.python_version()}")
+    parser.add_argument("--rounds", type=int, help="10; quick: 3")
+    given = parser.parse_args()
+    if os.geteuid():
+        unable("it takes root, as the watch does")
+    processes, rounds = given.processes or (50 if given.quick else 500), given.rounds or (3 if given.quick else 10)
     with (
         tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-") as folder,
-        busy(Path(folder), options.processes, options.descriptors) as live,
+        busy(Path(folder), processes, given.descriptors) as live,
     ):
-        report(measure(live, options.rounds))
+        times, said = measure(live, rounds)
+    note = f"{processes:,} processes with {given.descriptors} descriptors each, {rounds} rounds. {said}"
+    compared, figures = table(times, note)
+    finish(given, [compared], figures=figures)
 
 
 if __name__ == "__main__":
