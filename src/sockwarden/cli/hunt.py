@@ -81,12 +81,11 @@ def hunt(
     auditd_manager or Elasticsearch, Tracee JSON, a folder of such, or - for standard input. The format is detected.
     """
     window = Window(utc(since, option="--since"), utc(until, option="--until"))
-    run = Hunt(chosen(selectors, Known(Path(folder))), literal=literal, window=window)
+    detections = chosen(selectors, Known(Path(folder)))
     streams = plan(list(paths))
-    if quarantine:
-        run.tally.quarantine = Quarantine(
-            Path(quarantine), inputs=[path for stream in streams for path in stream.paths]
-        )
+    inputs = [path for stream in streams for path in stream.paths]
+    kept = Quarantine(Path(quarantine), inputs=inputs) if quarantine else None
+    run = Hunt(detections, literal=literal, window=window, quarantine=kept)
     screen = console()
     sink = TerminalSink(screen, stored=keep) if output == "text" else LineSink(output, sys.stdout.buffer)
     # Where alerts and progress meet on one terminal, one console keeps them apart; raw lines leave no room for a bar.
@@ -98,8 +97,8 @@ def hunt(
     run.engine.close()
     for failure in run.failures:
         print_error(str(failure))
-    if run.tally.quarantine:
-        run.tally.quarantine.close()
+    if kept:
+        kept.close()
     if run.formats:
         print_notes(map(escape, notes(run, found.counts, time.monotonic() - began)))
     if sink.left_out:
@@ -163,7 +162,7 @@ def _redact(alert: Document) -> None:
 
 @contextmanager
 def _progress(out: Console | None) -> Iterator[Callable[[Stream, int, int], None]]:
-    """A progress bar on a terminal."""
+    """A progress bar on a terminal, drawn as it is told: a thread that did so would not live on in a fork."""
     if out is None or not out.is_terminal:
         yield lambda *_: None
         return
@@ -183,11 +182,13 @@ def _progress(out: Console | None) -> Iterator[Callable[[Stream, int, int], None
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=out, transient=True, refresh_per_second=5) as bar:
+    with Progress(*columns, console=out, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("hunting", total=None)
 
         def show(stream: Stream, number: int, done: int) -> None:
             step = "learning" if number == 1 else "judging"
-            bar.update(task, description=f"{step} {escape(stream.name)}", total=stream.size, completed=done)
+            bar.update(
+                task, description=f"{step} {escape(stream.name)}", total=stream.size, completed=done, refresh=True
+            )
 
         yield show
