@@ -70,6 +70,7 @@ def test_a_mounts_source_is_graded_by_what_it_is(tmp_path: Any) -> None:
     grade_request(document, Inventory(packaged()))
     request = document["sockwarden"]["request"]
     assert request["risk"] == "critical" and "host-root-mounted" in request["reasons"]
+    assert len(request["texts"]) == len(request["reasons"]) and "T1611" in request["techniques"]
     harmless = create(str(tmp_path))
     grade_request(harmless, Inventory(packaged()))
     assert harmless["sockwarden"]["request"]["risk"] == "medium"

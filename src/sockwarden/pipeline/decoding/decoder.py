@@ -53,7 +53,7 @@ class Decoder:
         self.last = wire.Beat(0, 0, 0, 0)
         self._ended = self._told_of = 0
         self._heard = 0.0
-        self._failed = ""
+        self._failed = self._told_failure = ""
         self._told_gone = False
         # The decoder's end stays open here, too: else ours would be readable for ever once its process has ended.
         self._socket, self._out = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -107,6 +107,7 @@ class Decoder:
                 if message.worker != self.last.worker:
                     self._ended = self.last.worker
                 self.last = message
+                self._told_failure = ""
             elif isinstance(message, wire.Failed):
                 self._failed = message.what
             elif isinstance(message, wire.Done):
@@ -123,9 +124,9 @@ class Decoder:
         """Whether it is at work; has it begin anew where it is not. To be asked when all that it told was received."""
         if not self.is_alive:
             return self._gone()
-        if self._failed:
-            why, self._told_of = f"the decoder failed ({self._failed}) and began anew", self._ended or self.last.worker
-            self._failed = ""
+        if self._failed and self._failed != self._told_failure:
+            why, self._told_of = f"the decoder failed ({self._failed}) and begins anew", self._ended or self.last.worker
+            self._told_failure, self._failed = self._failed, ""
         elif self._stalls(now):
             why, self._told_of = (
                 f"the decoder said nothing for {_STALLED_SECONDS:.0f} s, and begins anew",
