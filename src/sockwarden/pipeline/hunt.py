@@ -15,6 +15,7 @@ import msgspec
 from sockwarden.detect import Counts, Detection, Engine
 from sockwarden.document import Document, get
 from sockwarden.errors import InputError
+from sockwarden.literals import EVERYTHING
 from sockwarden.pipeline.processes import batched, in_order
 from sockwarden.pipeline.replay import Learned, Progress, Replay
 from sockwarden.pipeline.wanted import wanted_by
@@ -96,12 +97,15 @@ class Hunt:
         window: Window | None = None,
         quarantine: Quarantine | None = None,
         processes: int | None = None,
+        every_event: bool = False,
     ) -> None:
+        """every_event: parses all, also what can hold nothing wanted: slow, and the same answers."""
         self._window = window or Window()
         catalogue = packaged()
         self._detections = detections
         self.engine = Engine(detections)
-        self.wanted = wanted_by((detection.required_literals for detection in detections), catalogue)
+        wanted = wanted_by((detection.required_literals for detection in detections), catalogue)
+        self.wanted = EVERYTHING if every_event else wanted
         # What is kept of lines goes into one file, which one process writes.
         self._processes = 1 if quarantine else processes
         self._replay = Replay(catalogue, self.wanted, literal=literal, processes=self._processes)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sockwarden.document import Document
 from sockwarden.enrich import name_component
 from sockwarden.errors import InputError
-from sockwarden.literals import Wanted
+from sockwarden.literals import EVERYTHING, Wanted
 from sockwarden.pipeline.processes import batched, in_order
 from sockwarden.readers import Format, Stream, Stretch, Tally, stretches_of
 from sockwarden.sockets import Catalogue, Identities, Inventory, Lessons, Resolver, RuntimeSocket
@@ -38,7 +38,7 @@ class Learned(NamedTuple):
 class Replay:
     """Replays streams for one set of detections.
 
-    wanted     what documents must contain
+    wanted     what documents must contain; where that is everything, every event teaches as well
     known      what the host has, beside what the stream teaches
     processes  how many read a stream, None for as many as there are processors
     """
@@ -70,7 +70,7 @@ class Replay:
         wanted = self._wanted
         if form.teach and not self._literal:
             stream.on_read = lambda done: progress(stream, 1, done)
-            teach, of_catalogue = form.teach, self._catalogue.wanted
+            teach, of_catalogue = form.teach, EVERYTHING if wanted == EVERYTHING else self._catalogue.wanted
 
             def taught(stretch: Stretch) -> Iterator[tuple[tuple[Document, ...], dict[str, InputError]]]:
                 for documents in batched(teach(stretch, of_catalogue, Tally())):
