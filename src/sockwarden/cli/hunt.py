@@ -131,7 +131,7 @@ def _verify(found: set[str], again: Hunt, streams: list[Stream]) -> bool:
         print_notes([f"Verified: {took}, gives the same {len(found):,} alerts."])
         return True
     print_error(
-        f"a parse of every event gives other alerts\n{took}: {len(uuids - found):,} more, {len(found - uuids):,} fewer. "
+        f"a parse of every event gives other alerts\n{took}: {len(uuids - found):,} more, {len(found - uuids):,} less. "
         f"Please report it, with the events of {', '.join(sorted(uuids ^ found)[:3])}."
     )
     return False
