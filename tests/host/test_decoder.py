@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
@@ -151,20 +149,6 @@ def test_a_worker_that_stalls_is_made_to_begin_anew(watch: Watch) -> None:
     told(watch, "said nothing")
     watch.until(lambda: requests(watch, "/meanwhile"), "what was asked meanwhile is told")
     assert decoder_of(watch)[1] != worker
-
-
-def test_a_worker_that_cannot_begin_is_told_once(watch: Watch) -> None:
-    """Given no more processes for its user, when the worker dies, then that is one alert until it is back."""
-    overseer, worker = decoder_of(watch)
-    limits = resource.prlimit(overseer, resource.RLIMIT_NPROC, (0, 0))
-    os.kill(worker, signal.SIGKILL)
-    told(watch, "it cannot begin")
-    time.sleep(6)
-    assert not children_of(overseer)
-    alerts = [one for one in watch.alerts if "it cannot begin" in str(get(one, "message"))]
-    assert len(alerts) == 1
-    resource.prlimit(overseer, resource.RLIMIT_NPROC, limits)
-    until(lambda: children_of(overseer), "there is a worker again")
 
 
 def test_without_its_process_accesses_are_told(watch: Watch) -> None:

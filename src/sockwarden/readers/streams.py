@@ -18,11 +18,6 @@ from typing import BinaryIO, Self
 
 from sockwarden.errors import InputError
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 CHUNK_BYTES = 1 << 22
 _HEAD_BYTES = 1 << 16
 _GZIP = b"\x1f\x8b"
@@ -87,7 +82,7 @@ class Part:
                     raise self.shorter()
                 left -= len(chunk)
                 yield chunk
-        except (EOFError, zlib.error, zstd.ZstdError) as error:
+        except (EOFError, zlib.error) as error:
             raise InputError(
                 f"the {self._form} file is cut short or damaged",
                 where=self.path,
@@ -125,17 +120,26 @@ def _gunzip(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _unzstd(file: BinaryIO) -> Iterator[bytes]:
-    """What a zstd file holds, of any number of frames (RFC 8878), in bounded pieces. Raises EOFError or ZstdError after
-    all that lies before a damage.
+    """What a zstd file holds, of any number of frames (RFC 8878), in bounded pieces. Raises EOFError after all that
+    lies before its end or a damage.
     """
+    # Loaded by those who meet such a file; a watch on a small host needs none of it.
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # noqa: PLC0415
+    else:
+        from backports import zstd  # noqa: PLC0415
+
     frame = zstd.ZstdDecompressor()
-    while packed := file.read(1 << 16):
-        while packed or not (frame.eof or frame.needs_input):
-            if frame.eof:
-                frame = zstd.ZstdDecompressor()
-            if chunk := frame.decompress(packed, CHUNK_BYTES):
-                yield chunk
-            packed = frame.unused_data if frame.eof else b""
+    try:
+        while packed := file.read(1 << 16):
+            while packed or not (frame.eof or frame.needs_input):
+                if frame.eof:
+                    frame = zstd.ZstdDecompressor()
+                if chunk := frame.decompress(packed, CHUNK_BYTES):
+                    yield chunk
+                packed = frame.unused_data if frame.eof else b""
+    except zstd.ZstdError as error:
+        raise EOFError(str(error)) from error
     if not frame.eof:
         raise EOFError("the file ends before the archive does")
 
