@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/
 PROGRAMS := src/sockwarden/sensors/ebpf/programs/sockwarden.bpf
 export UV_PYTHON_PREFERENCE ?= only-system
 
-.PHONY: watch demo test check bpf bench fuzz install uninstall requirements ecs-fields attack clean
+.PHONY: watch demo test check bpf bench peers fuzz install uninstall requirements ecs-fields attack clean
 
 watch: $(VENV)/ready
 	@sh make/libbpf.sh $(RUN)python
@@ -31,6 +31,10 @@ bpf:
 
 bench: $(VENV)/bench-ready
 	$(RUN)python benchmarks/run.py $(if $(QUICK),--quick) $(BENCH)
+
+# Other tools that benchmarks compare with; one that is not obtained is left out there.
+peers:
+	@sh make/peers.sh
 
 fuzz: $(VENV)/fuzz-ready
 	$(RUN)python fuzz/run.py $(FUZZ)
@@ -85,4 +89,4 @@ attack: $(VENV)/ready
 	@sh $< $(UV)
 
 clean:
-	rm -rf .venv .venv-* .uv .bench .crictl .opensearch .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .venv-* .uv .bench .peers .crictl .opensearch .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
