@@ -71,5 +71,4 @@ def grade_request(document: Document, inventory: Inventory) -> None:
             part["devices"] = devices_of(devices)
     grade_of = grade(request, ours.get("actor", {}))
     request |= {"risk": grade_of.risk, "reasons": grade_of.reasons}
-    if grade_of.techniques:
-        request["techniques"] = grade_of.techniques
+    request |= {name: told for name in ("texts", "techniques") if (told := getattr(grade_of, name))}
