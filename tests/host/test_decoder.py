@@ -8,6 +8,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
@@ -21,6 +23,11 @@ from watching import SENSORS, Watch, watching
 from sockwarden.document import Document, get
 
 pytestmark = pytest.mark.host
+
+CROWD = 6
+"""Processes of one user: more than a decoder's may have."""
+LONG = 6.0
+"""Seconds in which it is tried many times to begin anew."""
 
 
 class _Daemon(BaseHTTPRequestHandler):
@@ -126,6 +133,33 @@ def test_a_worker_that_stalls_is_made_to_begin_anew(watch: Watch) -> None:
     told(watch, "said nothing")
     watch.until(lambda: requests(watch, "/meanwhile"), "what was asked meanwhile is told")
     assert watch.decoder()[1] != worker
+
+
+def test_one_that_cannot_begin_says_so_once_and_begins_when_it_can(watch: Watch) -> None:
+    """Given a user with as many processes as it may have, when the worker is killed, then accesses are told, and once
+    that none can follow it; when there is room again, then requests are told again.
+    """
+    _, worker = watch.decoder()
+    (user,) = re.findall(r"^Uid:\t(\d+)", Path(f"/proc/{worker}/status").read_text(), re.MULTILINE)
+    crowd = [
+        subprocess.Popen(["setpriv", f"--reuid={user}", "--clear-groups", "sleep", "60"], stdin=subprocess.DEVNULL)
+        for _ in range(CROWD)
+    ]
+    try:
+        os.kill(worker, signal.SIGKILL)
+        told(watch, "cannot begin (Resource temporarily unavailable")
+        before = accesses(watch)
+        ask("/meanwhile")
+        watch.until(lambda: accesses(watch) > before, "the access is told")
+        time.sleep(LONG)
+        assert len([alert for alert in watch.alerts if says(alert, "")]) == 1, watch.alerts
+    finally:
+        for each in crowd:
+            each.kill()
+            each.wait()
+    ask("/after")
+    watch.until(lambda: requests(watch, "/after"), "what is asked later is told")
+    assert requests(watch, "/meanwhile")
 
 
 def test_without_its_process_accesses_are_told(watch: Watch) -> None:
