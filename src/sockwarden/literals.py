@@ -51,3 +51,6 @@ class Wanted(msgspec.Struct, frozen=True):
             self.ports | other.ports,
             self.everything or other.everything,
         )
+
+
+EVERYTHING = Wanted(everything=True)

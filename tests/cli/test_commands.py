@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,6 +47,19 @@ def test_a_pipe_is_a_file() -> None:
     packed = run("hunt", "-", "--output", "ndjson", stdin=gzip.compress(Path(LOG).read_bytes()))
     expected = uuids(run("hunt", LOG, "--output", "ndjson").stdout)
     assert expected and uuids(piped.stdout) == uuids(packed.stdout) == expected
+
+
+def test_verify_parses_every_event_and_finds_the_same() -> None:
+    result = run("hunt", LOG, "--verify")
+    said = result.stderr.decode()
+    assert result.returncode == 0 and re.search(
+        r"Verified: a parse of every event \(\d+\), .* the same 89 alerts", said
+    )
+
+
+def test_verify_needs_what_can_be_read_twice() -> None:
+    result = run("hunt", "-", "--verify", stdin=b"")
+    assert result.returncode == 2 and "give a file" in result.stderr.decode()
 
 
 @pytest.mark.parametrize(("level", "code"), [("low", 1), ("medium", 1), ("high", 0), ("critical", 0)])

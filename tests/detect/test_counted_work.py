@@ -52,6 +52,6 @@ def test_a_document_concerns_few_detectors_and_few_of_its_fields_are_looked_at()
     finally:
         sys.setprofile(None)
     assert len(judged) > 100 and alerts > len(judged)
-    assert engine.asked / len(judged) <= MOST_ASKED
+    assert engine.counts.asked / len(judged) <= MOST_ASKED
     assert 1 < calls[_INDEX, "satisfied_by"] / len(judged) <= MOST_LOOKS_OF_INDEX
     assert 1 < calls[_FIELDS, "matches"] / len(judged) <= MOST_LOOKS_OF_QUERIES

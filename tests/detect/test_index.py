@@ -136,6 +136,6 @@ def test_an_engine_answers_what_every_detector_does(captured: Document, changes:
     engine = Engine(DETECTIONS)
     given_alerts = list(engine.judge(document))
     alerts, errors = by_every_detector(document)
-    event(f"{len(alerts)} alerts, {engine.asked} asked, {bool(errors)}")
+    event(f"{len(alerts)} alerts, {engine.counts.asked} asked, {bool(errors)}")
     assert given_alerts == alerts
-    assert engine.errors + engine.outside + engine.excepted == errors
+    assert engine.counts.errors + engine.counts.outside + engine.counts.excepted == errors

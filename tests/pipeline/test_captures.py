@@ -29,7 +29,7 @@ def hunt(*paths: Path, literal: bool = False) -> list[dict[str, object]]:
     run = Hunt([RuleDetection(rule)], literal=literal)
     alerts = list(run.alerts(plan([str(path) for path in paths])))
     assert not run.failures
-    assert not run.tally.rejected
+    assert not run.met.tally.rejected
     return alerts
 
 
@@ -139,4 +139,4 @@ def test_records_without_their_call_are_undecided(tmp_path: Path) -> None:
     whole.write_bytes(log.read_bytes().replace(b"2F6F70742F6C61622F6C2E736F636B", b"2F72756E2F646F636B65722E736F636B"))
     run = Hunt([RuleDetection(rule)])
     assert not list(run.alerts(plan([str(whole)])))
-    assert run.undecided == 1
+    assert run.met.undecided == 1

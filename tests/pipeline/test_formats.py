@@ -132,8 +132,8 @@ def test_a_missing_argument_is_counted(tmp_path: Path) -> None:
     path.write_text(json.dumps(event) + "\n")
     run, alerts = hunt(path)
     assert not alerts
-    assert sum(run.engine.errors.values()) == 1
-    assert "remote_addr" in next(iter(run.engine.errors))
+    assert sum(run.met.counts.errors.values()) == 1
+    assert "remote_addr" in next(iter(run.met.counts.errors))
 
 
 def test_the_window_cuts_alerts_but_not_lessons() -> None:
@@ -160,7 +160,7 @@ def test_a_rules_index_patterns_select_among_hits(index: str, alerts: int, tmp_p
     path.write_text(json.dumps(hit | {"_index": index}) + "\n")
     run, found = hunt(path, PUBLISHED)
     assert len(found) == alerts
-    assert sum(run.engine.outside.values()) == 1 - alerts
+    assert sum(run.met.counts.outside.values()) == 1 - alerts
 
 
 def test_an_index_may_be_named_whole(tmp_path: Path) -> None:

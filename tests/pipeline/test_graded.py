@@ -70,8 +70,7 @@ def test_a_mounts_source_is_graded_by_what_it_is(tmp_path: Any) -> None:
     grade_request(document, Inventory(packaged()))
     request = document["sockwarden"]["request"]
     assert request["risk"] == "critical" and "host-root-mounted" in request["reasons"]
-    assert len(request["texts"]) == len(request["reasons"]) and all(" " in text for text in request["texts"])
-    assert "T1611" in request["techniques"]
+    assert len(request["texts"]) == len(request["reasons"]) and "T1611" in request["techniques"]
     harmless = create(str(tmp_path))
     grade_request(harmless, Inventory(packaged()))
     assert harmless["sockwarden"]["request"]["risk"] == "medium"
@@ -92,10 +91,3 @@ def test_a_device_is_graded_by_what_it_is(tmp_path: Any) -> None:
     document["sockwarden"]["request"]["container"]["devices"] = [f"{tmp_path}/harmless:/dev/x:rwm"]
     grade_request(document, Inventory(packaged()))
     assert "memory-device" in document["sockwarden"]["request"]["reasons"]
-
-
-def test_what_is_not_there_to_be_told_is_no_empty_list() -> None:
-    """Given a harmless request, when it is graded, then it has no texts: a rule may ask whether there are any."""
-    request: Document = {"operation": "system-ping", "content": "whole"}
-    grade_request({"sockwarden": {"request": request, "actor": {"origin": "host"}}}, Inventory(packaged()))
-    assert request["reasons"] == [] and not {"texts", "techniques"} & request.keys()

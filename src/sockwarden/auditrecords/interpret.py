@@ -7,7 +7,9 @@ call's own words and nothing else: no name is looked up on the machine that read
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sockwarden.auditrecords import sockaddr
@@ -18,7 +20,7 @@ from sockwarden.auditrecords.sockaddr import Address
 from sockwarden.auditrecords.syscalls import CREAT_FLAGS, FLAGS_ARGUMENT, Call
 from sockwarden.document import Document
 
-_Fields = dict[bytes, bytes]
+_Fields = Mapping[bytes, bytes]
 
 S_IFMT = 0o170000
 S_IFSOCK = 0o140000
@@ -136,7 +138,13 @@ def _frame(event: Event, action: str) -> Document:
 
 def _iso(time: int) -> str:
     """Milliseconds since the epoch as ISO 8601 in UTC."""
-    return f"{datetime.fromtimestamp(time // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{time % 1000:03d}Z"
+    return f"{_second(time // 1000)}.{time % 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(time: int) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC; events come many in a second."""
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _connect(document: Document, event: Event, call: Call) -> bool:

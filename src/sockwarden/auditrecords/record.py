@@ -8,6 +8,8 @@ side before it is the kernel's own and the only one judged.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -48,11 +50,25 @@ _FIELD = re.compile(rb"""([A-Za-z0-9_\-\[\]]+)=("[^"]*"|'[^']*'|[^ ]*(?: \(\w+\)
 _MESSAGE = re.compile(rb"(?:^| )msg='(.*)'", re.DOTALL)
 
 
-def fields(body: bytes) -> dict[bytes, bytes]:
+_MOST_KEPT = 2048
+"""Bytes of the longest body whose pairs are kept for the next that asks: long ones do not come again."""
+
+
+def fields(body: bytes) -> Mapping[bytes, bytes]:
     """The `key=value` pairs of a body, values as printed (still quoted or hex). The first of equal keys counts.
 
-    The pairs inside a user record's `msg='…'` are added behind the record's own.
+    The pairs inside a user record's `msg='…'` are added behind the record's own. Several ask the same of a record, and
+    directories, names and titles come again and again.
     """
+    return _kept(body) if len(body) <= _MOST_KEPT else _fields(body)
+
+
+@lru_cache(maxsize=512)
+def _kept(body: bytes) -> Mapping[bytes, bytes]:
+    return _fields(body)
+
+
+def _fields(body: bytes) -> Mapping[bytes, bytes]:
     message = _MESSAGE.search(body)
     found = _FIELD.findall(body[: message.start()] if message else body)
     if message:

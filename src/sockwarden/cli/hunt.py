@@ -62,6 +62,7 @@ _BATCH = 500
 @click.option("--store", "keep", is_flag=True, help="Keep the alerts, for `sockwarden alerts`.")
 @click.option("--state", metavar="DIR", help="Where to keep them; else SOCKWARDEN_STATE, else the system's place.")
 @click.option("--quarantine", metavar="FILE", help="Keep lines that could not be parsed here, up to 1 MiB.")
+@click.option("--verify", is_flag=True, help="Parse every event as well, which is slow, and compare what is found.")
 def hunt(
     paths: tuple[str, ...],
     selectors: tuple[str, ...],
@@ -74,6 +75,7 @@ def hunt(
     keep: bool,
     state: str | None,
     quarantine: str | None,
+    verify: bool,
 ) -> int:
     """Find accesses to runtime sockets in recorded logs.
 
@@ -81,25 +83,26 @@ def hunt(
     auditd_manager or Elasticsearch, Tracee JSON, a folder of such, or - for standard input. The format is detected.
     """
     window = Window(utc(since, option="--since"), utc(until, option="--until"))
-    run = Hunt(chosen(selectors, Known(Path(folder))), literal=literal, window=window)
+    if verify and any(path == "-" or Path(path).is_fifo() for path in paths):
+        raise click.UsageError("--verify reads the input again, and a pipe can be read once: give a file.")
+    detections = chosen(selectors, Known(Path(folder)))
     streams = plan(list(paths))
-    if quarantine:
-        run.tally.quarantine = Quarantine(
-            Path(quarantine), inputs=[path for stream in streams for path in stream.paths]
-        )
+    inputs = [path for stream in streams for path in stream.paths]
+    kept = Quarantine(Path(quarantine), inputs=inputs) if quarantine else None
+    run = Hunt(detections, literal=literal, window=window, quarantine=kept)
     screen = console()
     sink = TerminalSink(screen, stored=keep) if output == "text" else LineSink(output, sys.stdout.buffer)
     # Where alerts and progress meet on one terminal, one console keeps them apart; raw lines leave no room for a bar.
     bar = console(stderr=True) if not screen.is_terminal else screen if output == "text" else None
-    found = _Found()
+    found = _Found(uuids=set() if verify else None)
     began = time.monotonic()
     with _store(state) if keep else nullcontext() as store, _progress(bar) as progress:
         found.take(run.alerts(streams, progress), sink, store, run.engine.groups)
     run.engine.close()
     for failure in run.failures:
         print_error(str(failure))
-    if run.tally.quarantine:
-        run.tally.quarantine.close()
+    if kept:
+        kept.close()
     if run.formats:
         print_notes(map(escape, notes(run, found.counts, time.monotonic() - began)))
     if sink.left_out:
@@ -111,8 +114,27 @@ def hunt(
     if not run.formats and not run.failures:
         print_error("no file here is a log that is known\n" + "\n".join(map(str, run.ignored[:3])))
         return 3
+    if found.uuids is not None:
+        again = Hunt(chosen(selectors, Known(Path(folder))), literal=literal, window=window, every_event=True)
+        if not _verify(found.uuids, again, plan(list(paths))):
+            return 3
     least = SEVERITIES.index(fail_on) if fail_on else len(SEVERITIES)
     return 3 if run.failures else 1 if found.worst >= least else 0
+
+
+def _verify(found: set[str], again: Hunt, streams: list[Stream]) -> bool:
+    """Whether a parse of every event finds the same alerts, and says so."""
+    began = time.monotonic()
+    uuids = {str(get(alert, "kibana.alert.uuid")) for alert in again.alerts(streams)}
+    took = f"a parse of every event ({again.met.tally.events:,}), {time.monotonic() - began:.1f} s"
+    if uuids == found:
+        print_notes([f"Verified: {took}, gives the same {len(found):,} alerts."])
+        return True
+    print_error(
+        f"a parse of every event gives other alerts\n{took}: {len(uuids - found):,} more, {len(found - uuids):,} less. "
+        f"Please report it, with the events of {', '.join(sorted(uuids ^ found)[:3])}."
+    )
+    return False
 
 
 def _store(state: str | None) -> Store:
@@ -122,11 +144,14 @@ def _store(state: str | None) -> Store:
 
 
 class _Found(msgspec.Struct):
-    """What a hunt found: alerts by rule, the highest severity's place in SEVERITIES, whether it was stopped."""
+    """What a hunt found: alerts by rule, the highest severity's place in SEVERITIES, whether it was stopped; uuids of
+    alerts, where they are asked for.
+    """
 
     counts: dict[str, int] = {}
     worst: int = -1
     interrupted: bool = False
+    uuids: set[str] | None = None
 
     def take(
         self, alerts: Iterator[Document], sink: TerminalSink | LineSink, store: Store | None, groups: StreamGroups
@@ -143,6 +168,8 @@ class _Found(msgspec.Struct):
                         store.grow(groups.grown())
                         batch = []
                 sink.add(alert)
+                if self.uuids is not None:
+                    self.uuids.add(get(alert, "kibana.alert.uuid"))
                 name = str(get(alert, "kibana.alert.rule.name"))
                 self.counts[name] = self.counts.get(name, 0) + 1
                 if not is_building_block(alert):
@@ -163,7 +190,7 @@ def _redact(alert: Document) -> None:
 
 @contextmanager
 def _progress(out: Console | None) -> Iterator[Callable[[Stream, int, int], None]]:
-    """A progress bar on a terminal."""
+    """A progress bar on a terminal, drawn as it is told: a thread that did so would not live on in a fork."""
     if out is None or not out.is_terminal:
         yield lambda *_: None
         return
@@ -183,11 +210,13 @@ def _progress(out: Console | None) -> Iterator[Callable[[Stream, int, int], None
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=out, transient=True, refresh_per_second=5) as bar:
+    with Progress(*columns, console=out, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("hunting", total=None)
 
         def show(stream: Stream, number: int, done: int) -> None:
             step = "learning" if number == 1 else "judging"
-            bar.update(task, description=f"{step} {escape(stream.name)}", total=stream.size, completed=done)
+            bar.update(
+                task, description=f"{step} {escape(stream.name)}", total=stream.size, completed=done, refresh=True
+            )
 
         yield show

@@ -10,13 +10,13 @@ from sockwarden.readers import Tally
 
 def notes(run: Hunt, counts: Mapping[str, int], seconds: float) -> Iterator[str]:
     """Lines for standard error."""
-    yield f"{_many(sum(counts.values()), 'alert')} in {_sources(run)}, {_size(run.tally.read)}, {seconds:.1f} s."
+    yield f"{_many(sum(counts.values()), 'alert')} in {_sources(run)}, {_size(run.met.tally.read)}, {seconds:.1f} s."
     for name, count in counts.items():
         yield f"  {count:>6}  {name}"
     if run.wanted.everything:
         yield "A rule names no runtime socket's address, so every event was parsed: slower."
     yield from _not_told(run)
-    yield from _lost(run.tally)
+    yield from _lost(run.met.tally)
     if run.ignored:
         names = ", ".join(error.where for error in run.ignored[:3]) + (", …" if len(run.ignored) > 3 else "")
         yield f"Passed over: {_many(len(run.ignored), 'file')} of the folder, no log known here ({names})."
@@ -24,23 +24,23 @@ def notes(run: Hunt, counts: Mapping[str, int], seconds: float) -> Iterator[str]
 
 def _not_told(run: Hunt) -> Iterator[str]:
     """What the input cannot tell, or told twice."""
-    if run.trusted:
-        accesses = _many(run.trusted, "access", "accesses")
+    if run.met.trusted:
+        accesses = _many(run.met.trusted, "access", "accesses")
         yield f"Trusted: {accesses} by programs at the path of a runtime's component; a log cannot prove they are it."
-    if run.undecided:
-        accesses = _many(run.undecided, "access", "accesses")
+    if run.met.undecided:
+        accesses = _many(run.met.undecided, "access", "accesses")
         yield f"Undecided: {accesses} by a runtime socket's name; the log does not tell the call, or the directory."
     if run.engine.repeated:
         yield f"Repeated: {_many(run.engine.repeated, 'alert')} of events that came twice, shown once."
-    for item, count in run.engine.excepted.items():
+    for item, count in run.met.counts.excepted.items():
         yield f"Excepted: {_many(count, 'match', 'matches')}. {item}."
     for name, count in run.engine.groups.suppressed.items():
         yield f"Suppressed: {_many(count, 'match', 'matches')} of {name}, counted by alerts before them."
     if evicted := run.engine.groups.evicted:
         yield f"Not suppressed: {_many(evicted, 'group')} closed before the time was over, too many were open at once."
-    for message, count in run.engine.outside.items():
+    for message, count in run.met.counts.outside.items():
         yield f"Left out: {_many(count, 'match', 'matches')}. {message}."
-    for message, count in run.engine.errors.items():
+    for message, count in run.met.counts.errors.items():
         yield f"Not judged: {_many(count, 'event')}. {message}."
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from sockwarden.detect.detectors import Detection, ExceptedError, OutsideIndexError
 from sockwarden.detect.index import Index
 from sockwarden.detect.suppression import StreamGroups
@@ -12,21 +14,51 @@ from sockwarden.document import Document
 from sockwarden.signatures import SignatureEventError
 
 _MOST_MESSAGES = 20
+_FURTHER = "Further indices that no rule names"
 MOST_REMEMBERED = 1 << 20
 """Alerts remembered, some 200 bytes each, so that a copy of a document makes none again."""
 
 
+class Counts(msgspec.Struct):
+    """What judging documents met, each by itself.
+
+    documents  judged
+    asked      detectors that had to be asked of them
+    errors     documents that a signature could not judge, by its message
+    excepted   matches that an exception item held back, by rule and item
+    outside    matches left out since the document lies in an index that the rule does not name, by message
+    """
+
+    documents: int = 0
+    asked: int = 0
+    errors: Counter[str] = msgspec.field(default_factory=Counter)
+    excepted: Counter[str] = msgspec.field(default_factory=Counter)
+    outside: Counter[str] = msgspec.field(default_factory=Counter)
+
+    def add(self, other: Counts) -> None:
+        """Takes in the counts of another."""
+        self.documents += other.documents
+        self.asked += other.asked
+        self.errors += other.errors
+        self.excepted += other.excepted
+        for message, count in other.outside.items():
+            self.leave_out(message, count)
+
+    def leave_out(self, message: str, count: int = 1) -> None:
+        """Counts matches outside of a rule's indices. The index is the input's to choose, and so may be a new one in
+        every document.
+        """
+        known = message in self.outside or len(self.outside) < _MOST_MESSAGES
+        self.outside[message if known else _FURTHER] += count
+
+
 class Engine:
-    """Judges documents by every detector that they may concern, in the detectors' order.
+    """Judges documents by every detector, in their order.
 
     most_remembered  a copy of a document that comes after so many alerts makes its own again
-    documents  judged
-    asked      detectors that were asked about them
+    counts     what was met
     repeated   alerts not given again, since the same document came before (a copy of a log, say)
-    excepted   matches that an exception item held back, by rule and item
-    errors     documents that a signature could not judge, by its message
     groups     suppression: matches that an earlier alert took in
-    outside    matches left out since the document lies in an index that the rule does not name, by message
     """
 
     def __init__(
@@ -41,36 +73,39 @@ class Engine:
         self._most_remembered = most_remembered
         self.groups = groups or StreamGroups()
         self._given: OrderedDict[bytes, None] = OrderedDict()
-        self.documents = 0
-        self.asked = 0
+        self.counts = Counts()
         self.repeated = 0
-        self.errors: Counter[str] = Counter()
-        self.outside: Counter[str] = Counter()
-        self.excepted: Counter[str] = Counter()
 
     def judge(self, document: Document) -> Iterator[Document]:
         """The alerts of one document that were not given before."""
-        self.documents += 1
+        for number, alert in self.find(document):
+            if (kept := self.admit(number, alert, document)) is not None:
+                yield kept
+
+    def find(self, document: Document) -> Iterator[tuple[int, Document]]:
+        """What each detector says of one document, whatever was said before: the detector's place, and the alert."""
+        self.counts.documents += 1
         candidates = self._index.candidates(document)
         while candidates:
             first = candidates & -candidates
             candidates ^= first
-            detection = self._detections[first.bit_length() - 1]
-            self.asked += 1
+            number = first.bit_length() - 1
+            self.counts.asked += 1
             try:
-                for alert in detection.judge(document):
-                    if not self._is_new(alert):
-                        continue
-                    if (kept := self.groups.judge(alert, document, detection.detector)) is not None:
-                        yield kept
+                for alert in self._detections[number].judge(document):
+                    yield number, alert
             except SignatureEventError as error:
-                self.errors[error.what] += 1
+                self.counts.errors[error.what] += 1
             except ExceptedError as error:
-                self.excepted[str(error)] += 1
+                self.counts.excepted[str(error)] += 1
             except OutsideIndexError as error:
-                # The index is the input's to choose, and so may be a new one in every document.
-                known = str(error) in self.outside or len(self.outside) < _MOST_MESSAGES
-                self.outside[str(error) if known else "Further indices that no rule names"] += 1
+                self.counts.leave_out(str(error))
+
+    def admit(self, number: int, alert: Document, document: Document) -> Document | None:
+        """An alert that was found, if it was not given before and no group takes it in."""
+        if not self._is_new(alert):
+            return None
+        return self.groups.judge(alert, document, self._detections[number].detector)
 
     def source_complete(self, source: str) -> None:
         """Tells every detector that a source has ended."""

@@ -1,21 +1,25 @@
 """A hunt: recorded logs through identity, enrichment and detection to alerts.
 
-Each stream is read twice: once to learn which inode is which socket, once to judge. Only candidates are parsed.
+Each stream is read twice: once to learn which inode is which socket, once to judge. Only candidates are parsed. As many
+processes as there are processors share a stream's stretches; what is told and remembered is told and remembered in one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
 
-from sockwarden.detect import Detection, Engine
+from sockwarden.detect import Counts, Detection, Engine
 from sockwarden.document import Document, get
 from sockwarden.errors import InputError
-from sockwarden.pipeline.replay import Progress, Replay
+from sockwarden.literals import EVERYTHING
+from sockwarden.pipeline.processes import batched, in_order
+from sockwarden.pipeline.replay import Learned, Progress, Replay
 from sockwarden.pipeline.wanted import wanted_by
-from sockwarden.readers import Stream, Tally, format_of
+from sockwarden.readers import Quarantine, Stream, Stretch, Tally, format_of, stretches_of
 from sockwarden.sockets import packaged
 
 
@@ -43,32 +47,72 @@ def _utc(time: str) -> str:
         return ""
 
 
+class Found(NamedTuple):
+    """What a process found in a part of a stretch.
+
+    alerts  by which detector each, and the document where the detector suppresses
+    met     what was met in the whole stretch; with its last part only
+    """
+
+    alerts: list[tuple[int, Document, Document | None]]
+    met: Met | None = None
+
+
+class Met(msgspec.Struct):
+    """What was met on the way, beside alerts.
+
+    undecided accesses that name a runtime socket, while the log does not tell its directory, or not the call
+    trusted   accesses to runtime sockets by programs at a runtime component's path, which proves nothing
+    unread    parts that could not be read, or not to their end
+    """
+
+    tally: Tally
+    counts: Counts = msgspec.field(default_factory=Counts)
+    undecided: int = 0
+    trusted: int = 0
+    unread: dict[str, InputError] = {}
+
+    def note(self, document: Document) -> None:
+        """Takes in a document of the window."""
+        reached = get(document, "sockwarden.socket.runtime") is not None
+        unplaced = not reached and get(document, "sockwarden.socket.alias") == "unknown"
+        self.undecided += unplaced or (reached and get(document, "event.action") == "unknown-call")
+        verified = get(document, "sockwarden.actor.verified")
+        self.trusted += reached and not verified and get(document, "sockwarden.actor.component") is not None
+
+
 class Hunt:
     """One run over streams. `alerts` gives what was found; the other attributes say what was met on the way.
 
     failures  inputs that could not be read, or only in part
     ignored   files of a folder that are no log
     formats   streams read, by format
-    undecided accesses that name a runtime socket, while the log does not tell its directory, or not the call
-    trusted   accesses to runtime sockets by programs at a runtime component's path, which proves nothing
     """
 
-    def __init__(self, detections: Sequence[Detection], *, literal: bool = False, window: Window | None = None) -> None:
+    def __init__(
+        self,
+        detections: Sequence[Detection],
+        *,
+        literal: bool = False,
+        window: Window | None = None,
+        quarantine: Quarantine | None = None,
+        processes: int | None = None,
+        every_event: bool = False,
+    ) -> None:
+        """every_event: parses all, also what can hold nothing wanted: slow, and the same answers."""
         self._window = window or Window()
         catalogue = packaged()
+        self._detections = detections
         self.engine = Engine(detections)
-        self.wanted = wanted_by((detection.required_literals for detection in detections), catalogue)
-        self._replay = Replay(catalogue, self.wanted, literal=literal)
+        wanted = wanted_by((detection.required_literals for detection in detections), catalogue)
+        self.wanted = EVERYTHING if every_event else wanted
+        # What is kept of lines goes into one file, which one process writes.
+        self._processes = 1 if quarantine else processes
+        self._replay = Replay(catalogue, self.wanted, literal=literal, processes=self._processes)
+        self.met = Met(Tally(quarantine=quarantine))
         self.failures: list[InputError] = []
         self.ignored: list[InputError] = []
         self.formats: dict[str, int] = {}
-        self.undecided = 0
-        self.trusted = 0
-
-    @property
-    def tally(self) -> Tally:
-        """What the readers met."""
-        return self._replay.tally
 
     def alerts(self, streams: Sequence[Stream], progress: Progress = lambda *_: None) -> Iterator[Document]:
         """The alerts of all streams, in the order of their events within each."""
@@ -87,15 +131,42 @@ class Hunt:
             (self.ignored if stream.found_in_folder else self.failures).append(error)
             return
         self.formats[form.name] = self.formats.get(form.name, 0) + 1
-        for document in self._replay.documents(stream, form, progress):
-            if self._window.holds(document):
-                self._note(document)
-                yield from self.engine.judge(document)
+        learned = self._replay.learn(stream, form, progress)
+        stream.on_read = lambda done: progress(stream, 2, done)
+
+        def judge(stretch: Stretch) -> Iterator[Found]:
+            return self._judge(stretch, learned)
+
+        for stretch, found in in_order(stretches_of(stream), judge, self._processes):
+            for number, alert, document in found.alerts:
+                if (kept := self.engine.admit(number, alert, document or alert)) is not None:
+                    yield kept
+            if found.met:
+                self._take_in(found.met, stream)
+                if stretch.end is not None:
+                    progress(stream, 2, stretch.end)
         self.engine.source_complete(stream.name)
 
-    def _note(self, document: Document) -> None:
-        reached = get(document, "sockwarden.socket.runtime") is not None
-        unplaced = not reached and get(document, "sockwarden.socket.alias") == "unknown"
-        self.undecided += unplaced or (reached and get(document, "event.action") == "unknown-call")
-        verified = get(document, "sockwarden.actor.verified")
-        self.trusted += reached and not verified and get(document, "sockwarden.actor.component") is not None
+    def _judge(self, stretch: Stretch, learned: Learned) -> Iterator[Found]:
+        """In a process of its own where there are several: what is found in a stretch."""
+        met = Met(Tally(quarantine=self.met.tally.quarantine))
+        self.engine.counts = met.counts
+        for alerts in batched(self._found(stretch, learned, met)):
+            yield Found(list(alerts))
+        met.unread = stretch.stream.failures
+        yield Found([], met)
+
+    def _found(self, stretch: Stretch, learned: Learned, met: Met) -> Iterator[tuple[int, Document, Document | None]]:
+        for document in learned.documents(stretch, met.tally):
+            if self._window.holds(document):
+                met.note(document)
+                for number, alert in self.engine.find(document):
+                    suppresses = self._detections[number].detector.suppression is not None
+                    yield number, alert, document if suppresses else None
+
+    def _take_in(self, met: Met, stream: Stream) -> None:
+        self.met.tally.add(met.tally)
+        self.met.counts.add(met.counts)
+        self.met.undecided += met.undecided
+        self.met.trusted += met.trusted
+        stream.failures |= met.unread

@@ -3,54 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from sockwarden.document import Document
 from sockwarden.enrich import name_component
-from sockwarden.literals import Wanted
-from sockwarden.readers import Format, Stream, Tally, stretches_of
+from sockwarden.errors import InputError
+from sockwarden.literals import EVERYTHING, Wanted
+from sockwarden.pipeline.processes import batched, in_order
+from sockwarden.readers import Format, Stream, Stretch, Tally, stretches_of
 from sockwarden.sockets import Catalogue, Identities, Inventory, Lessons, Resolver, RuntimeSocket
 
 Progress = Callable[[Stream, int, int], None]
 """Told the stream, the pass (1 learns, 2 judges) and the bytes on disk read so far."""
 
 
+class Learned(NamedTuple):
+    """A stream that has taught what it can.
+
+    wanted  what its documents must contain, with the inodes that it taught
+    """
+
+    form: Format
+    wanted: Wanted
+    resolver: Resolver
+
+    def documents(self, stretch: Stretch, tally: Tally) -> Iterator[Document]:
+        """The documents of a stretch, resolved, each with the component its program claims to be."""
+        for document in self.form.read(stretch, self.wanted, tally):
+            self.resolver.resolve(document)
+            name_component(document)
+            yield document
+
+
 class Replay:
     """Replays streams for one set of detections.
 
-    wanted   what documents must contain
-    known    what the host has, beside what the stream teaches
+    wanted     what documents must contain; where that is everything, every event teaches as well
+    known      what the host has, beside what the stream teaches
+    processes  how many read a stream, None for as many as there are processors
     """
 
     def __init__(
-        self, catalogue: Catalogue, wanted: Wanted, *, literal: bool = False, known: Inventory | None = None
+        self,
+        catalogue: Catalogue,
+        wanted: Wanted,
+        *,
+        literal: bool = False,
+        known: Inventory | None = None,
+        processes: int | None = 1,
     ) -> None:
         self._catalogue = catalogue
         self._wanted = wanted
         self._literal = literal
         self._known = known
-        self.tally = Tally()
+        self._processes = processes
 
-    def documents(self, stream: Stream, form: Format, progress: Progress = lambda *_: None) -> Iterator[Document]:
-        """The documents of an open stream, resolved, each with the component its program claims to be."""
+    def documents(self, stream: Stream, form: Format, tally: Tally | None = None) -> Iterator[Document]:
+        """The documents of an open stream."""
+        learned = self.learn(stream, form)
+        for stretch in stretches_of(stream):
+            yield from learned.documents(stretch, tally or Tally())
+
+    def learn(self, stream: Stream, form: Format, progress: Progress = lambda *_: None) -> Learned:
+        """Reads an open stream for what it teaches."""
         lessons = Lessons(self._catalogue)
         wanted = self._wanted
         if form.teach and not self._literal:
             stream.on_read = lambda done: progress(stream, 1, done)
-            for stretch in stretches_of(stream):
-                for document in form.teach(stretch, self._catalogue.wanted, Tally()):
+            teach, of_catalogue = form.teach, EVERYTHING if wanted == EVERYTHING else self._catalogue.wanted
+
+            def taught(stretch: Stretch) -> Iterator[tuple[tuple[Document, ...], dict[str, InputError]]]:
+                for documents in batched(teach(stretch, of_catalogue, Tally())):
+                    yield documents, stream.failures
+
+            for stretch, (documents, failures) in in_order(stretches_of(stream), taught, self._processes):
+                stream.failures |= failures
+                for document in documents:
                     lessons.observe(document)
+                if not documents and stretch.end is not None:
+                    progress(stream, 1, stretch.end)
             wanted |= Wanted(inodes=lessons.taught(wanted.addresses))
         identities: Identities = lessons
         if self._known:
             identities = _Together(lessons, self._known)
             wanted |= self._known.wanted
-        stream.on_read = lambda done: progress(stream, 2, done)
-        resolver = Resolver(self._catalogue, identities, literal=self._literal)
-        for stretch in stretches_of(stream):
-            for document in form.read(stretch, wanted, self.tally):
-                resolver.resolve(document)
-                name_component(document)
-                yield document
+        return Learned(form, wanted, Resolver(self._catalogue, identities, literal=self._literal))
 
 
 class _Together:

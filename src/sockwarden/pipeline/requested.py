@@ -33,7 +33,7 @@ _MOST_WAITING, _MOST_OF_ONE = 40_000, 20_000
 
 
 class _Access(NamedTuple):
-    """An access by which a process came to a connection; no moment where only a sweep knew."""
+    """An access by which a process came to a connection. moment: None where only a sweep knew of it."""
 
     document: Document
     moment: Moment | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sockwarden.health import HEALTH
-from sockwarden.literals import Clause, Wanted
+from sockwarden.literals import EVERYTHING, Clause, Wanted
 from sockwarden.sockets import Catalogue, piece_of
 from sockwarden.stories import REQUEST
 
@@ -16,8 +16,6 @@ _INET = frozenset("0123456789abcdef.:[]")
 _OWN = frozenset({HEALTH, REQUEST})
 """Datasets that a watch makes itself."""
 
-_EVERYTHING = Wanted(everything=True)
-
 
 def wanted_by(required: Iterable[tuple[Clause, ...]], catalogue: Catalogue) -> Wanted:
     """What documents must contain to be of interest to any detector. A detector that requires nothing of a socket's
@@ -27,7 +25,7 @@ def wanted_by(required: Iterable[tuple[Clause, ...]], catalogue: Catalogue) -> W
     wanted = Wanted()
     for clauses in required:
         found = (_of_clause(clause, catalogue) for clause in clauses)
-        wanted |= min(found, key=lambda one: (one.everything, len(one.addresses)), default=_EVERYTHING)
+        wanted |= min(found, key=lambda one: (one.everything, len(one.addresses)), default=EVERYTHING)
     return wanted
 
 
@@ -41,5 +39,5 @@ def _of_clause(clause: Clause, catalogue: Catalogue) -> Wanted:
         elif field in _ADDRESSES and set(text) - _INET and piece_of(text):
             wanted |= Wanted(addresses=frozenset({piece_of(text)}))
         else:
-            return _EVERYTHING
+            return EVERYTHING
     return wanted

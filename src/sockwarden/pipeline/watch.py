@@ -354,7 +354,7 @@ class Watch:
         self.delivery.reads_requests(bool(self._requests and self._requests.are_read))
         self._report(self._floods())
         self.losses = self._source.losses()
-        for error in self._engine.errors.keys() - self._errors_told:
+        for error in self._engine.counts.errors.keys() - self._errors_told:
             self._errors_told.add(error)
             self._tell(f"not judged: {error}")
         if (evicted := self._engine.groups.evicted) > self._evicted_told:

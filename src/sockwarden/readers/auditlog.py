@@ -43,7 +43,8 @@ def documents(stretch: Stretch, wanted: Wanted, tally: Tally) -> Iterator[Docume
 
 def lessons(stretch: Stretch, wanted: Wanted, tally: Tally) -> Iterator[Document]:
     """Small documents that only teach which inode is which socket."""
-    yield from filter(None, map(lesson_of, _events(stretch, candidates.lessons(wanted), tally)))
+    search = None if wanted.everything else candidates.lessons(wanted)
+    yield from filter(None, map(lesson_of, _events(stretch, search, tally)))
 
 
 def _events(stretch: Stretch, search: candidates.Search | None, tally: Tally) -> Iterator[Event]:

@@ -44,21 +44,21 @@ class Stretch:
     def __init__(self, stream: Stream, begin: int = 0, end: int | None = None) -> None:
         self.stream = stream
         self._begin = begin
-        self._end = end
+        self.end = end
 
     def views(self) -> Iterator[View]:
         """The stretch with what lies around it, in pieces of bounded size."""
-        if self._end is None:
+        if self.end is None:
             yield from _sliding(self.stream.chunks())
             return
         before = max(self._begin - REACH, 0)
-        text = self.stream.read(before, self._end + REACH)
-        whole = self._end + REACH >= (self.stream.plain_size or 0)
-        yield _view(text, self._begin - before, min(self._end - before, len(text)), first=not before, last=whole)
+        text = self.stream.read(before, self.end + REACH)
+        whole = self.end + REACH >= (self.stream.plain_size or 0)
+        yield _view(text, self._begin - before, min(self.end - before, len(text)), first=not before, last=whole)
 
     def chunks(self) -> Iterator[bytes]:
         """Its lines, whole, in pieces of bounded size that may end anywhere."""
-        if self._end is None:
+        if self.end is None:
             yield from self.stream.chunks()
             return
         inside = self._begin == 0
@@ -69,13 +69,13 @@ class Stretch:
                 start = chunk.find(b"\n") + 1
                 if not start:
                     at += len(chunk)
-                    if at >= self._end:
+                    if at >= self.end:
                         return
                     continue
-                if at + start >= self._end:
+                if at + start >= self.end:
                     return
                 inside = True
-            last = chunk.find(b"\n", max(self._end - 1 - at, start)) if at + len(chunk) >= self._end else -1
+            last = chunk.find(b"\n", max(self.end - 1 - at, start)) if at + len(chunk) >= self.end else -1
             yield chunk[start : last + 1] if last >= 0 else chunk[start:]
             if last >= 0:
                 return

@@ -36,6 +36,13 @@ class Tally(msgspec.Struct):
     rejected: dict[str, int] = {}
     quarantine: Quarantine | None = None
 
+    def add(self, other: Tally) -> None:
+        """Takes in the counts of another."""
+        for name in ("read", "events", "incomplete", "duplicates", "late"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for reason, count in other.rejected.items():
+            self.rejected[reason] = self.rejected.get(reason, 0) + count
+
     def reject(self, reason: str, line: bytes) -> None:
         """Counts a line that could not be parsed, and keeps it where there is a quarantine."""
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
