@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
@@ -24,6 +24,8 @@ from sockwarden.document import Document, get
 
 pytestmark = pytest.mark.host
 
+CROWD = 6
+"""Processes of one user: more than a decoder's may have."""
 LONG = 5.0
 """Seconds in which it is tried many times to begin anew, and looked at it."""
 
@@ -134,18 +136,26 @@ def test_a_worker_that_stalls_is_made_to_begin_anew(watch: Watch) -> None:
 
 
 def test_a_worker_that_cannot_begin_is_told_once(watch: Watch) -> None:
-    """Given no room for another process, when the worker dies, then accesses are told, and once that it cannot begin;
-    when there is room again, then requests are told again, and nothing more is said.
+    """Given a user with all the processes it may have, when the worker dies, then accesses are told, and once that it
+    cannot begin; when there is room again, then requests are told again, and nothing more is said.
     """
-    overseer, worker = watch.decoder()
-    limits = resource.prlimit(overseer, resource.RLIMIT_NPROC, (0, 0))
+    _, worker = watch.decoder()
+    (user,) = re.findall(r"^Uid:\t(\d+)", Path(f"/proc/{worker}/status").read_text(), re.MULTILINE)
+    crowd = [
+        subprocess.Popen(["setpriv", f"--reuid={user}", "--clear-groups", "sleep", "60"], stdin=subprocess.DEVNULL)
+        for _ in range(CROWD)
+    ]
     before = accesses(watch)
-    os.kill(worker, signal.SIGKILL)
-    told(watch, "cannot begin (Resource temporarily unavailable")
-    ask("/meanwhile")
-    watch.until(lambda: accesses(watch) > before, "the access is told")
-    time.sleep(LONG)
-    resource.prlimit(overseer, resource.RLIMIT_NPROC, limits)
+    try:
+        os.kill(worker, signal.SIGKILL)
+        told(watch, "cannot begin (Resource temporarily unavailable")
+        ask("/meanwhile")
+        watch.until(lambda: accesses(watch) > before, "the access is told")
+        time.sleep(LONG)
+    finally:
+        for each in crowd:
+            each.kill()
+            each.wait()
     ask("/after")
     watch.until(lambda: requests(watch, "/after"), "what is asked later is told")
     assert requests(watch, "/meanwhile")
