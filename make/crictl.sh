@@ -13,6 +13,7 @@ uv=$1 here=$PWD/.crictl
 mkdir -p "$here"
 # The module cache is write-protected, even for rm of another user than root.
 trap 'chmod -R u+w "$here/modules" 2>/dev/null || true; rm -rf "$here/modules" "$here/built" "$here/go" "$here/log"' EXIT
+trap 'exit 1' HUP INT TERM
 
 new_enough() {
     version=$("$1" env GOVERSION 2>/dev/null) || return 1

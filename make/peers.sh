@@ -10,6 +10,7 @@ here=$PWD/.peers failed=0
 mkdir -p "$here"
 log=$here/log
 trap 'chmod -R u+w "$here/modules" 2>/dev/null; rm -rf "$here/modules" "$here/built" "$here/cargo" "$log"' EXIT
+trap 'exit 1' HUP INT TERM
 
 lacks() {
     echo "left out: $1" >&2

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 from doors import FOLDER, Door
+from runtimes import made
 
 
 @pytest.fixture
 def door(client: Path, audit: None) -> Iterator[Door]:
     """A door, while the machine's audit is this test's alone; its state must be the same afterwards."""
-    missing = [path for path in (FOLDER, FOLDER.parent) if not path.exists()]
-    FOLDER.mkdir(parents=True)
-    door = Door(client)
-    yield door
-    door.close()
-    for path in missing:
-        path.rmdir()
+    with made(FOLDER):
+        door = Door(client)
+        yield door
+        door.close()

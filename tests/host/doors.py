@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingUnixStreamServer
 
-from runtimes import run
+from runtimes import made, run
 
 FOLDER = Path("/run/user/sockwarden-watch")
 """A folder whose docker.sock the catalogue knows, as a rootless daemon's."""
@@ -37,3 +41,21 @@ class Door:
     def knock(self, mark: str, address: Path = ADDRESS) -> None:
         """Connects once, by a process that is gone afterwards."""
         run(self.client, "connect", address, mark)
+
+
+class _Server(ThreadingUnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+
+@contextmanager
+def served(by: type[BaseRequestHandler]) -> Iterator[None]:
+    """A daemon at ADDRESS that has each connection handled by one of these."""
+    with made(FOLDER):
+        try:
+            with _Server(str(ADDRESS), by) as server:
+                threading.Thread(target=server.serve_forever, daemon=True).start()
+                yield
+                server.shutdown()
+        finally:
+            ADDRESS.unlink(missing_ok=True)

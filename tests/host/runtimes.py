@@ -125,9 +125,11 @@ def made(folder: Path) -> Iterator[None]:
     """A folder and those above it; afterwards the ones that were not there before are gone."""
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    yield
-    for path in new:
-        path.rmdir()
+    try:
+        yield
+    finally:
+        for path in new:
+            path.rmdir()
 
 
 @contextmanager

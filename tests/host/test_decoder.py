@@ -8,21 +8,26 @@ import os
 import re
 import signal
 import socket
-import threading
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import ThreadingUnixStreamServer
 
 import pytest
-from doors import ADDRESS, FOLDER
+from doors import ADDRESS, served
 from runtimes import until
 from watching import SENSORS, Watch, watching
 
 from sockwarden.document import Document, get
 
 pytestmark = pytest.mark.host
+
+CROWD = 6
+"""Processes of one user: more than a decoder's may have."""
+LONG = 5.0
+"""Seconds in which it is tried many times to begin anew, and looked at it."""
 
 
 class _Daemon(BaseHTTPRequestHandler):
@@ -61,20 +66,10 @@ def ask(path: str) -> int:
 
 @pytest.fixture
 def watch(require: Callable[..., str], audit: None, tmp_path: Path) -> Iterator[Watch]:
-    missing = [path for path in (FOLDER, FOLDER.parent) if not path.exists()]
-    FOLDER.mkdir(parents=True)
-    try:
-        with ThreadingUnixStreamServer(str(ADDRESS), _Daemon) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            with watching(tmp_path, *SENSORS["ebpf"]) as running:
-                ask("/v1.41/first")
-                running.until(lambda: requests(running, "/first"), "the first request is told")
-                yield running
-            server.shutdown()
-    finally:
-        ADDRESS.unlink(missing_ok=True)
-        for path in missing:
-            path.rmdir()
+    with served(_Daemon), watching(tmp_path, *SENSORS["ebpf"]) as running:
+        ask("/v1.41/first")
+        running.until(lambda: requests(running, "/first"), "the first request is told")
+        yield running
 
 
 def requests(watch: Watch, path: str) -> list[Document]:
@@ -85,29 +80,18 @@ def accesses(watch: Watch) -> int:
     return len(watch.accesses())
 
 
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def decoder_of(watch: Watch) -> tuple[int, int]:
-    """The process that the watch began, and its worker."""
-    (overseer,) = children_of(watch.process.pid)
-    until(lambda: children_of(overseer), "there is a worker")
-    return overseer, children_of(overseer)[0]
+def says(alert: Document, words: str) -> bool:
+    """Whether an alert is on what keeps requests from being read, in these words."""
+    return get(alert, "event.action") == "requests-not-read" and words in str(get(alert, "message"))
 
 
 def told(watch: Watch, words: str) -> Document:
-    """The alert on what keeps requests from being read."""
-    return watch.until_alert(
-        words,
-        lambda one: get(one, "event.action") == "requests-not-read" and words in str(get(one, "message")),
-        20,
-    )
+    return watch.until_alert(words, lambda alert: says(alert, words), 20)
 
 
 def test_it_is_left_with_nothing(watch: Watch) -> None:
     """Given a running watch, when its decoder is looked at, then neither process has more than it needs."""
-    for pid in decoder_of(watch):
+    for pid in watch.decoder():
         status = dict(re.findall(r"^(\w+):[ \t]*(.*)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
         users = set(status["Uid"].split())
         assert len(users) == 1 and users == set(status["Gid"].split()) and 61184 <= int(users.pop()) <= 65519
@@ -126,12 +110,12 @@ def test_it_is_left_with_nothing(watch: Watch) -> None:
 
 def test_a_worker_that_dies_is_followed_by_another(watch: Watch) -> None:
     """Given a watch whose worker is killed, when more is asked, then accesses are told, and requests before long."""
-    _, worker = decoder_of(watch)
+    _, worker = watch.decoder()
     before = accesses(watch)
     os.kill(worker, signal.SIGKILL)
     ask("/meanwhile")
     watch.until(lambda: accesses(watch) > before, "the access is told")
-    until(lambda: decoder_of(watch)[1] != worker, "another worker is there")
+    until(lambda: watch.decoder()[1] != worker, "another worker is there")
     ask("/after")
     watch.until(lambda: requests(watch, "/after"), "what is asked later is told")
     # What lay in the ring meanwhile is not lost either.
@@ -141,20 +125,48 @@ def test_a_worker_that_dies_is_followed_by_another(watch: Watch) -> None:
 
 def test_a_worker_that_stalls_is_made_to_begin_anew(watch: Watch) -> None:
     """Given a watch whose worker stands still, when that lasts, then accesses are told, and another one takes over."""
-    _, worker = decoder_of(watch)
+    _, worker = watch.decoder()
     before = accesses(watch)
     os.kill(worker, signal.SIGSTOP)
     ask("/meanwhile")
     watch.until(lambda: accesses(watch) > before, "the access is told")
     told(watch, "said nothing")
     watch.until(lambda: requests(watch, "/meanwhile"), "what was asked meanwhile is told")
-    assert decoder_of(watch)[1] != worker
+    assert watch.decoder()[1] != worker
+
+
+def test_a_worker_that_cannot_begin_is_told_once(watch: Watch) -> None:
+    """Given a user with all the processes it may have, when the worker dies, then accesses are told, and once that it
+    cannot begin; when there is room again, then requests are told again, and nothing more is said.
+    """
+    _, worker = watch.decoder()
+    (user,) = re.findall(r"^Uid:\t(\d+)", Path(f"/proc/{worker}/status").read_text(), re.MULTILINE)
+    crowd = [
+        subprocess.Popen(["setpriv", f"--reuid={user}", "--clear-groups", "sleep", "60"], stdin=subprocess.DEVNULL)
+        for _ in range(CROWD)
+    ]
+    before = accesses(watch)
+    try:
+        os.kill(worker, signal.SIGKILL)
+        told(watch, "cannot begin (Resource temporarily unavailable")
+        ask("/meanwhile")
+        watch.until(lambda: accesses(watch) > before, "the access is told")
+        time.sleep(LONG)
+    finally:
+        for each in crowd:
+            each.kill()
+            each.wait()
+    ask("/after")
+    watch.until(lambda: requests(watch, "/after"), "what is asked later is told")
+    assert requests(watch, "/meanwhile")
+    time.sleep(LONG)
+    assert len([alert for alert in watch.alerts if says(alert, "")]) == 1, watch.alerts
 
 
 def test_without_its_process_accesses_are_told(watch: Watch) -> None:
     """Given a watch whose decoder is gone for good, when there are accesses, then they are told, and its end."""
     before = accesses(watch)
-    os.kill(decoder_of(watch)[0], signal.SIGKILL)
+    os.kill(watch.decoder()[0], signal.SIGKILL)
     told(watch, "has ended")
     ask("/unknown")
     watch.until(lambda: accesses(watch) > before, "the access is told")
@@ -163,7 +175,7 @@ def test_without_its_process_accesses_are_told(watch: Watch) -> None:
 
 def test_it_ends_with_the_watch(watch: Watch) -> None:
     """Given a watch that is killed, when it is gone, then its decoder is too."""
-    processes = decoder_of(watch)
+    processes = watch.decoder()
     watch.process.kill()
     watch.ended()
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes), "the decoder has ended")

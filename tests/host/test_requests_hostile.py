@@ -7,14 +7,13 @@ import json
 import re
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from socketserver import BaseRequestHandler, ThreadingUnixStreamServer
+from socketserver import BaseRequestHandler
 
 import pytest
 from asking import until_quiet
-from doors import ADDRESS, FOLDER
+from doors import ADDRESS, served
 from runtimes import run
 from watching import SENSORS, Watch, watching
 
@@ -41,11 +40,6 @@ class _Swallowing(BaseRequestHandler):
         while data := connection.recv(65536):
             if data.startswith(b"GET /honest"):
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
-
-
-class _Server(ThreadingUnixStreamServer):
-    daemon_threads = True
-    request_queue_size = 1024
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -95,19 +89,9 @@ HOSTILE: dict[str, bytes] = {
 
 @pytest.fixture
 def watch(require: Callable[..., str], audit: None, tmp_path: Path) -> Iterator[Watch]:
-    missing = [path for path in (FOLDER, FOLDER.parent) if not path.exists()]
-    FOLDER.mkdir(parents=True)
-    try:
-        with _Server(str(ADDRESS), _Swallowing) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            with watching(tmp_path, *SENSORS["ebpf"]) as running:
-                honest(running, "begins")
-                yield running
-            server.shutdown()
-    finally:
-        ADDRESS.unlink(missing_ok=True)
-        for path in missing:
-            path.rmdir()
+    with served(_Swallowing), watching(tmp_path, *SENSORS["ebpf"]) as running:
+        honest(running, "begins")
+        yield running
 
 
 def connected() -> socket.socket:
@@ -135,15 +119,6 @@ def told(watch: Watch) -> set[str]:
         return {str(get(one, "url.path")).rpartition("/")[2] for one in store.newest_accesses(MOST_LOOKED_AT)}
 
 
-def worker_of(watch: Watch) -> int:
-    (overseer,) = children(watch.process.pid)
-    return children(overseer)[0]
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def memory(pid: int) -> int:
     """The most that a process has had resident, in bytes."""
     return int(re.findall(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[0]) << 10
@@ -153,7 +128,7 @@ def test_no_bytes_stall_it_nor_make_it_grow_or_fail(watch: Watch) -> None:
     """Given connections of every hostile kind, when they have sent all they have, then one worker has borne them, in
     bounded memory, and what is asked afterwards is told.
     """
-    worker = worker_of(watch)
+    _, worker = watch.decoder()
     for name, data in HOSTILE.items():
         with connected() as client:
             client.sendall(data)
@@ -161,7 +136,7 @@ def test_no_bytes_stall_it_nor_make_it_grow_or_fail(watch: Watch) -> None:
     names = {re.sub(r"\W+", "-", name) for name in HOSTILE}
     until_quiet(watch)
     assert names - told(watch) == set()
-    assert worker_of(watch) == worker
+    assert watch.decoder()[1] == worker
     assert memory(worker) < MOST_MEMORY
     assert not any(get(alert, "event.action") == "requests-not-read" for alert in watch.alerts)
 
@@ -170,7 +145,7 @@ def test_a_crowd_of_half_requests_hides_nobody(watch: Watch) -> None:
     """Given a thousand connections that each hold half of a long request, when another client asks something, then that
     is told; of each of the others at least that it is unknown, or the half.
     """
-    worker = worker_of(watch)
+    _, worker = watch.decoder()
     half = CREATE + b"Content-Length: 70000\r\n\r\n" + b'{"Image": "' + b"x" * 60_000
     crowd = [connected() for _ in range(1000)]
     try:
@@ -182,5 +157,5 @@ def test_a_crowd_of_half_requests_hides_nobody(watch: Watch) -> None:
     finally:
         for client in crowd:
             client.close()
-    assert worker_of(watch) == worker
+    assert watch.decoder()[1] == worker
     assert memory(worker) < MOST_MEMORY

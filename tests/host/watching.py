@@ -103,6 +103,12 @@ class Watch:
         """Every request in the store."""
         return list(filter(is_request, stored(self.state)))
 
+    def decoder(self) -> tuple[int, int]:
+        """The pids of the process that it began to decode requests, and of the worker that does so."""
+        (overseer,) = _children(self.process.pid)
+        until(lambda: _children(overseer), "there is a worker")
+        return overseer, _children(overseer)[0]
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ends it by a signal; its exit status."""
         self.process.send_signal(number)
@@ -114,6 +120,10 @@ class Watch:
         for thread in self._threads:
             thread.join()
         return status
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def is_request(document: Document) -> bool:

@@ -56,14 +56,14 @@ def main() -> None:
     try:
         confine(handed.user)
     except OSError as error:
-        _say_failed(handed, f"it cannot give up what root may do: {os.strerror(error.errno or 0)}")
+        _say_not_begun(handed, f"it cannot give up what root may do: {os.strerror(error.errno or 0)}")
         return
     control = socket.socket(fileno=handed.control)
     while True:
         try:
             pid = os.fork()
         except OSError as error:
-            _say_failed(handed, f"it cannot begin: {os.strerror(error.errno or 0)}")
+            _say_not_begun(handed, f"{os.strerror(error.errno or 0)}, tried again until it can")
             time.sleep(_AGAIN_SECONDS)
             continue
         if not pid:
@@ -75,10 +75,10 @@ def main() -> None:
         time.sleep(_AGAIN_SECONDS)
 
 
-def _say_failed(handed: Handed, why: str) -> None:
+def _say_not_begun(handed: Handed, why: str) -> None:
     """Tells the watch, whose end of the socket may be gone."""
     with socket.socket(fileno=os.dup(handed.out)) as out, suppress(OSError):
-        out.send(wire.ENCODER.encode(wire.Failed(why)))
+        out.send(wire.ENCODER.encode(wire.Failed(why, begun=False)))
 
 
 def _load() -> None:

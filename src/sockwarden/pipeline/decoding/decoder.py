@@ -19,12 +19,11 @@ from sockwarden.health import Trouble
 from sockwarden.pipeline.decoding import wire
 from sockwarden.pipeline.decoding.child import Handed
 from sockwarden.pipeline.decoding.confinement import free_user
+from sockwarden.pipeline.decoding.standing import Standing, not_read
 from sockwarden.sensors.ebpf.streams import Streams
 
 _START = "import sys; sys.path = sys.argv[2:]; from sockwarden.pipeline.decoding.child import main; main()"
 """With our own places of modules, and nothing of the environment."""
-_STALLED_SECONDS = 5.0
-"""Without a beat."""
 _PATIENCE = 2.0
 """Seconds for the process to end."""
 _MOST_READ = 2000
@@ -43,17 +42,13 @@ class Decoder:
     """One process, from its making to `close`.
 
     rejected   messages that were none
-    last       its last beat
     is_done    it has told all that had passed when it was asked to finish
     """
 
     def __init__(self, streams: Streams, reading: Reading) -> None:
         self.rejected = 0
         self.is_done = False
-        self.last = wire.Beat(0, 0, 0, 0)
-        self._ended = self._told_of = 0
-        self._heard = 0.0
-        self._failed = self._told_failure = ""
+        self._standing = Standing()
         self._told_gone = False
         # The decoder's end stays open here, too: else ours would be readable for ever once its process has ended.
         self._socket, self._out = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -102,17 +97,10 @@ class Decoder:
             except msgspec.DecodeError:
                 self.rejected += 1
                 continue
-            self._heard = now
-            if isinstance(message, wire.Beat):
-                if message.worker != self.last.worker:
-                    self._ended = self.last.worker
-                self.last = message
-                self._told_failure = ""
-            elif isinstance(message, wire.Failed):
-                self._failed = message.what
-            elif isinstance(message, wire.Done):
+            self._standing.hear(message, now)
+            if isinstance(message, wire.Done):
                 self.is_done = True
-            else:
+            elif not isinstance(message, wire.Beat | wire.Failed):
                 yield message
 
     def finish(self) -> None:
@@ -124,38 +112,24 @@ class Decoder:
         """Whether it is at work; has it begin anew where it is not. To be asked when all that it told was received."""
         if not self.is_alive:
             return self._gone()
-        if self._failed and self._failed != self._told_failure:
-            why, self._told_of = f"the decoder failed ({self._failed}) and begins anew", self._ended or self.last.worker
-            self._told_failure, self._failed = self._failed, ""
-        elif self._stalls(now):
-            why, self._told_of = (
-                f"the decoder said nothing for {_STALLED_SECONDS:.0f} s, and begins anew",
-                self.last.worker,
-            )
-        elif self._ended and self._ended != self._told_of:
-            why, self._told_of = "the decoder was killed and began anew", self._ended
-        else:
-            return []
-        return [_trouble(why)]
+        if stalls := self._standing.stalls(now):
+            with suppress(OSError):
+                self._control.send(b"!", socket.MSG_DONTWAIT)
+        return self._standing.troubles(stalls=stalls)
 
-    def _stalls(self, now: float) -> bool:
-        """Whether it has said nothing for too long; then it is told to begin anew."""
-        self._heard = self._heard or now
-        if now - self._heard < _STALLED_SECONDS:
-            return False
-        self._heard = now
-        with suppress(OSError):
-            self._control.send(b"!", socket.MSG_DONTWAIT)
-        return True
+    @property
+    def last(self) -> wire.Beat:
+        """Its last beat."""
+        return self._standing.last
 
     def _gone(self) -> list[Trouble]:
         """Once: what makes it takes privileges that are given up by now."""
         if self._told_gone:
             return []
         self._told_gone = True
-        why = f" ({self._failed})" if self._failed else ""
+        why = f" ({self._standing.failed})" if self._standing.failed else ""
         return [
-            _trouble(f"the decoder's process has ended{why}, and requests are read again after a restart of the watch")
+            not_read(f"the decoder's process has ended{why}, and requests are read again after a restart of the watch")
         ]
 
     @property
@@ -175,7 +149,3 @@ class Decoder:
     def _close(self) -> None:
         for one in (self._control, self._socket, self._out):
             one.close()
-
-
-def _trouble(why: str) -> Trouble:
-    return Trouble("requests-not-read", f"{why}; what was asked meanwhile is unknown, accesses are told as ever")

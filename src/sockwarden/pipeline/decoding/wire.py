@@ -54,11 +54,12 @@ class Beat(msgspec.Struct, frozen=True, tag="beat"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The decoder ends. what: the kind of error and the line of ours, or why it cannot begin; nothing of what it had
-    read.
+    """A decoder ends, or cannot begin. what: the kind of error and the line of ours, or what keeps it from beginning;
+    nothing of what it had read. begun: whether it was at work.
     """
 
     what: str
+    begun: bool = True
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
