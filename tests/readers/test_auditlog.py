@@ -202,6 +202,28 @@ def record(kind: str, body: bytes, serial: int = 1) -> bytes:
     return b"type=%s msg=audit(1795292700.000:%d): %s\n" % (kind.encode(), serial, body)
 
 
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_events_that_share_time_and_serial_are_told_apart_in_any_stretch(
+    tmp_path: Path, cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two hosts in one log, and beside a record that stands alone: where one ends the other is not taken for it."""
+    event = CAPTURES[0].read_bytes().splitlines(keepends=True)[:5]
+    stamp = event[0].partition(b"msg=")[2].partition(b": ")[0]
+    daemon = b"type=DAEMON_ROTATE msg=%s: op=rotate-logs res=success\n" % stamp
+    lines = [daemon, *(b"node=a " + line for line in event), *(b"node=b " + line for line in event)]
+    monkeypatch.setattr(stretches, "STRETCH_BYTES", sum(map(len, lines[:cut])))
+    for wanted in (EVERYTHING, packaged().wanted):
+        with stream_of(tmp_path, b"".join(lines)) as stream:
+            found = [document["host"]["name"] for document in read(stream, wanted, Tally())]
+        assert sorted(found) == ["a", "b"]
+
+
+def test_a_line_that_is_both_too_long_and_of_no_record_counts_once(tmp_path: Path) -> None:
+    with stream_of(tmp_path, b"x" * (2 << 20) + b"\n" + CAPTURES[0].read_bytes()) as stream:
+        list(read(stream, packaged().wanted, tally := Tally()))
+    assert tally.rejected == {"a line longer than 1 MiB": 1}
+
+
 @pytest.mark.parametrize("size", [1000, 1 << 16, 1 << 24])
 def test_line_of_more_than_1_mib_is_skipped_and_counted(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,6 @@
 """The audit record language: parse, assemble, interpret. Pure: bytes and records in, events and documents out."""
 
-from sockwarden.auditrecords.assemble import Assembler
+from sockwarden.auditrecords.assemble import Assembler, key_of
 from sockwarden.auditrecords.event import Event
 from sockwarden.auditrecords.interpret import document_of, lesson_of
 from sockwarden.auditrecords.parse import parse_datagram, parse_line
@@ -13,6 +13,7 @@ __all__ = [
     "Record",
     "Rejected",
     "document_of",
+    "key_of",
     "lesson_of",
     "parse_datagram",
     "parse_line",

@@ -49,9 +49,14 @@ class Counts(msgspec.Struct):
     late: int = 0
 
 
-_Key = tuple[int, int, bytes, str]
-"""Time, serial, node; and the type of a record that stands alone, which may share the rest with an event that it must
-not close: auditd counts DAEMON_* apart, and LANDLOCK_ACCESS comes ahead of the call's own records."""
+Key = tuple[int, int, bytes, str]
+"""Of an event: time, serial, node; and the type of a record that stands alone, which may share the rest with an event
+that it must not close: auditd counts DAEMON_* apart, and LANDLOCK_ACCESS comes ahead of the call's own records."""
+
+
+def key_of(record: Record) -> Key:
+    """The event that a record belongs to."""
+    return record.time, record.serial, record.node, record.type if stands_alone(record.type) else ""
 
 
 class _Pending(msgspec.Struct):
@@ -83,15 +88,14 @@ class Assembler:
 
     def __init__(self) -> None:
         self.counts = Counts()
-        self._open: OrderedDict[_Key, _Pending] = OrderedDict()
-        self._closed: OrderedDict[_Key, None] = OrderedDict()
+        self._open: OrderedDict[Key, _Pending] = OrderedDict()
+        self._closed: OrderedDict[Key, None] = OrderedDict()
         self._newest = 0
         self._bytes = 0
 
     def push(self, record: Record) -> Iterator[Event]:
         """Takes a record; gives the events that are over now, oldest first."""
-        alone = stands_alone(record.type)
-        key = (record.time, record.serial, record.node, record.type if alone else "")
+        key = key_of(record)
         self._newest = max(self._newest, record.time)
         if key in self._closed:
             self.counts.late += record.type != "EOE"
@@ -109,7 +113,7 @@ class Assembler:
             pending.items = max(pending.items, int(items[1]))
         pending.records[record] = None
         self._bytes += len(record.body) + len(record.enriched)
-        if alone or _ended(pending):
+        if key[3] or _ended(pending):
             yield self._close(key)
         while self._open and self._overdue():
             yield self._close(next(iter(self._open)))
@@ -127,8 +131,7 @@ class Assembler:
 
     def complete(self, record: Record) -> Iterator[Event]:
         """Takes a record if its event is open, and its time in any case; gives the events that are over now."""
-        alone = stands_alone(record.type)
-        if (record.time, record.serial, record.node, record.type if alone else "") in self._open:
+        if key_of(record) in self._open:
             yield from self.push(record)
         else:
             yield from self.expire(record.time)
@@ -143,7 +146,7 @@ class Assembler:
         oldest = next(iter(self._open.values()))
         return oldest.since <= self._newest - EXPIRY or len(self._open) > MOST_OPEN or self._bytes > MOST_BYTES
 
-    def _close(self, key: _Key) -> Event:
+    def _close(self, key: Key) -> Event:
         pending = self._open.pop(key)
         self._bytes -= sum(len(record.body) + len(record.enriched) for record in pending.records)
         complete = not pending.cut and _whole(pending)

@@ -8,7 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from sockwarden.auditrecords import REASONS, Assembler, Event, Record, Rejected, document_of, lesson_of, parse_line
+from sockwarden.auditrecords import (
+    REASONS,
+    Assembler,
+    Event,
+    Record,
+    Rejected,
+    document_of,
+    key_of,
+    lesson_of,
+    parse_line,
+)
 from sockwarden.document import Document
 from sockwarden.literals import Wanted
 from sockwarden.readers import candidates
@@ -51,7 +61,7 @@ def _events(stretch: Stretch, search: candidates.Search | None, tally: Tally) ->
     for view in stretch.views():
         tally.read += view.size
         assembler = Assembler()
-        others = list(map(view.line, _others(view)))
+        others = [view.line(start) for start in _others(view)]
         if search is None or any(isinstance(parse_line(line), Record) for line in others):
             yield from _all(view, assembler, tally)
         else:
@@ -66,32 +76,32 @@ def _events(stretch: Stretch, search: candidates.Search | None, tally: Tally) ->
         tally.late += assembler.counts.late
 
 
-def _others(view: View) -> Iterator[int]:
+def _others(view: View) -> list[int]:
     """Where lines start that do not start as auditd's records do (of another form, or torn), or are too long."""
     text, begin, end = view.text, view.begin, view.end
     lines, records = count(text, b"\n", begin, end), count(text, b" msg=audit(", begin, end)
     typed = count(text, b"\ntype=", max(begin - 1, 0), end) + (not begin and text.startswith(b"type="))
+    others: set[int] = set()
     if not lines == records == typed:
-        yield from (match.start() for match in _OTHER.finditer(text, begin, end) if match.start() < end)
+        others.update(match.start() for match in _OTHER.finditer(text, begin, end) if match.start() < end)
     while begin < end:
         last = text.rfind(b"\n", begin, begin + MOST_LINE_BYTES + 1)
         if last < 0:
-            yield begin
+            others.add(begin)
             last = view.end_of(begin)
         begin = last + 1
+    return sorted(others)
 
 
 def _all(view: View, assembler: Assembler, tally: Tally) -> Iterator[Event]:
     """Every event whose first line is in a view. What follows the view completes those that are open at its end."""
     text = bytes(view.text)
     earlier = {
-        (record.time, record.serial)
-        for line in text[: view.begin].split(b"\n")
-        if isinstance(record := parse_line(line), Record)
+        key_of(record) for line in text[: view.begin].split(b"\n") if isinstance(record := parse_line(line), Record)
     }
     for line in text[view.begin : view.end].split(b"\n"):
         record = _record(line, tally)
-        if record and (record.time, record.serial) not in earlier:
+        if record and key_of(record) not in earlier:
             yield from assembler.push(record)
     for line in text[view.end :].split(b"\n"):
         if not assembler.is_open:

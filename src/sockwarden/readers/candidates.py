@@ -148,7 +148,6 @@ def accesses(wanted: Wanted) -> Search:
     """The events that may hold what is wanted. Addresses stand in hex, names plain or hex."""
     in_name, in_address = _holding(wanted)
     ports = tuple(f"{port:04X}".encode() for port in wanted.ports)
-    inodes = frozenset(str(inode).encode() for inode in wanted.inodes)
 
     def of_address(text: bytearray, at: int) -> Need:
         at += len(_ADDRESS)
@@ -164,7 +163,7 @@ def accesses(wanted: Wanted) -> Search:
     def of_socket_file(text: bytearray, at: int) -> Need:
         line = text[text.rfind(b"\n", 0, at) + 1 : text.find(b"\n", at)]
         inode = _INODE.search(line)
-        return "event" if (inode and inode[1] in inodes) or in_name(line) else "nothing"
+        return "event" if (inode and int(inode[1]) in wanted.inodes) or in_name(line) else "nothing"
 
     return Search(((_ADDRESS, of_address), (_SOCKET_MODE, of_socket_file)), in_name)
 
