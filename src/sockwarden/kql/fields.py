@@ -145,11 +145,6 @@ def _named(parts: list[str], test: ValueTest) -> Predicate:
         """Through arrays, and of what is no text."""
         return any(test(value) for value in _reach(document, parts) if not isinstance(value, dict))
 
-    # Most fields are a text two or three objects down; a loop over the parts would cost as much again.
-    if len(parts) == 2:
-        return _two_down(parts[0], parts[1], test, anywhere)
-    if len(parts) == 3:
-        return _three_down(parts[0], parts[1], parts[2], test, anywhere)
     above, last = parts[:-1], parts[-1]
 
     def matches(document: Document) -> bool:
@@ -177,36 +172,6 @@ def _among(values: list[object], test: ValueTest) -> bool | None:
         if test(value):
             return True
     return False
-
-
-def _two_down(first: str, last: str, test: ValueTest, anywhere: Predicate) -> Predicate:
-    def matches(document: Document) -> bool:
-        value = document.get(first)
-        if type(value) is dict:
-            value = value.get(last)
-            if type(value) is str:
-                return test(value)
-            if type(value) is list and (found := _among(value, test)) is not None:
-                return found
-        return value is not None and anywhere(document)
-
-    return matches
-
-
-def _three_down(first: str, second: str, last: str, test: ValueTest, anywhere: Predicate) -> Predicate:
-    def matches(document: Document) -> bool:
-        value = document.get(first)
-        if type(value) is dict:
-            value = value.get(second)
-            if type(value) is dict:
-                value = value.get(last)
-                if type(value) is str:
-                    return test(value)
-                if type(value) is list and (found := _among(value, test)) is not None:
-                    return found
-        return value is not None and anywhere(document)
-
-    return matches
 
 
 def _flattened(parts: list[str], test: ValueTest) -> Predicate:
