@@ -2,34 +2,28 @@
 
     python benchmarks/match.py [--rounds 7] [--quick] [--json FILE]
 
-Everything runs in one process on one core, in rounds: each round measures everything once, so that a slow moment of the
-machine hits all. Shown are medians with the least and the most. Documents are those of a generated log, as a hunt reads
-them. Rules beyond the packaged ones are made: each asks for an action, a program and an argument of its own, as
-published rules do.
+Everything runs in one process on one core, in rounds: each round measures everything once. Documents are those of a
+generated log, as a hunt reads them. Rules beyond the packaged ones are made: each asks for an action, a program and an
+argument of its own, as published rules do.
 """
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 import gc
 import io
-import json
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 import msgspec
 from generate import write
-from hunt import describe
+from results import Axis, Cell, Plot, Series, Table, arguments, finish, number, ratio, spread
 
 from sockwarden.alerts import build
 from sockwarden.detect import Detection, Engine, RuleDetection, SignatureDetection
@@ -92,17 +86,17 @@ def detections() -> list[Detection]:
 def made_rules(count: int, like: Rule) -> list[Detection]:
     """Rules that ask for what is their own, beside what many ask."""
     found: list[Detection] = []
-    for number in range(count):
+    for place in range(count):
         query = (
-            f"host.os.type:linux and event.category:(process or network) and event.action:action-{number % 40} and "
-            f"process.name:(tool-{number} or other-{number}) and "
-            f"(process.args:(--flag-{number % 60} or *payload-{number}*) or process.parent.name:parent-{number % 70})"
+            f"host.os.type:linux and event.category:(process or network) and event.action:action-{place % 40} and "
+            f"process.name:(tool-{place} or other-{place}) and "
+            f"(process.args:(--flag-{place % 60} or *payload-{place}*) or process.parent.name:parent-{place % 70})"
         )
         tree = parse(query)
-        rule = dataclasses.replace(
+        rule = msgspec.structs.replace(
             like,
-            rule_id=f"made-{number}",
-            name=f"Made {number}",
+            rule_id=f"made-{place}",
+            name=f"Made {place}",
             query=query,
             tree=tree,
             matches=compile_query(tree),
@@ -207,9 +201,9 @@ def steps_of_many(candidates: Candidates) -> list[Step]:
     """By ever more rules, with the index and one by one. The documents have what some of the rules ask for."""
     (like,) = select(load_packaged(), PUBLISHED)
     documents = candidates.resolved()[:500]
-    for number, document in enumerate(documents):
-        document["event"]["action"] = f"action-{number % 80}"
-        document.setdefault("process", {})["name"] = f"tool-{number % 400}"
+    for place, document in enumerate(documents):
+        document["event"]["action"] = f"action-{place % 80}"
+        document.setdefault("process", {})["name"] = f"tool-{place % 400}"
     steps = []
     for count in _COUNTS:
         rules = made_rules(count, like)
@@ -277,121 +271,89 @@ def steps_of_lines(folder: Path, megabytes: float) -> list[Step]:
     return steps
 
 
-def _spread(values: list[float], digits: int = 2) -> list[str]:
-    return [f"{pick(values):,.{digits}f}" for pick in (statistics.median, min, max)]
+def _each_as(unit: float, taken: list[float]) -> list[float]:
+    return [unit * one for one in taken]
 
 
-def tables(rules: dict[str, list[float]], many: dict[str, list[float]], lines: dict[str, list[float]]) -> list[Any]:
-    """The results as tables of text."""
-    per_document = [[name, *_spread([1e6 * one for one in taken])] for name, taken in rules.items()]
-    for row, taken in zip(per_document, rules.values(), strict=True):
-        row.append(f"{1 / statistics.median(taken):,.0f}")
-    by_count = []
+def tables(rules: dict[str, list[float]], many: dict[str, list[float]], lines: dict[str, list[float]]) -> list[Table]:
+    """The comparisons."""
+    steps: list[list[Cell]] = [
+        [name, str(spread(_each_as(1e6, taken))), round(1 / statistics.median(taken))] for name, taken in rules.items()
+    ]
+    by_count: list[list[Cell]] = []
     for count in _COUNTS:
         indexed, plain = many[f"{count} rules, indexed"], many[f"{count} rules, one by one"]
-        ratio = statistics.median([one / other for one, other in zip(plain, indexed, strict=True)])
-        by_count.append([str(count), *_spread([1e6 * one for one in indexed]), f"{ratio:.1f}"])
-        by_count[-1].insert(4, f"{1e6 * statistics.median(plain):,.2f}")
-    of_lines = []
+        each = (str(spread(_each_as(1e6, taken))) for taken in (indexed, plain))
+        by_count.append([count, *each, str(ratio(plain, indexed))])
+    of_lines: list[list[Cell]] = []
     for name, taken in lines.items():
-        own = lines[f"{name.partition(':')[0]}: sockwarden"]
-        ratio = statistics.median([one / other for one, other in zip(taken, own, strict=True)])
-        of_lines.append([*name.split(": "), *_spread([1e-6 / one for one in taken], 0), f"{ratio:.1f}"])
+        share, _, tool = name.partition(": ")
+        compared = ratio(taken, lines[f"{share}: sockwarden"])
+        of_lines.append([share, tool, str(spread([1e-6 / one for one in taken])), str(compared)])
     return [
-        {
-            "name": "match-steps",
-            "title": "What a candidate document costs",
-            "columns": ["step", "µs each, median", "least", "most", "a second"],
-            "rows": per_document,
-            "note": "One core. The documents are those that a hunt with all packaged rules parses.",
-        },
-        {
-            "name": "match-rules",
-            "title": "Many rules at once",
-            "columns": ["rules", "µs a document, median", "least", "most", "one by one", "times as long"],
-            "rows": by_count,
-            "note": "Made rules; one by one: the same rules without the index.",
-        },
-        {
-            "name": "match-lines",
-            "title": "Lines of JSON by the published rule",
-            "columns": ["candidates", "tool", "MB/s, median", "least", "most", "times as long as sockwarden"],
-            "rows": of_lines,
-            "note": "One core, whole files, reading included; all tools find the same.",
-        },
+        Table(
+            "steps",
+            "What a candidate document costs",
+            ["step", "µs each", "a second"],
+            steps,
+            "One core. The documents are those that a hunt with all packaged rules parses.",
+        ),
+        Table(
+            "rules",
+            "Many rules at once",
+            ["rules", "µs a document", "the same, one by one", "times as long"],
+            by_count,
+            "Made rules; one by one: the same rules without the index.",
+        ),
+        Table(
+            "lines",
+            "Lines of JSON by the published rule",
+            ["candidates", "tool", "MB/s", "times as long as sockwarden"],
+            of_lines,
+            "One core, whole files, reading included; all tools find the same.",
+        ),
     ]
 
 
-def plots(many: dict[str, list[float]]) -> list[Any]:
+def by_rules(many: dict[str, list[float]]) -> Plot:
     """Microseconds a document by the number of rules."""
     series = [
-        {
-            "name": name,
-            "points": [
-                [count, *(1e6 * pick(many[f"{count} rules, {name}"]) for pick in (statistics.median, min, max))]
-                for count in _COUNTS
-            ],
-        }
+        Series(name, [(count, *spread(_each_as(1e6, many[f"{count} rules, {name}"]))) for count in _COUNTS])
         for name in ("indexed", "one by one")
     ]
-    return [
-        {
-            "name": "match-rules",
-            "title": "What a document costs by the number of rules",
-            "x": {"label": "rules", "log": True},
-            "y": {"label": "µs a document", "log": True},
-            "series": series,
-        }
-    ]
+    return Plot(
+        "by-rules",
+        "What a document costs by the number of rules",
+        Axis("rules", log=True),
+        Axis("µs a document", log=True),
+        series,
+    )
 
 
 def figures(rules: dict[str, list[float]], many: dict[str, list[float]]) -> dict[str, str]:
-    """The figures that README states."""
-    rate = {name: f"{1 / statistics.median(taken):,.0f}" for name, taken in rules.items()}
-    before = statistics.median(rules["resolve"]) + statistics.median(rules["name the component"])
-    quiet = 1e6 * (before + statistics.median(rules["judge by all packaged, no alert"]))
-    alert = 1e6 * sum(statistics.median(rules[name]) for name in ("build an alert", "write an alert as a line"))
-    growth = statistics.median(many["200 rules, indexed"]) / statistics.median(many["10 rules, indexed"])
+    """The figures that pages state."""
+    median = {name: statistics.median(taken) for name, taken in (rules | many).items()}
+    quiet = median["resolve"] + median["name the component"] + median["judge by all packaged, no alert"]
     return {
-        "match-published-other": f"{rate['published rule, does not match']} documents/s",
-        "match-published-matching": f"{rate['published rule, matches']} documents/s",
-        "match-quiet": f"{quiet:.0f} µs",
-        "match-alert": f"{alert:.0f} µs",
-        "match-200-rules": f"{growth:.1f} times what 10 rules cost",
+        "other-a-second": f"{1 / median['published rule, does not match']:,.0f}",
+        "matching-a-second": f"{1 / median['published rule, matches']:,.0f}",
+        "quiet-us": number(1e6 * quiet),
+        "alert-us": number(1e6 * (median["build an alert"] + median["write an alert as a line"])),
+        "growth": number(median["200 rules, indexed"] / median["10 rules, indexed"]),
     }
 
 
 def main() -> None:
-    """Measures, prints the tables and writes them where asked to."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--quick", action="store_true", help="small inputs, few rounds")
-    parser.add_argument("--json", type=Path, help="write the results here")
+    parser = arguments(__doc__)
+    parser.add_argument("--rounds", type=int, help="7; quick: 2")
     given = parser.parse_args()
-    rounds, megabytes = (2, 1.5) if given.quick else (given.rounds, 8.0)
-    with tempfile.TemporaryDirectory(prefix="sockwarden-bench-") as name:
+    rounds, megabytes = given.rounds or (2 if given.quick else 7), 1.5 if given.quick else 8.0
+    with tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-") as name:
         candidates = Candidates(Path(name), megabytes)
         rules = seconds(steps_of_rules(candidates), rounds)
         many = seconds(steps_of_many(candidates), rounds)
         lines = seconds(steps_of_lines(Path(name), megabytes * 3), rounds)
-    machine, _, commit = describe().partition(", commit ")
-    results = {
-        "name": "match",
-        "commit": commit,
-        "machine": machine,
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "command": " ".join(["python", "benchmarks/match.py", *sys.argv[1:]]),
-        "tables": tables(rules, many, lines),
-        "plots": plots(many),
-        "figures": figures(rules, many),
-    }
-    for table in results["tables"]:
-        print(f"\n{table['title']}\n")
-        for row in (table["columns"], *table["rows"]):
-            print(f"{row[0]:36}" + "".join(f"{cell:>24}" for cell in row[1:]))
-    print("\n" + "\n".join(f"{name}: {text}" for name, text in figures(rules, many).items()))
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    finish(given, tables(rules, many, lines), [by_rules(many)], figures(rules, many))
 
 
 if __name__ == "__main__":
