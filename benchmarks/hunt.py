@@ -1,45 +1,55 @@
-"""How fast a hunt is, beside its peers, in one interleaved run; and whether its memory stays flat.
+"""How fast a hunt is, beside other tools that are asked for the same connects, and how that grows.
 
-    python benchmarks/hunt.py [--mb 200] [--rounds 5] [--log FILE]
+    python benchmarks/hunt.py [--mb 100] [--rounds 3] [--quick] [--json FILE]
 
-Each round runs every tool once on the same log, in turn, so that a slow moment of the machine hits them all. Printed
-are medians, the spread and the ratio to ausearch. A peer that is not installed is named and left out.
+Logs are generated (benchmarks/generate.py): captured accesses to runtime sockets among made-up noise, raw and
+enriched. A hunt has all packaged rules and signatures, on the socket that was really reached, and prints whole alerts
+as lines of JSON; `--literal` is the published rule as its own pipeline would judge. Memory is that of all of a hunt's
+processes at once, what they share counted once.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
-import shutil
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from generate import write
+from peers import FORMS, obtained
+from results import Axis, Cell, Plot, Series, Table, arguments, finish, interleave, number, ratio, spread
 
-_NEEDLES = [path.encode().hex().upper() for path in ("docker.sock", "containerd.sock")]
 _SOCKWARDEN = Path(sys.executable).with_name("sockwarden")
+_PUBLISHED = "unusual-process-connection-runtime-socket"
+_EVERYTHING, _LITERAL = "sockwarden hunt", "sockwarden hunt, the published rule, --literal"
+_GREP, _AUSEARCH = "grep -F, two needles in hex", "ausearch --interpret, grep"
+_SHARES = (0.1, 1, 10, 100)
+_SIZES = (0.1, 0.5, 1, 4)
+"""In GB."""
 
 
-def tools(log: Path) -> dict[str, list[str]]:
-    """The commands, by name."""
+class Run(NamedTuple):
+    """Seconds, and the most memory at once in MB; 0 where it was not asked for."""
+
+    seconds: float
+    memory: float = 0.0
+
+
+def hunts(log: Path) -> dict[str, list[str]]:
     hunt = [str(_SOCKWARDEN), "hunt", str(log), "--output", "ndjson"]
-    one = [*hunt, "--rule", "unusual-process-connection-runtime-socket"]
-    return {
-        "sockwarden hunt, everything": hunt,
-        "sockwarden hunt, the published rule": one,
-        "sockwarden hunt --literal, the same": [*one, "--literal"],
-        "ausearch --syscall connect --raw": ["ausearch", "--input", str(log), "--syscall", "connect", "--raw"],
-        "grep -c -F, two needles in hex": ["grep", "-c", "-F", *(f"-e{needle}" for needle in _NEEDLES), str(log)],
-    }
+    return {_EVERYTHING: hunt, _LITERAL: [*hunt, "--rule", _PUBLISHED, "--literal"]}
 
 
-def measure(command: list[str]) -> tuple[float, int]:
-    """Wall seconds and peak memory in KiB of one run. Its output goes to a file: grep stops early on /dev/null."""
+def run(command: list[str], *, watched: bool = False) -> Run:
+    """One run. Its output goes to a file: grep stops early on /dev/null."""
     with tempfile.TemporaryFile() as output:
         began = time.monotonic()
         process = subprocess.Popen(
@@ -48,73 +58,146 @@ def measure(command: list[str]) -> tuple[float, int]:
             stdout=output,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):
-        raise SystemExit(f"{command[0]} failed with {process.returncode}: {' '.join(command)}")
-    return time.monotonic() - began, usage.ru_maxrss
+        most = [0]
+        looking = threading.Thread(target=_watch, args=(process, most)) if watched else None
+        if looking:
+            looking.start()
+        code = process.wait()
+        taken = time.monotonic() - began
+        if looking:
+            looking.join()
+    if code not in (0, 1):
+        raise SystemExit(f"{command[0]} failed with {code}: {' '.join(command)}")
+    return Run(taken, most[0] / 1024)
 
 
-def compare(log: Path, rounds: int) -> None:
-    """Runs every tool, round by round, and prints the table."""
-    commands = tools(log)
-    for name in [name for name, command in commands.items() if not shutil.which(command[0])]:
-        print(f"not installed, left out: {name}")
-        del commands[name]
+def _watch(process: subprocess.Popen[bytes], most: list[int]) -> None:
+    """Notes the most memory of a session, as proportional set sizes in KiB, every 20 ms until it ends."""
+    while process.poll() is None:
+        most[0] = max(most[0], sum(map(_proportional, _session(process.pid))))
+        time.sleep(0.02)
+
+
+def _session(leader: int) -> list[int]:
+    children = f"/proc/{leader}/task/{leader}/children"
+    try:
+        return [leader, *map(int, Path(children).read_text(encoding="ascii").split())]
+    except OSError:
+        return []
+
+
+def _proportional(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    found = re.search(r"^Pss:\s*(\d+)", text, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _events(log: Path) -> int:
+    with log.open("rb") as lines:
+        return len({line[line.find(b"(") : line.find(b")")] for line in lines})
+
+
+def beside_peers(log: Path, form: str, rounds: int) -> tuple[Table, dict[str, str]]:
+    """Every tool on one log."""
+    peers, lacking = obtained(log, form)
+    commands = {**hunts(log), **peers, "cat": ["cat", str(log)]}
+    runs = interleave({name: partial(run, command) for name, command in commands.items()}, rounds, warm_up=True)
+    seconds = {name: [one.seconds for one in each] for name, each in runs.items()}
     size = log.stat().st_size / 1e6
-    events = len({line[line.find(b"(") : line.find(b")")] for line in log.open("rb")})
-    print(f"\n{size:.0f} MB, {events:,} events, {rounds} rounds interleaved; {describe()}\n")
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    peaks: dict[str, int] = {}
-    for _ in range(rounds):
-        for name, command in commands.items():
-            seconds, peak = measure(command)
-            times[name].append(seconds)
-            peaks[name] = max(peaks.get(name, 0), peak)
-    ausearch = next((statistics.median(times[name]) for name in times if name.startswith("ausearch")), None)
-    print(f"{'':38}{'median s':>9}{'min..max':>14}{'MB/s':>7}{'events/s':>11}{'peak MB':>9}{'x ausearch':>12}")
-    for name, each in times.items():
-        median = statistics.median(each)
-        spread = f"{min(each):.2f}..{max(each):.2f}"
-        ratio = f"{ausearch / median:.1f}" if ausearch else "?"
-        rates = f"{size / median:>7.0f}{events / median:>11,.0f}"
-        print(f"{name:38}{median:>9.2f}{spread:>14}{rates}{peaks[name] / 1024:>9.0f}{ratio:>12}")
+    rows: list[list[Cell]] = []
+    for name, each in seconds.items():
+        compared = [str(ratio(seconds[other], each)) if other in seconds else None for other in (_GREP, _AUSEARCH)]
+        rows.append([name, str(spread(each)), size / statistics.median(each), *compared])
+    ours = seconds[_EVERYTHING]
+    figures = {f"{form}-mb-a-second": number(size / statistics.median(ours))}
+    for other, name in ((_GREP, "grep"), (_AUSEARCH, "ausearch")):
+        if other in seconds:
+            figures[f"{form}-to-{name}"] = number(ratio(seconds[other], ours).ratio)
+    note = f"{size:.0f} MB, {_events(log):,} events, 1 % of them accesses; {rounds} rounds."
+    columns = ["", "seconds", "MB/s", f"speed to {_GREP}", f"to {_AUSEARCH}"]
+    note = " ".join([note, *(f"Left out: {why}." for why in lacking)])
+    return Table(form, f"A log of {form} records", columns, rows, note), figures
 
 
-def memory(folder: Path, megabytes: float) -> None:
-    """Peak memory on a log and on one five times as large."""
-    print("\npeak memory of `sockwarden hunt`, everything:")
-    for size in (megabytes, megabytes * 5):
-        log = folder / "memory.log"
-        write(log, megabytes=size)
-        _, peak = measure(tools(log)["sockwarden hunt, everything"])
-        print(f"  {size:>6.0f} MB log  {peak / 1024:>5.0f} MB")
+def _grown(
+    folder: Path, sizes: dict[float, Callable[[Path], None]], rounds: int, *, watched: bool
+) -> dict[float, tuple[float, dict[str, list[Run]]]]:
+    """A hunt beside cat and grep over logs that are made one after the other: megabytes, and the runs."""
+    found = {}
+    for x, make in sizes.items():
+        log = folder / "grown.log"
+        make(log)
+        grep = obtained(log, "raw")[0].get(_GREP, ["cat", str(log)])
+        commands = {_EVERYTHING: hunts(log)[_EVERYTHING], _GREP: grep, "cat": ["cat", str(log)]}
+        contenders = {
+            name: partial(run, command, watched=watched and name == _EVERYTHING) for name, command in commands.items()
+        }
+        found[x] = log.stat().st_size / 1e6, interleave(contenders, rounds, warm_up=True)
         log.unlink()
+    return found
 
 
-def describe() -> str:
-    """The machine and the commit."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
-    return f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}, commit {commit}"
+def grown(
+    name: str, title: str, axis: str, found: dict[float, tuple[float, dict[str, list[Run]]]]
+) -> tuple[Table, Plot, dict[str, str]]:
+    """What a hunt does with more of something."""
+    rows: list[list[Cell]] = []
+    points: dict[str, list[tuple[float, float, float, float]]] = {}
+    figures: dict[str, str] = {}
+    for x, (size, runs) in found.items():
+        seconds = {tool: [one.seconds for one in each] for tool, each in runs.items()}
+        for tool, each in seconds.items():
+            points.setdefault(tool, []).append((x, *spread([size / one for one in each])))
+        ours, memory = seconds[_EVERYTHING], max(one.memory for one in runs[_EVERYTHING])
+        rates = spread([size / one for one in ours])
+        to = [ratio(seconds[tool], ours) for tool in (_GREP, "cat")]
+        rows.append([f"{x:g}", f"{size:,.0f}", str(rates), *map(str, to), round(memory) or None])
+        figures |= {f"{name}-{x:g}-to-grep": number(to[0].ratio), f"{name}-{x:g}-mb-a-second": number(rates.median)}
+        if memory:
+            figures[f"{name}-{x:g}-memory"] = f"{memory:.0f}"
+    columns = [axis, "MB", "MB/s", "speed to grep", "to cat", "memory, MB"]
+    plot = Plot(
+        f"by-{name}", title, Axis(axis, log=True), Axis("MB/s", log=True), [Series(*one) for one in points.items()]
+    )
+    return Table(name, title, columns, rows), plot, figures
 
 
 def main() -> None:
-    """Runs the comparison, then the memory check."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--mb", type=float, default=200)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--log", type=Path, help="measure on this log instead of a generated one")
+    parser = arguments(__doc__)
+    parser.add_argument("--mb", type=float, help="size of the logs; 100, quick: 20")
+    parser.add_argument("--rounds", type=int, help="3; quick: 2")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="sockwarden-bench-") as name:
-        log = given.log or Path(name) / "audit.log"
-        if not given.log:
-            write(log, megabytes=given.mb)
-        compare(log, given.rounds)
-        if not given.log:
+    megabytes, rounds = given.mb or (20.0 if given.quick else 100.0), given.rounds or (2 if given.quick else 3)
+    sizes = (0.01, 0.02) if given.quick else _SIZES
+    tables: list[Table] = []
+    plots: list[Plot] = []
+    figures: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-") as name:
+        folder = Path(name)
+        for form in FORMS:
+            log = folder / f"{form}.log"
+            write(log, megabytes=megabytes, form=form)
+            table, found = beside_peers(log, form, rounds)
+            tables.append(table)
+            figures |= found
             log.unlink()
-            memory(Path(name), given.mb)
+        makes = {share: partial(write, megabytes=megabytes / 2, share=share, form="raw") for share in _SHARES}
+        by_size = {size: partial(write, megabytes=size * 1000, form="raw") for size in sizes}
+        for what, title, axis, logs in (
+            ("share", "By the share of accesses", "accesses in 100 events", makes),
+            ("size", "By the size of the log", "GB", by_size),
+        ):
+            runs = _grown(folder, logs, rounds, watched=what == "size")  # type: ignore[arg-type]
+            table, plot, found = grown(what, title, axis, runs)
+            tables.append(table)
+            plots.append(plot)
+            figures |= found
+    finish(given, tables, plots, figures)
 
 
 if __name__ == "__main__":
