@@ -57,6 +57,14 @@ def test_verify_parses_every_event_and_finds_the_same() -> None:
     )
 
 
+@pytest.mark.parametrize(("name", "magic"), [("a.log.gz", b"\x1f\x8b"), ("a.log.zst", b"\x28\xb5\x2f\xfd")])
+def test_a_damaged_file_is_not_called_empty(name: str, magic: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(magic + b"\x08\0garbage" * 9)
+    result = run("hunt", str(tmp_path / name))
+    said = result.stderr.decode()
+    assert result.returncode == 3 and "damaged" in said and "empty" not in said
+
+
 def test_verify_needs_what_can_be_read_twice() -> None:
     result = run("hunt", "-", "--verify", stdin=b"")
     assert result.returncode == 2 and "give a file" in result.stderr.decode()

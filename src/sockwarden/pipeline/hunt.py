@@ -127,6 +127,8 @@ class Hunt:
         try:
             form = format_of(stream)
         except InputError as error:
+            if stream.failures and not stream.head():
+                return  # it is not empty: nothing of it could be read, and that is told
             # What a folder holds beside its logs is no failure, unless it holds no log at all.
             (self.ignored if stream.found_in_folder else self.failures).append(error)
             return
