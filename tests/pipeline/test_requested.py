@@ -144,6 +144,41 @@ def test_who_came_by_the_connection_last_is_told_beside_who_made_it(requests: Re
     assert document["sockwarden"]["connection"]["holders"] == 2
 
 
+UNSEEN = {"actor": {"origin": "unknown", "evidence": "unseen"}}
+FORK = {"process": {"parent": {"pid": 500}}}
+OTHER = {"process": {"parent": {"pid": 500}, "executable": "/bin/y"}}
+
+
+@pytest.mark.parametrize(
+    ("holder", "moment", "sender"),
+    [
+        (UNSEEN, None, 500),
+        (FORK, None, 500),
+        (OTHER, None, 600),
+        (UNSEEN, Moment(600, 20, 950), 600),
+        (FORK, Moment(600, 20, 950), 600),
+    ],
+    ids=["gone", "a fork", "a fork of another program", "gone, told by a sensor", "a fork, told by a sensor"],
+)
+def test_a_fork_that_a_sweep_met_on_its_way_is_no_sender(
+    requests: Requests, teller: Teller, holder: dict[str, Any], moment: Moment | None, sender: int
+) -> None:
+    """Given a fork that holds its parent's connection until it runs something, when the parent asks, then that is told;
+    given one that runs another program, or of whom a sensor told, then that one is.
+    """
+    requests.remember(access(), Moment(500, 10, 900))
+    held = access(600, "held-connection", connector=500)
+    held["sockwarden"]["connection"]["connector"]["executable"] = "/bin/x"
+    held["sockwarden"]["actor"] = holder.get("actor", {"evidence": "cgroup"})
+    held["process"] |= holder.get("process", {})
+    requests.remember(held, moment)
+    teller.asks("/_ping", time=1000)
+    teller.answers(200)
+    (document,) = told(requests)
+    assert document["process"]["pid"] == sender
+    assert document["sockwarden"]["connection"]["holders"] == 2
+
+
 def test_a_refusal_is_a_failure_with_the_daemons_words(requests: Requests, teller: Teller) -> None:
     requests.remember(access(), None)
     teller.asks("/containers/create", method="POST", body=b"{}")

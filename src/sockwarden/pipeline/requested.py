@@ -175,4 +175,19 @@ class Requests:
         before = [each for each in known if each.moment is None or each.moment.time <= asked.time]
         if not before:
             return (known[0] if known else None), len(known)
-        return before[-1], len({get(each.document, "process.pid") for each in before})
+        others = [each for each in before if not _is_passing(each)]
+        return (others or before)[-1], len({get(each.document, "process.pid") for each in before})
+
+
+def _is_passing(access: _Access) -> bool:
+    """Whether a sweep met a fork on its way to an exec, which has all that its parent has: it was gone before anything
+    of it could be read, or ran what made the connection, as a child of it. An exec that keeps the connection is told.
+    """
+    if access.moment is not None:
+        return False
+    process, actor, connector = (
+        get(access.document, name) or {} for name in ("process", "sockwarden.actor", "sockwarden.connection.connector")
+    )
+    forked = get(process, "parent.pid") == connector.get("pid") is not None
+    same = process.get("executable") == connector.get("executable") is not None
+    return actor.get("evidence") == "unseen" or (forked and same)
