@@ -117,7 +117,7 @@ class Candidates:
         (stream,) = plan([str(log)])
         with stream:
             form = format_of(stream)
-            for document in form.teach(Stretch(stream), packaged().wanted, Tally()) if form.teach else ():
+            for document in form.teach(Stretch(stream), packaged().wanted, wanted, Tally()) if form.teach else ():
                 self.lessons.observe(document)
             wanted |= Wanted(inodes=self.lessons.taught(wanted.addresses))
             self._read = [msgspec.json.encode(document) for document in form.read(Stretch(stream), wanted, Tally())]

@@ -59,7 +59,7 @@ def listening() -> Iterator[None]:
 def accesses(log: Path) -> list[Document]:
     lessons = Lessons(packaged())
     with plan([str(log)])[0] as stream:
-        for lesson in auditlog.lessons(stretches_of(stream)[0], packaged().wanted, Tally()):
+        for lesson in auditlog.lessons(stretches_of(stream)[0], packaged().wanted, packaged().wanted, Tally()):
             lessons.observe(lesson)
         wanted = Wanted(inodes=lessons.taught([ADDRESS.name])) | packaged().wanted
         documents = list(auditlog.documents(stretches_of(stream)[0], wanted, Tally()))

@@ -138,7 +138,7 @@ def read(stream: streams.Stream, wanted: Wanted, tally: Tally) -> Iterator[Docum
 
 def lessons_in(stream: streams.Stream, wanted: Wanted) -> Iterator[Document]:
     for stretch in stretches.stretches_of(stream):
-        yield from auditlog.lessons(stretch, wanted, Tally())
+        yield from auditlog.lessons(stretch, wanted, wanted, Tally())
 
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from sockwarden.auditrecords.call import call_of
 from sockwarden.auditrecords.event import Event
+from sockwarden.auditrecords.parse import LOG, moment_of, record_of
 from sockwarden.auditrecords.record import Record
 from sockwarden.auditrecords.types import stands_alone
 
@@ -32,6 +33,8 @@ MOST_BYTES = 64 << 20
 REMEMBERED = 4096
 """Closed events remembered, so that a straggler or a copy makes no second event."""
 
+_WHOLE = {f"type={name}".encode(): name for name in ("SYSCALL", "SOCKADDR", "CWD", "PATH", "PROCTITLE")}
+_LAST_KIND = b"type=PROCTITLE "
 _ITEMS = re.compile(rb" items=(\d{1,4})(?: |$)")
 
 
@@ -118,6 +121,34 @@ class Assembler:
         while self._open and self._overdue():
             yield self._close(next(iter(self._open)))
 
+    def whole(self, lines: Sequence[bytes]) -> Event | None:
+        """The event of a log's lines that are all of it, as they mostly come: SYSCALL first, PROCTITLE last, between
+        them its address, directory and paths, nothing twice. None for any other, which are to be pushed; these could
+        be, too, for the same.
+        """
+        header = LOG.match(lines[0])
+        if not header or lines[-1][: len(_LAST_KIND)] != _LAST_KIND or len(set(lines)) != len(lines):
+            return None
+        stamp = lines[0][header.end(2) : header.end()]
+        time, serial = moment_of(*header.groups()[2:])
+        key = (time, serial, b"", "")
+        records: list[Record] = []
+        for line in lines:
+            kind, _, rest = line.partition(stamp)
+            name = _WHOLE.get(kind)
+            if name is None or (name in ("SYSCALL", "PROCTITLE")) != (not records or len(records) == len(lines) - 1):
+                return None
+            records.append(record_of(name, time, serial, rest))
+        items = _ITEMS.search(records[0].body)
+        if key in self._closed or key in self._open or not items or len(lines) > MOST_OF_A_TYPE:
+            return None
+        if sum(record.type == "PATH" for record in records) < int(items[1]):
+            return None
+        self._newest = max(self._newest, time)
+        self.counts.events += 1
+        self._remember(key)
+        return Event(b"", time, serial, records)
+
     def expire(self, now: int) -> Iterator[Event]:
         """Closes what has been open for too long by a clock in milliseconds: a live stream may fall silent."""
         self._newest = max(self._newest, now)
@@ -152,10 +183,13 @@ class Assembler:
         complete = not pending.cut and _whole(pending)
         self.counts.events += 1
         self.counts.incomplete += not complete
+        self._remember(key)
+        return Event(key[2], key[0], key[1], list(pending.records), complete)
+
+    def _remember(self, key: Key) -> None:
         self._closed[key] = None
         if len(self._closed) > REMEMBERED:
             self._closed.popitem(last=False)
-        return Event(key[2], key[0], key[1], list(pending.records), complete)
 
 
 def _ended(pending: _Pending) -> bool:

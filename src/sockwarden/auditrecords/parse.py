@@ -18,7 +18,8 @@ from sockwarden.auditrecords import types
 from sockwarden.auditrecords.record import Record, Rejected
 
 _STAMP = rb"audit\((\d{1,11})\.(\d{3}):(\d{1,10})\):"
-_LOG = re.compile(rb"(?:node=(\S+) )?type=(\w+(?:\[\d{1,5}\])?) msg=" + _STAMP)
+LOG = re.compile(rb"(?:node=(\S+) )?type=(\w+(?:\[\d{1,5}\])?) msg=" + _STAMP)
+"""The header of a line in auditd's logs: node, type, seconds, milliseconds, serial."""
 # Only the kernel's own tag counts: any user can have a logger print the rest of such a line.
 _KERNEL = re.compile(
     rb"(?:\d+,\d+,\d+,[^;]{1,20};|(?:<\d+>)?(?:(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+) "
@@ -32,14 +33,14 @@ _JSON = msgspec.json.Decoder()
 
 def parse_line(line: bytes) -> Record | Rejected | None:
     """One line of any text form. None for one that carries nothing (blank, ausearch's separators, journal chatter)."""
-    if header := _LOG.match(line):
-        node, kind, seconds, millis, serial = header.groups()
-        return _record(types.canonical(kind.decode()), (seconds, millis, serial), line[header.end() :], node or b"")
+    if header := LOG.match(line):
+        node, kind, *stamp = header.groups()
+        return record_of(types.canonical(kind.decode()), *moment_of(*stamp), line[header.end() :], node or b"")
     if not line.strip() or line.startswith((b"----", b"time->")):
         return None
     if header := _KERNEL.match(line):
-        host, number, seconds, millis, serial = header.groups()
-        return _record(types.name_of(int(number)), (seconds, millis, serial), line[header.end() :], host or b"")
+        host, number, *stamp = header.groups()
+        return record_of(types.name_of(int(number)), *moment_of(*stamp), line[header.end() :], host or b"")
     if line[:1] == b"{":
         return _journal(line)
     return Rejected("no serial" if _JOURNAL_SHORT.match(line) else "torn", line)
@@ -54,21 +55,18 @@ def parse_datagram(datagram: bytes) -> Record | Rejected:
     if not header:
         return Rejected("torn", datagram)
     number = int(_NLMSGHDR.unpack_from(datagram)[1])
-    seconds, millis, serial = header.groups()
-    return _record(types.name_of(number), (seconds, millis, serial), payload[header.end() :])
+    return record_of(types.name_of(number), *moment_of(*header.groups()), payload[header.end() :])
 
 
-def _record(kind: str, stamp: tuple[bytes, bytes, bytes], rest: bytes, node: bytes = b"") -> Record:
+def moment_of(seconds: bytes, millis: bytes, serial: bytes) -> tuple[int, int]:
+    """What a stamp says: milliseconds since the epoch, and the event's number."""
+    return int(seconds) * 1000 + int(millis), int(serial)
+
+
+def record_of(kind: str, time: int, serial: int, rest: bytes, node: bytes = b"") -> Record:
+    """A record of what follows its header."""
     body, _, enriched = rest.partition(b"\x1d")
-    seconds, millis, serial = stamp
-    return Record(
-        kind,
-        int(seconds) * 1000 + int(millis),
-        int(serial),
-        body.strip(b" \r\n\0"),
-        enriched.strip(b" \r\n\0"),
-        node,
-    )
+    return Record(kind, time, serial, body.strip(b" \r\n\0"), enriched.strip(b" \r\n\0"), node)
 
 
 def _journal(line: bytes) -> Record | Rejected | None:

@@ -19,7 +19,7 @@ from sockwarden.literals import EVERYTHING
 from sockwarden.pipeline.processes import batched, in_order
 from sockwarden.pipeline.replay import Learned, Progress, Replay
 from sockwarden.pipeline.wanted import wanted_by
-from sockwarden.readers import Quarantine, Stream, Stretch, Tally, format_of, stretches_of
+from sockwarden.readers import Quarantine, Stream, Stretch, Tally, format_of
 from sockwarden.sockets import packaged
 
 
@@ -139,7 +139,7 @@ class Hunt:
         def judge(stretch: Stretch) -> Iterator[Found]:
             return self._judge(stretch, learned)
 
-        for stretch, found in in_order(stretches_of(stream), judge, self._processes):
+        for stretch, found in in_order(learned.stretches, judge, self._processes):
             for number, alert, document in found.alerts:
                 if (kept := self.engine.admit(number, alert, document or alert)) is not None:
                     yield kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from sockwarden.document import Document
@@ -10,20 +10,30 @@ from sockwarden.enrich import name_component
 from sockwarden.errors import InputError
 from sockwarden.literals import EVERYTHING, Wanted
 from sockwarden.pipeline.processes import batched, in_order
-from sockwarden.readers import Format, Stream, Stretch, Tally, stretches_of
+from sockwarden.readers import Format, Seen, Stream, Stretch, Tally, stretches_of
 from sockwarden.sockets import Catalogue, Identities, Inventory, Lessons, Resolver, RuntimeSocket
 
 Progress = Callable[[Stream, int, int], None]
 """Told the stream, the pass (1 learns, 2 judges) and the bytes on disk read so far."""
 
 
+class _Taught(NamedTuple):
+    """A batch of what a stretch teaches; an empty one ends it, and has what was seen of accesses."""
+
+    documents: tuple[Document, ...]
+    seen: Seen | None
+    failures: dict[str, InputError]
+
+
 class Learned(NamedTuple):
     """A stream that has taught what it can.
 
-    wanted  what its documents must contain, with the inodes that it taught
+    stretches  what it is read in
+    wanted     what its documents must contain, with the inodes that it taught
     """
 
     form: Format
+    stretches: Sequence[Stretch]
     wanted: Wanted
     resolver: Resolver
 
@@ -61,33 +71,32 @@ class Replay:
     def documents(self, stream: Stream, form: Format, tally: Tally | None = None) -> Iterator[Document]:
         """The documents of an open stream."""
         learned = self.learn(stream, form)
-        for stretch in stretches_of(stream):
+        for stretch in learned.stretches:
             yield from learned.documents(stretch, tally or Tally())
 
     def learn(self, stream: Stream, form: Format, progress: Progress = lambda *_: None) -> Learned:
         """Reads an open stream for what it teaches."""
         lessons = Lessons(self._catalogue)
-        wanted = self._wanted
+        stretches = stretches_of(stream)
+        wanted = self._wanted | self._known.wanted if self._known else self._wanted
         if form.teach and not self._literal:
             stream.on_read = lambda done: progress(stream, 1, done)
-            teach, of_catalogue = form.teach, EVERYTHING if wanted == EVERYTHING else self._catalogue.wanted
+            teach, of_catalogue = form.teach, EVERYTHING if wanted.everything else self._catalogue.wanted
 
-            def taught(stretch: Stretch) -> Iterator[tuple[tuple[Document, ...], dict[str, InputError]]]:
-                for documents in batched(teach(stretch, of_catalogue, Tally())):
-                    yield documents, stream.failures
+            def taught(stretch: Stretch) -> Iterator[_Taught]:
+                for documents in batched(teach(stretch, of_catalogue, wanted, Tally())):
+                    yield _Taught(documents, stretch.seen, stream.failures)
 
-            for stretch, (documents, failures) in in_order(stretches_of(stream), taught, self._processes):
-                stream.failures |= failures
-                for document in documents:
+            for stretch, part in in_order(stretches, taught, self._processes):
+                stream.failures |= part.failures
+                stretch.seen = part.seen
+                for document in part.documents:
                     lessons.observe(document)
-                if not documents and stretch.end is not None:
+                if not part.documents and stretch.end is not None:
                     progress(stream, 1, stretch.end)
             wanted |= Wanted(inodes=lessons.taught(wanted.addresses))
-        identities: Identities = lessons
-        if self._known:
-            identities = _Together(lessons, self._known)
-            wanted |= self._known.wanted
-        return Learned(form, wanted, Resolver(self._catalogue, identities, literal=self._literal))
+        identities: Identities = _Together(lessons, self._known) if self._known else lessons
+        return Learned(form, stretches, wanted, Resolver(self._catalogue, identities, literal=self._literal))
 
 
 class _Together:

@@ -11,12 +11,14 @@ from sockwarden.errors import InputError
 from sockwarden.literals import Wanted
 from sockwarden.readers import auditlog, ecs, ndjson, tracee
 from sockwarden.readers.streams import Stream, plan
-from sockwarden.readers.stretches import Stretch, stretches_of
+from sockwarden.readers.stretches import Seen, Stretch, stretches_of
 from sockwarden.readers.tally import Quarantine, Tally
 
-__all__ = ["FORMATS", "Format", "Quarantine", "Stream", "Stretch", "Tally", "format_of", "plan", "stretches_of"]
+__all__ = ["FORMATS", "Format", "Quarantine", "Seen", "Stream", "Stretch", "Tally", "format_of", "plan", "stretches_of"]
 
 Reader = Callable[[Stretch, Wanted, Tally], Iterator[Document]]
+Teacher = Callable[[Stretch, Wanted, Wanted, Tally], Iterator[Document]]
+"""Takes what lessons must contain, and what will be wanted of the documents."""
 
 
 def _json_of(recognise: Callable[[ndjson.Object], bool], head: bytes) -> bool:
@@ -27,6 +29,10 @@ def _json_of(recognise: Callable[[ndjson.Object], bool], head: bytes) -> bool:
 def _of_tracee(entry: ndjson.Object) -> Iterator[Document]:
     if document := tracee.to_document(entry):
         yield document
+
+
+def _ecs_lessons(stretch: Stretch, wanted: Wanted, _: Wanted, tally: Tally) -> Iterator[Document]:
+    return _ecs(stretch, wanted, tally)
 
 
 class Format(NamedTuple):
@@ -41,7 +47,7 @@ class Format(NamedTuple):
     name: str
     recognise: Callable[[bytes], bool]
     read: Reader
-    teach: Reader | None
+    teach: Teacher | None
 
 
 _ecs = partial(ndjson.documents, ecs.to_documents, ())
@@ -49,7 +55,7 @@ _tracee = partial(ndjson.documents, _of_tracee, (tracee.CONNECT.encode(), tracee
 FORMATS = (
     Format("audit log", auditlog.recognise, auditlog.documents, auditlog.lessons),
     Format("Tracee JSON", partial(_json_of, tracee.recognise), _tracee, None),
-    Format("ECS NDJSON", partial(_json_of, ecs.recognise), _ecs, _ecs),
+    Format("ECS NDJSON", partial(_json_of, ecs.recognise), _ecs, _ecs_lessons),
 )
 
 

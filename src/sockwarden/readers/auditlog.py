@@ -51,25 +51,44 @@ def documents(stretch: Stretch, wanted: Wanted, tally: Tally) -> Iterator[Docume
     yield from filter(None, map(document_of, _events(stretch, search, tally)))
 
 
-def lessons(stretch: Stretch, wanted: Wanted, tally: Tally) -> Iterator[Document]:
-    """Small documents that only teach which inode is which socket."""
+def lessons(stretch: Stretch, wanted: Wanted, later: Wanted, tally: Tally) -> Iterator[Document]:
+    """Small documents that only teach which inode is which socket. later: what will be wanted when the stretch is read
+    again; where that is, is kept with it.
+    """
     search = None if wanted.everything else candidates.lessons(wanted)
-    yield from filter(None, map(lesson_of, _events(stretch, search, tally)))
+    accesses = None if later.everything else candidates.accesses(later)
+    yield from filter(None, map(lesson_of, _events(stretch, search, tally, accesses)))
 
 
-def _events(stretch: Stretch, search: candidates.Search | None, tally: Tally) -> Iterator[Event]:
+def _events(
+    stretch: Stretch, search: candidates.Search | None, tally: Tally, later: candidates.Search | None = None
+) -> Iterator[Event]:
+    """What a search finds; without one, every event. later: what will be searched for."""
+    seen = None if later else stretch.seen
+    if seen and search and not (seen.events or seen.directories) and seen.inodes.isdisjoint(search.inodes):
+        tally.read += stretch.size
+        return
     for view in stretch.views():
         tally.read += view.size
         assembler = Assembler()
-        others = [view.line(start) for start in _others(view)]
+        others = [] if seen else [view.line(start) for start in _others(view)]
         if search is None or any(isinstance(parse_line(line), Record) for line in others):
             yield from _all(view, assembler, tally)
         else:
             for line in others:
                 _record(line, tally)
-            for lines in candidates.candidates(view, search):
-                yield from _pushed(assembler, lines, tally)
-                yield from assembler.flush()
+            if seen:
+                places = candidates.seen_again(view, seen, search)
+            else:
+                places, *reached = candidates.places_in(view, view.begin, view.end, [search, *filter(None, [later])])
+                if later and not others:
+                    stretch.see(reached[0], later.passed)
+            for lines in candidates.candidates(view, search, places):
+                if event := assembler.whole(lines):
+                    yield event
+                else:
+                    yield from _pushed(assembler, lines, tally)
+                    yield from assembler.flush()
         tally.events += assembler.counts.events
         tally.incomplete += assembler.counts.incomplete
         tally.duplicates += assembler.counts.duplicates

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from functools import lru_cache
+from itertools import accumulate, chain
+from typing import NamedTuple
 
 from sockwarden.literals import Wanted
 from sockwarden.readers.blocks import MOST_LINE_BYTES
-from sockwarden.readers.find import find
-from sockwarden.readers.stretches import REACH, View
+from sockwarden.readers.find import count, find
+from sockwarden.readers.stretches import MOST_SEEN, REACH, Need, Places, Seen, View
 
 _NEAR = (1 << 12, 1 << 16)
 """Where the lines of an event are looked for first, before the whole reach is."""
@@ -34,31 +36,37 @@ _BOOTS = (b"type=SYSTEM_BOOT ", b"type=KERNEL ")
 _UNIX = (b"0100", b"0001")
 _INET = (b"0200", b"0002", b"0A00", b"000A")
 _PROC = b"70726F632F"
+_MOST_JUDGED, _MOST_TEXT = 4096, 4096
+"""Texts remembered with what they call for, and bytes of the longest."""
 _LEAST_SIGN = 5
 """Bytes: shorter ones are found in what is of no interest."""
-
-Need = Literal["event", "line", "directory", "nothing"]
-"""What a line calls for: its whole event; itself; its event if the caller's directory holds what is wanted; nothing."""
 
 
 class Search(NamedTuple):
     """What to look for.
 
-    anchors   bytes that mark the lines to look at, each with what the line at one calls for: it takes the text and
-              the anchor's place
-    holds     whether bytes hold what is wanted
+    address      what an address calls for, in hex as a SOCKADDR record has it
+    socket_file  what the PATH record of a socket file calls for, by its text behind the header
+    boot         what a boot's record calls for
+    holds        whether bytes hold what is wanted
+    inodes       of socket files that are wanted under any name
+    passed       filled with those of socket files that called for nothing
     """
 
-    anchors: tuple[tuple[bytes, Callable[[bytearray, int], Need]], ...]
-    holds: Callable[[bytes | bytearray], bool]
+    address: Callable[[bytes], Need]
+    socket_file: Callable[[bytes], Need]
+    boot: Need
+    holds: Callable[[bytes], bool]
+    inodes: frozenset[int]
+    passed: set[int]
 
 
-def candidates(view: View, search: Search) -> Iterator[list[bytes]]:
+def candidates(view: View, search: Search, places: Places) -> Iterator[list[bytes]]:
     """The lines that are needed, those of one event together, in the order of the first that called for them. A line
     that is no record of auditd's calls for nothing.
     """
     events = _Events(view)
-    for start, need in sorted(_places(view, search, view.begin, view.end)):
+    for start, need in sorted(places):
         line = view.line(start)
         header = HEADER.match(line)
         if not header or len(line) > MOST_LINE_BYTES:
@@ -66,26 +74,97 @@ def candidates(view: View, search: Search) -> Iterator[list[bytes]]:
         if need == "line":
             yield [line]
         elif events.is_new(start, header[1]):
-            starts = events.around(start, header[1])
-            lines = list(map(view.line, starts))
+            starts, lines = events.around(start, header[1])
             if need == "directory" and not any(map(search.holds, filter(_is_directory, lines))):
                 continue
             # What an earlier view was asked for already, that one gives.
             before = (at for at in starts if at < view.begin)
-            if not any(True for at in before for _ in _places(view, search, at, view.end_of(at))):
+            if not any(places_in(view, at, view.end_of(at), [search])[0] for at in before):
                 events.given[header[1]] = start
                 yield lines
 
 
-def _places(view: View, search: Search, begin: int, end: int) -> Iterator[tuple[int, Need]]:
-    """Where the lines start that call for anything, each with what."""
+def places_in(view: View, begin: int, end: int, searches: Sequence[Search]) -> list[list[tuple[int, Need]]]:
+    """What each search finds in a part of a view. Of a line its first address or mode counts, as when it is parsed."""
     text = view.text
-    for anchor, need_at in search.anchors:
-        at = find(text, anchor, begin, end)
+    found: list[list[tuple[int, Need]]] = [[] for _ in searches]
+    of_address = _Judged([search.address for search in searches])
+    of_socket_file = _Judged([search.socket_file for search in searches])
+    of_boot = _Judged([lambda _, need=search.boot: need for search in searches])  # type: ignore[misc]
+    for at, needs in chain(
+        _addresses(text, begin, end, of_address),
+        _socket_files(text, begin, end, of_socket_file),
+        _boots(text, begin, end, of_boot) if of_boot[b""] else (),
+    ):
+        start = text.rfind(b"\n", 0, at) + 1
+        for places, need in zip(found, needs, strict=True):
+            if need != "nothing":
+                places.append((start, need))
+    return found
+
+
+def seen_again(view: View, seen: Seen, search: Search) -> Places:
+    """What a search finds in a view where its places were seen before its inodes were known."""
+    if seen.inodes.isdisjoint(search.inodes):
+        return seen.places
+
+    def of_socket_file(body: bytes) -> Need:
+        inode = _INODE.search(body)
+        return "event" if inode and int(inode[1]) in search.inodes else "nothing"
+
+    files = _socket_files(view.text, view.begin, view.end, _Judged([of_socket_file]))
+    return [*seen.places, *((view.text.rfind(b"\n", 0, at) + 1, needs[0]) for at, needs in files)]
+
+
+class _Judged(dict[bytes, tuple[Need, ...]]):
+    """What texts call for by several judges; a text that comes again is judged once. Empty where it is nothing."""
+
+    def __init__(self, judges: Sequence[Callable[[bytes], Need]]) -> None:
+        super().__init__()
+        self._judges = judges
+
+    def __missing__(self, text: bytes) -> tuple[Need, ...]:
+        needs = tuple(judge(text) for judge in self._judges)
+        needs = needs if any(need != "nothing" for need in needs) else ()
+        if len(self) >= _MOST_JUDGED:
+            self.clear()
+        if len(text) <= _MOST_TEXT:
+            self[text] = needs
+        return needs
+
+
+_Found = Iterator[tuple[int, tuple[Need, ...]]]
+
+
+def _addresses(text: bytearray, begin: int, end: int, judged: _Judged) -> _Found:
+    at = find(text, _ADDRESS, begin, end)
+    while at >= 0:
+        stop = text.find(b"\n", at)
+        given = bytes(text[at + len(_ADDRESS) : stop])
+        family = given[:4]
+        # Of a TCP address the port is all that is looked at.
+        if needs := judged[given] if family in _UNIX else judged[given[:8]] if family in _INET else ():
+            yield at, needs
+        at = find(text, _ADDRESS, stop, end)
+
+
+def _socket_files(text: bytearray, begin: int, end: int, judged: _Judged) -> _Found:
+    at = find(text, _SOCKET_MODE, begin, end)
+    while at >= 0:
+        start, stop = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+        # Behind the header the same socket's records are the same.
+        if needs := judged[bytes(text[max(text.find(b"): ", start, at), start) : stop])]:
+            yield at, needs
+        at = find(text, _SOCKET_MODE, stop, end)
+
+
+def _boots(text: bytearray, begin: int, end: int, judged: _Judged) -> _Found:
+    for boot in _BOOTS:
+        at = find(text, boot, begin, end)
         while at >= 0:
-            if (need := need_at(text, at)) != "nothing":
-                yield text.rfind(b"\n", 0, at) + 1, need
-            at = find(text, anchor, at + len(anchor), end)
+            if not at or text[at - 1] in b"\n ":
+                yield at, judged[b""]
+            at = find(text, boot, at + len(boot), end)
 
 
 class _Events:
@@ -106,8 +185,33 @@ class _Events:
         given = self.given.get(stamp)
         return given is None or start - given > REACH
 
-    def around(self, start: int, stamp: bytes) -> list[int]:
-        """Where the lines of an event start, from one of them: nearby when it is whole there, else within the reach."""
+    def around(self, start: int, stamp: bytes) -> tuple[list[int], list[bytes]]:
+        """An event's lines, from one of them, and where they start: nearby where it is whole there, else in reach."""
+        return self._run(start, stamp) or self._apart(start, stamp)
+
+    def _run(self, start: int, stamp: bytes) -> tuple[list[int], list[bytes]] | None:
+        """An event whose lines follow one another, whole, with none of it elsewhere nearby, as they mostly come."""
+        text, begin, end = self._text, start, self._view.end_of(start)
+        while begin and find(text, stamp, (at := text.rfind(b"\n", 0, begin - 1) + 1), begin) >= 0:
+            begin = at
+        while (at := text.find(b"\n", end + 1)) > 0 and find(text, stamp, end, at) >= 0:
+            end = at
+        run = bytes(text[begin:end])
+        lines = run.split(b"\n")
+        stamped = count(text, stamp, max(start - _NEAR[0], 0), min(start + _NEAR[0], len(text)))
+        typed = run.startswith(b"type=") + run.count(b"\ntype=")
+        if not len(lines) == stamped == typed == run.count(b" msg=" + stamp):
+            return None
+        if not (_is_whole(run) and b"type=SOCKADDR " in run):
+            return None
+        starts = [begin, *(begin + at for at in accumulate(len(line) + 1 for line in lines[:-1]))]
+        return starts, lines
+
+    def _apart(self, start: int, stamp: bytes) -> tuple[list[int], list[bytes]]:
+        starts = self._stamped_near(start, stamp)
+        return starts, list(map(self._view.line, starts))
+
+    def _stamped_near(self, start: int, stamp: bytes) -> list[int]:
         for reach in _NEAR:
             found = list(self._stamped(max(start - reach, 0), start + reach, stamp))
             text = b"\n".join(map(self._view.line, found))
@@ -148,24 +252,28 @@ def accesses(wanted: Wanted) -> Search:
     """The events that may hold what is wanted. Addresses stand in hex, names plain or hex."""
     in_name, in_address = _holding(wanted)
     ports = tuple(f"{port:04X}".encode() for port in wanted.ports)
+    passed: set[int] = set()
 
-    def of_address(text: bytearray, at: int) -> Need:
-        at += len(_ADDRESS)
-        family = text[at : at + 4]
-        if family in _UNIX:
-            rest = text[at + 4 : text.find(b"\n", at)]
-            if in_address(rest):
-                return "event"
-            # What is relative, or below /proc, says nothing by itself: the directory or the inode does.
-            return "directory" if not rest.startswith((b"2F", b"00")) or _PROC in rest else "nothing"
-        return "event" if family in _INET and text[at + 4 : at + 8] in ports else "nothing"
+    def of_address(given: bytes) -> Need:
+        if given[:4] in _INET:
+            return "event" if given[4:8] in ports else "nothing"
+        rest = given[4:]
+        if in_address(rest):
+            return "event"
+        # What is relative, or below /proc, says nothing by itself: the directory or the inode does.
+        return "directory" if not rest.startswith((b"2F", b"00")) or _PROC in rest else "nothing"
 
-    def of_socket_file(text: bytearray, at: int) -> Need:
-        line = text[text.rfind(b"\n", 0, at) + 1 : text.find(b"\n", at)]
-        inode = _INODE.search(line)
-        return "event" if (inode and int(inode[1]) in wanted.inodes) or in_name(line) else "nothing"
+    def of_socket_file(body: bytes) -> Need:
+        if in_name(body):
+            return "event"
+        inode = _INODE.search(body)
+        if inode and int(inode[1]) in wanted.inodes:
+            return "event"
+        if inode and len(passed) <= MOST_SEEN:
+            passed.add(int(inode[1]))
+        return "nothing"
 
-    return Search(((_ADDRESS, of_address), (_SOCKET_MODE, of_socket_file)), in_name)
+    return Search(of_address, of_socket_file, "nothing", in_name, wanted.inodes, passed)
 
 
 def lessons(wanted: Wanted) -> Search:
@@ -174,19 +282,15 @@ def lessons(wanted: Wanted) -> Search:
     """
     in_name, _ = _holding(wanted)
 
-    def of_socket_file(text: bytearray, at: int) -> Need:
-        line = text[text.rfind(b"\n", 0, at) + 1 : text.find(b"\n", at)]
-        if b" nametype=CREATE" in line:
+    def of_socket_file(body: bytes) -> Need:
+        if b" nametype=CREATE" in body:
             return "event"
-        plain = b" nametype=NORMAL" in line and _ABSOLUTE.search(line)
-        if in_name(line):
+        plain = b" nametype=NORMAL" in body and _ABSOLUTE.search(body)
+        if in_name(body):
             return "line" if plain else "event"
         return "nothing" if plain else "directory"
 
-    def of_boot(text: bytearray, at: int) -> Need:
-        return "event" if not at or text[at - 1] in b"\n " else "nothing"
-
-    return Search(((_SOCKET_MODE, of_socket_file), *((boot, of_boot) for boot in _BOOTS)), in_name)
+    return Search(lambda _: "nothing", of_socket_file, "event", in_name, frozenset(), set())
 
 
 def _holding(wanted: Wanted) -> tuple[Callable[[bytes | bytearray], bool], Callable[[bytes | bytearray], bool]]:
@@ -198,7 +302,7 @@ def _holding(wanted: Wanted) -> tuple[Callable[[bytes | bytearray], bool], Calla
 
 def _any_of(pieces: Sequence[bytes]) -> Callable[[bytes | bytearray], bool]:
     """Whether bytes hold any of the pieces. Most hold none, so what many pieces end with is looked for first."""
-    signs = _signs(pieces)
+    signs = _signs(tuple(sorted(pieces)))
 
     def holds(line: bytes | bytearray) -> bool:
         for sign in signs:
@@ -211,7 +315,8 @@ def _any_of(pieces: Sequence[bytes]) -> Callable[[bytes | bytearray], bool]:
     return holds
 
 
-def _signs(pieces: Sequence[bytes]) -> list[bytes]:
+@lru_cache(maxsize=8)
+def _signs(pieces: tuple[bytes, ...]) -> list[bytes]:
     """Few short pieces of bytes, at least one of which is in each of the pieces: endings that several share, and
     pieces that others hold.
     """

@@ -6,14 +6,41 @@ what is packed can only be read from its start, and is one stretch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from array import array
+from collections.abc import Collection, Iterator, Sequence
+from typing import Literal, NamedTuple
 
 from sockwarden.readers.streams import Stream
 
 STRETCH_BYTES = 1 << 24
 REACH = 1 << 21
 """How far apart the lines of one event may be: thousands of records, many times what kernel and auditd hold back."""
+
+
+MOST_SEEN = 1 << 13
+"""Places and inodes that are kept of a look at a stretch; with more, it must be looked at again."""
+
+Need = Literal["event", "line", "directory", "nothing"]
+"""What a line calls for: its whole event; itself; its event if the caller's directory holds what is wanted; nothing."""
+Places = Sequence[tuple[int, Need]]
+"""Where the lines of a view start that call for anything, each with what."""
+
+
+class Seen(NamedTuple):
+    """What a look at a stretch of records found for the next.
+
+    events, directories  where the lines start that call for either
+    inodes               of socket files that called for nothing
+    """
+
+    events: array[int]
+    directories: array[int]
+    inodes: frozenset[int]
+
+    @property
+    def places(self) -> Places:
+        """Where to look."""
+        return [*((at, "event") for at in self.events), *((at, "directory") for at in self.directories)]
 
 
 class View(NamedTuple):
@@ -45,6 +72,20 @@ class Stretch:
         self.stream = stream
         self._begin = begin
         self.end = end
+        self.seen: Seen | None = None
+
+    def see(self, places: Places, inodes: Collection[int]) -> None:
+        """Keeps what was seen, unless that is too much, or there is more than one view."""
+        if self.end is not None and max(len(places), len(inodes)) <= MOST_SEEN:
+            events, directories = (
+                array("L", [at for at, each in places if each == need]) for need in ("event", "directory")
+            )
+            self.seen = Seen(events, directories, frozenset(inodes))
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 where that is not known before it is read."""
+        return 0 if self.end is None else self.end - self._begin
 
     def views(self) -> Iterator[View]:
         """The stretch with what lies around it, in pieces of bounded size."""
