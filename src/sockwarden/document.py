@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -18,10 +19,15 @@ METADATA = ("_index", "_id", "_version")
 """Keys beside ECS fields that identify a document in its index."""
 
 
+@lru_cache(maxsize=1024)
+def _parts(field: str) -> list[str]:
+    return field.split(".")
+
+
 def get(document: Document, field: str) -> Any:
     """The value at a dotted field name, None where any part is missing. Arrays are not entered."""
     value: Any = document
-    for part in field.split("."):
+    for part in _parts(field):
         if not isinstance(value, dict):
             return None
         value = value.get(part)
@@ -32,7 +38,7 @@ def put(document: Document, field: str, value: Any) -> None:
     """Sets a dotted field, making the objects on the way; None is not stored (ECS has no null fields)."""
     if value is None:
         return
-    *parents, last = field.split(".")
+    *parents, last = _parts(field)
     for part in parents:
         child = document.get(part)
         if not isinstance(child, dict):
@@ -43,7 +49,7 @@ def put(document: Document, field: str, value: Any) -> None:
 
 def values(document: Document, field: str) -> Iterator[Any]:
     """Every leaf at a dotted field name, entering arrays as Elasticsearch does; nulls are left out."""
-    parts = field.split(".")
+    parts = _parts(field)
     value: Any = document
     for depth, part in enumerate(parts):
         if not isinstance(value, dict):

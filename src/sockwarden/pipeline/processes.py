@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import pickle
 import signal
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
@@ -19,6 +21,8 @@ _Result = TypeVar("_Result")
 _HEADER = struct.Struct("=BQ")
 """What follows, and how many bytes of it."""
 _BATCH = 256
+_PIPE = 1 << 20
+"""Bytes that may wait to be taken, so that a process goes on meanwhile: what the kernel grants without privilege."""
 _RESULT, _OVER, _FAILED = range(3)
 
 
@@ -52,6 +56,8 @@ def in_order(
 def _forked(tasks: Sequence[_Task], work: Callable[[_Task], Iterator[object]]) -> tuple[int, BinaryIO]:
     """A process that does these tasks: its pid, and where its results come from."""
     theirs, ours = os.pipe()
+    with suppress(OSError):
+        fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, _PIPE)
     # What is there already is shared with the forks as long as nobody writes to it, and a collection would.
     gc.freeze()
     pid = os.fork()
@@ -59,6 +65,8 @@ def _forked(tasks: Sequence[_Task], work: Callable[[_Task], Iterator[object]]) -
         gc.unfreeze()
         os.close(ours)
         return pid, os.fdopen(theirs, "rb")
+    # What a worker makes refers to nothing in circles, and it ends with its tasks.
+    gc.disable()
     try:
         os.close(theirs)
         with os.fdopen(ours, "wb") as out:

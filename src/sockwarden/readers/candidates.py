@@ -16,6 +16,7 @@ from typing import NamedTuple
 from sockwarden.literals import Wanted
 from sockwarden.readers.blocks import MOST_LINE_BYTES
 from sockwarden.readers.find import count, find
+from sockwarden.readers.repeated import Repeated
 from sockwarden.readers.stretches import MOST_SEEN, REACH, Need, Places, Seen, View
 
 _NEAR = (1 << 12, 1 << 16)
@@ -63,16 +64,16 @@ class Search(NamedTuple):
 
 def candidates(view: View, search: Search, places: Places) -> Iterator[list[bytes]]:
     """The lines that are needed, those of one event together, in the order of the first that called for them. A line
-    that is no record of auditd's calls for nothing.
+    that is no record of auditd's calls for nothing; of lines that call for themselves, repetitions are left out.
     """
-    events = _Events(view)
+    events, repeated = _Events(view), Repeated()
     for start, need in sorted(places):
         line = view.line(start)
         header = HEADER.match(line)
         if not header or len(line) > MOST_LINE_BYTES:
             continue
         if need == "line":
-            yield [line]
+            yield from ([each] for each in repeated.take(line, header[1]))
         elif events.is_new(start, header[1]):
             starts, lines = events.around(start, header[1])
             if need == "directory" and not any(map(search.holds, filter(_is_directory, lines))):
@@ -81,7 +82,9 @@ def candidates(view: View, search: Search, places: Places) -> Iterator[list[byte
             before = (at for at in starts if at < view.begin)
             if not any(places_in(view, at, view.end_of(at), [search])[0] for at in before):
                 events.given[header[1]] = start
+                yield from ([each] for each in repeated.rest())
                 yield lines
+    yield from ([each] for each in repeated.rest())
 
 
 def places_in(view: View, begin: int, end: int, searches: Sequence[Search]) -> list[list[tuple[int, Need]]]:
