@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockwarden.auditrecords import Assembler, Event, Record, document_of
+from sockwarden.auditrecords import Assembler, Event, Record, document_of, parse_line
 from sockwarden.auditrecords.assemble import EXPIRY, MOST_BYTES, MOST_OF_A_TYPE, MOST_OPEN, REMEMBERED
 from sockwarden.document import get
 
@@ -156,3 +156,35 @@ def test_a_flood_does_not_push_the_socket_out() -> None:
     events = assemble(Assembler(), [*others, *connect(1)])
     (event,) = events or [*Assembler().flush()]
     assert any(b"mode=0140660" in record.body for record in event.all("PATH"))
+
+
+LINES = [b"type=%s msg=audit(1795292700.000:1): %s" % (record.type.encode(), record.body) for record in connect(1)]
+ODD = [
+    *LINES,
+    LINES[3].replace(b"item=0", b"item=1"),
+    LINES[0].replace(b"items=1", b"items=0"),
+    LINES[0] + b"\x1dARCH=x86_64 SYSCALL=connect",
+    b"node=a " + LINES[1],
+    LINES[1].replace(b":1)", b":2)"),
+    b"type=EXECVE msg=audit(1795292700.000:1): argc=0",
+    b"type=EOE msg=audit(1795292700.000:1): ",
+    b"torn",
+]
+
+
+def test_an_event_that_lies_together_is_taken_whole() -> None:
+    assembler = Assembler()
+    event = assembler.whole(LINES)
+    assert event and event.records == connect(1) and event.complete
+    assert assembler.whole(LINES) is None
+    assert assemble(assembler, connect(1)) == [] and assembler.counts.late == 5
+
+
+@given(st.lists(st.sampled_from(ODD), min_size=1, max_size=7) | st.permutations(LINES) | st.just(LINES))
+def test_lines_taken_whole_are_the_event_that_their_records_make(lines: list[bytes]) -> None:
+    whole = Assembler().whole(lines)
+    assembler = Assembler()
+    records = [record for line in lines if isinstance(record := parse_line(line), Record)]
+    events = [*assemble(assembler, records), *assembler.flush()]
+    assert whole is None or [whole] == events
+    assert whole is not None or lines != LINES

@@ -185,7 +185,7 @@ class Stream:
         """Bytes of the content, where every part is plain: with a newline where one part ends without, and another
         follows. None where a part is packed, which nobody can read from the middle.
         """
-        if not all(part.is_plain for part in self.parts):
+        if not self.parts or not all(part.is_plain for part in self.parts):
             return None
         return sum(part.size + part.ends_in_line for part in self.parts) - self.parts[-1].ends_in_line
 
