@@ -16,7 +16,7 @@ from sockwarden.rules.rule import Suppression
 MINUTE = 60_000
 
 
-def detection(suppression: Suppression) -> RuleDetection:
+def detection(suppression: Suppression | None = None) -> RuleDetection:
     (rule,) = select(load_packaged(), "unusual-process-connection-runtime-socket")
     return RuleDetection(
         msgspec.structs.replace(rule, suppression=suppression, tree=MATCH_ALL, matches=lambda _: True, interval="5m")
@@ -82,3 +82,9 @@ def test_other_rules_end_no_window() -> None:
     after = Engine([detection(Suppression(("user.name",)))], groups=before.groups)
     assert not list(after.judge(document(2, MINUTE)))
     assert [state.count for state in after.groups.grown().values()] == [1]
+
+
+def test_a_copy_is_told_again_when_it_is_no_longer_remembered() -> None:
+    engine = Engine([detection()], most_remembered=4)
+    given = [number for number in (1, 2, 1, 2, 3, 1, 4, 1, 5, 6, 1) if list(engine.judge(document(number, 0)))]
+    assert given == [1, 2, 3, 4, 1, 5, 6] and engine.repeated == 4

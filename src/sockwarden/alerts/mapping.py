@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from sockwarden.alerts.detector import SEVERITIES, Detector, Severity
-from sockwarden.document import Document, values
+from sockwarden.document import Document, get, values
 
 _MOST_NAME = 1024
 _MOST_NUMBER = 32
@@ -49,6 +49,9 @@ def text_of(value: object) -> str:
 
 
 def _holds(document: Document, field: str, value: str) -> bool:
+    held = get(document, field)
+    if type(held) is str:
+        return held == value
     return any(text_of(held) == value for held in values(document, field))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -16,7 +16,9 @@ from sockwarden.signatures import SignatureEventError
 _MOST_MESSAGES = 20
 _FURTHER = "Further indices that no rule names"
 MOST_REMEMBERED = 1 << 20
-"""Alerts remembered, some 200 bytes each, so that a copy of a document makes none again."""
+"""Alerts remembered, some 80 bytes each, so that a copy of a document makes none again. The older half is forgotten at
+once.
+"""
 
 
 class Counts(msgspec.Struct):
@@ -55,7 +57,7 @@ class Counts(msgspec.Struct):
 class Engine:
     """Judges documents by every detector, in their order.
 
-    most_remembered  a copy of a document that comes after so many alerts makes its own again
+    most_remembered  a copy of a document that comes after so many alerts makes its own again, or after half as many
     counts     what was met
     repeated   alerts not given again, since the same document came before (a copy of a log, say)
     groups     suppression: matches that an earlier alert took in
@@ -72,7 +74,7 @@ class Engine:
         self._index = Index([detection.requirements for detection in detections])
         self._most_remembered = most_remembered
         self.groups = groups or StreamGroups()
-        self._given: OrderedDict[bytes, None] = OrderedDict()
+        self._given: tuple[set[bytes], set[bytes]] = (set(), set())
         self.counts = Counts()
         self.repeated = 0
 
@@ -120,10 +122,11 @@ class Engine:
     def _is_new(self, alert: Document) -> bool:
         # Half of the digest is plenty for telling alerts of one run apart, and half the memory.
         key = bytes.fromhex(alert["kibana"]["alert"]["uuid"][:32])
-        if key in self._given:
+        newer, older = self._given
+        if key in newer or key in older:
             self.repeated += 1
             return False
-        self._given[key] = None
-        if len(self._given) > self._most_remembered:
-            self._given.popitem(last=False)
+        newer.add(key)
+        if len(newer) >= self._most_remembered // 2:
+            self._given = (set(), newer)
         return True

@@ -18,7 +18,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -81,6 +81,22 @@ class _Stretch(msgspec.Struct):
 _Inode = tuple[str, str, str]
 
 
+class _Lesson(NamedTuple):
+    """What is kept of a document until it is learnt from."""
+
+    host: str
+    action: Any
+    done: bool
+    directory: str | None
+    paths: tuple[dict[str, str], ...]
+
+
+def _lesson(document: Document) -> _Lesson:
+    done = get(document, "event.outcome") == "success"
+    paths = tuple(socket_paths(document))
+    return _Lesson(host_of(document), get(document, "event.action"), done, directory_of(document), paths)
+
+
 class Lessons:
     """What one stream of events teaches. `observe` the whole stream in order, then ask."""
 
@@ -92,16 +108,19 @@ class Lessons:
         self._boots: dict[str, list[Position]] = {}
         self._newest: dict[str, str] = {}
         self._highest: dict[str, int] = {}
-        self._waiting: list[tuple[Position, int, Document]] = []
+        self._waiting: list[tuple[Position, int, _Lesson]] = []
         self._count = 0
 
     def observe(self, document: Document) -> None:
         """Learns from one document. Events end in another order than they began, so learning waits for a window of
         later ones: what an unlink or a bind ends must be learnt before. Boots are told by the order of arrival.
         """
-        at = self._mark_boot(host_of(document), moment_of(document), get(document, "event.action") == "booted-system")
+        lesson = _lesson(document)
+        at = self._mark_boot(lesson.host, moment_of(document), lesson.action == "booted-system")
+        if not lesson.paths:
+            return
         self._count += 1
-        heappush(self._waiting, (at, self._count, document))
+        heappush(self._waiting, (at, self._count, lesson))
         if len(self._waiting) > _WINDOW:
             self._learn(*heappop(self._waiting)[::2])
 
@@ -109,14 +128,12 @@ class Lessons:
         while self._waiting:
             self._learn(*heappop(self._waiting)[::2])
 
-    def _learn(self, at: Position, document: Document) -> None:
-        host, action = host_of(document), get(document, "event.action")
-        done = get(document, "event.outcome") == "success"
-        paths = list(socket_paths(document))
-        kept = {path["inode"] for path in paths if path.get("nametype") == "CREATE"}
-        for path in paths:
-            inode = (host, path.get("dev", ""), path["inode"])
-            name = normalise(path.get("name", ""), directory_of(document))
+    def _learn(self, at: Position, lesson: _Lesson) -> None:
+        action, done = lesson.action, lesson.done
+        kept = {path["inode"] for path in lesson.paths if path.get("nametype") == "CREATE"}
+        for path in lesson.paths:
+            inode = (lesson.host, path.get("dev", ""), path["inode"])
+            name = normalise(path.get("name", ""), lesson.directory)
             socket = self._catalogue.path(name) if name else None
             if path.get("nametype") == "DELETE":
                 # A rename deletes one name and creates the next on the same inode: that is still the same socket.
