@@ -24,6 +24,7 @@ from sockwarden.literals import Wanted
 from sockwarden.readers import candidates
 from sockwarden.readers.blocks import MOST_LINE_BYTES, too_long
 from sockwarden.readers.find import count
+from sockwarden.readers.gathering import gathered, gathered_again
 from sockwarden.readers.stretches import Stretch, View
 from sockwarden.readers.tally import Tally
 
@@ -47,52 +48,59 @@ def is_interpreted(head: bytes) -> bool:
 
 def documents(stretch: Stretch, wanted: Wanted, tally: Tally) -> Iterator[Document]:
     """The documents of every event that begins in a stretch and may hold what is wanted."""
-    search = None if wanted.everything else candidates.accesses(wanted)
-    yield from filter(None, map(document_of, _events(stretch, search, tally)))
+    search = candidates.accesses(wanted)
+    if stretch.seen and not wanted.everything:
+        tally.read += stretch.size
+        places = stretch.seen.places(wanted.inodes)
+        events = _parsed(gathered_again(stretch, search, places), tally)
+    else:
+        events = _events(stretch, None if wanted.everything else [search], tally)
+    yield from filter(None, map(document_of, events))
 
 
 def lessons(stretch: Stretch, wanted: Wanted, later: Wanted, tally: Tally) -> Iterator[Document]:
     """Small documents that only teach which inode is which socket. later: what will be wanted when the stretch is read
     again; where that is, is kept with it.
     """
-    search = None if wanted.everything else candidates.lessons(wanted)
-    accesses = None if later.everything else candidates.accesses(later)
-    yield from filter(None, map(lesson_of, _events(stretch, search, tally, accesses)))
+    searches = [candidates.lessons(wanted), candidates.accesses(later, by_inode=True)][: 1 if later.everything else 2]
+    yield from filter(None, map(lesson_of, _events(stretch, None if wanted.everything else searches, tally)))
 
 
-def _events(
-    stretch: Stretch, search: candidates.Search | None, tally: Tally, later: candidates.Search | None = None
-) -> Iterator[Event]:
-    """What a search finds; without one, every event. later: what will be searched for."""
-    seen = None if later else stretch.seen
-    if seen and search and not (seen.events or seen.directories) and seen.inodes.isdisjoint(search.inodes):
-        tally.read += stretch.size
-        return
+def _events(stretch: Stretch, searches: list[candidates.Search] | None, tally: Tally) -> Iterator[Event]:
+    """What the first of the searches finds; without any, every event. What the second finds is kept as seen."""
     for view in stretch.views():
         tally.read += view.size
-        assembler = Assembler()
-        others = [] if seen else [view.line(start) for start in _others(view)]
-        if search is None or any(isinstance(parse_line(line), Record) for line in others):
+        others = [view.line(start) for start in _others(view)]
+        if not searches or any(isinstance(parse_line(line), Record) for line in others):
+            assembler = Assembler()
             yield from _all(view, assembler, tally)
+            _count(assembler, tally)
+            continue
+        for line in others:
+            _record(line, tally)
+        places, *later = candidates.places_in(view, view.begin, view.end, searches)
+        if later and not others:
+            stretch.see(view, later[0])
+        yield from _parsed(gathered(view, searches[0], places), tally)
+
+
+def _parsed(gathered: Iterator[list[bytes]], tally: Tally) -> Iterator[Event]:
+    """The events of lines, each event's together."""
+    assembler = Assembler()
+    for lines in gathered:
+        if event := assembler.whole(lines):
+            yield event
         else:
-            for line in others:
-                _record(line, tally)
-            if seen:
-                places = candidates.seen_again(view, seen, search)
-            else:
-                places, *reached = candidates.places_in(view, view.begin, view.end, [search, *filter(None, [later])])
-                if later and not others:
-                    stretch.see(reached[0], later.passed)
-            for lines in candidates.candidates(view, search, places):
-                if event := assembler.whole(lines):
-                    yield event
-                else:
-                    yield from _pushed(assembler, lines, tally)
-                    yield from assembler.flush()
-        tally.events += assembler.counts.events
-        tally.incomplete += assembler.counts.incomplete
-        tally.duplicates += assembler.counts.duplicates
-        tally.late += assembler.counts.late
+            yield from _pushed(assembler, lines, tally)
+            yield from assembler.flush()
+    _count(assembler, tally)
+
+
+def _count(assembler: Assembler, tally: Tally) -> None:
+    tally.events += assembler.counts.events
+    tally.incomplete += assembler.counts.incomplete
+    tally.duplicates += assembler.counts.duplicates
+    tally.late += assembler.counts.late
 
 
 def _others(view: View) -> list[int]:

@@ -215,7 +215,8 @@ class Stream:
             if filled < len(buffer):
                 raise part.shorter()
         except InputError as error:
-            self.failures[part.path] = error
+            # Its traceback would keep the buffer, which could then not change its size.
+            self.failures[part.path] = error.with_traceback(None)
             buffer[filled:] = b"\n" * (len(buffer) - filled)
 
     def chunks(self, begin: int = 0) -> Iterator[bytes]:

@@ -7,7 +7,10 @@ what is packed can only be read from its start, and is one stretch.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import chain
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from sockwarden.readers.streams import Stream
@@ -18,29 +21,31 @@ REACH = 1 << 21
 
 
 MOST_SEEN = 1 << 13
-"""Places and inodes that are kept of a look at a stretch; with more, it must be looked at again."""
-
-Need = Literal["event", "line", "directory", "nothing"]
-"""What a line calls for: its whole event; itself; its event if the caller's directory holds what is wanted; nothing."""
+"""Places that are kept of a look at a stretch; with more, it must be looked at again."""
+Need = Literal["event", "line", "directory", "nothing"] | int
+"""What a line calls for: its whole event; itself; its event if the caller's directory holds what is wanted; nothing; a
+number: its event if that inode is wanted.
+"""
 Places = Sequence[tuple[int, Need]]
 """Where the lines of a view start that call for anything, each with what."""
 
 
 class Seen(NamedTuple):
-    """What a look at a stretch of records found for the next.
+    """What a look at a stretch of records found for the next: where lines start, from the stretch's beginning.
 
-    events, directories  where the lines start that call for either
-    inodes               of socket files that called for nothing
+    events, directories  those that call for either
+    inodes               those of other socket files
     """
 
     events: array[int]
     directories: array[int]
-    inodes: frozenset[int]
+    inodes: dict[int, array[int]]
 
-    @property
-    def places(self) -> Places:
-        """Where to look."""
-        return [*((at, "event") for at in self.events), *((at, "directory") for at in self.directories)]
+    def places(self, inodes: AbstractSet[int]) -> Places:
+        """Where to look when these inodes are wanted, in order."""
+        wanted = [place for inode in self.inodes.keys() & inodes for place in self.inodes[inode]]
+        directories: list[tuple[int, Need]] = [(at, "directory") for at in self.directories]
+        return sorted([*((at, "event") for at in chain(self.events, wanted)), *directories], key=itemgetter(0))
 
 
 class View(NamedTuple):
@@ -49,12 +54,14 @@ class View(NamedTuple):
     text        the bytes, whole lines; used again for the next view, so that nothing of it may be kept
     begin, end  the lines that start here belong to the view: both are where a line starts, or the end of the text
     size        how many bytes of the stream it stands for
+    at          where the text starts in the stream, where that matters
     """
 
     text: bytearray
     begin: int
     end: int
     size: int
+    at: int = 0
 
     def line(self, start: int) -> bytes:
         """The line that starts at a place, without its newline."""
@@ -74,13 +81,42 @@ class Stretch:
         self.end = end
         self.seen: Seen | None = None
 
-    def see(self, places: Places, inodes: Collection[int]) -> None:
-        """Keeps what was seen, unless that is too much, or there is more than one view."""
-        if self.end is not None and max(len(places), len(inodes)) <= MOST_SEEN:
-            events, directories = (
-                array("L", [at for at, each in places if each == need]) for need in ("event", "directory")
-            )
-            self.seen = Seen(events, directories, frozenset(inodes))
+    def see(self, view: View, places: Places) -> None:
+        """Keeps what was seen in a view, unless that is too much, or there is more than one."""
+        if self.end is None or len(places) > MOST_SEEN:
+            return
+        seen = Seen(array("I"), array("I"), {})
+        for at, need in places:
+            if isinstance(need, int):
+                kept = seen.inodes.setdefault(need, array("I"))
+            else:
+                kept = seen.events if need == "event" else seen.directories
+            kept.append(view.at + at - self._begin)
+        self.seen = seen
+
+    def near(self, place: int, reach: int, before: View | None = None) -> View | None:
+        """What lies around a line that was seen, as far as a reach: the view before, where it holds that; None where
+        lines are too long for it.
+        """
+        at, size = self._begin + place, self.stream.plain_size or 0
+        if before and before.at <= max(at - reach, 0) and min(at + reach, size) <= before.at + len(before.text):
+            return before
+        begin, end = max(at - 2 * reach, 0), at + 2 * reach
+        text = self.stream.read(begin, end)
+        if end < size:
+            del text[text.rfind(b"\n") + 1 :]
+        elif not text.endswith(b"\n"):
+            text += b"\n"
+        cut = text.find(b"\n") + 1 if begin else 0
+        del text[:cut]
+        begin += cut
+        if begin + len(text) < min(at + reach, size):
+            return None
+        return View(text, max(self._begin - begin, 0), len(text), len(text), begin)
+
+    def place_in(self, view: View, place: int) -> int:
+        """Where a line that was seen starts in a view of the stretch."""
+        return self._begin + place - view.at
 
     @property
     def size(self) -> int:
@@ -95,7 +131,8 @@ class Stretch:
         before = max(self._begin - REACH, 0)
         text = self.stream.read(before, self.end + REACH)
         whole = self.end + REACH >= (self.stream.plain_size or 0)
-        yield _view(text, self._begin - before, min(self.end - before, len(text)), first=not before, last=whole)
+        end = min(self.end - before, len(text))
+        yield _view(text, self._begin - before, end, first=not before, last=whole, at=before)
 
     def chunks(self) -> Iterator[bytes]:
         """Its lines, whole, in pieces of bounded size that may end anywhere."""
@@ -149,7 +186,7 @@ def _sliding(chunks: Iterator[bytes]) -> Iterator[View]:
         begin = end
 
 
-def _view(text: bytearray, begin: int, end: int, *, first: bool, last: bool) -> View:
+def _view(text: bytearray, begin: int, end: int, *, first: bool, last: bool, at: int = 0) -> View:
     """Leaves whole lines in the text; first, last: the stream begins or ends with it."""
     size = end - begin
     if not last:
@@ -160,7 +197,7 @@ def _view(text: bytearray, begin: int, end: int, *, first: bool, last: bool) -> 
     begin, end = _line_from(text, begin), _line_from(text, end)
     cut = 0 if first else min(text.find(b"\n") + 1, begin)
     del text[:cut]
-    return View(text, begin - cut, end - cut, size)
+    return View(text, begin - cut, end - cut, size, at + cut)
 
 
 def _line_from(text: bytearray, at: int) -> int:

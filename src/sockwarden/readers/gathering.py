@@ -1,0 +1,159 @@
+"""Gathering: the lines of an event, from one of them that called for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import accumulate
+from operator import itemgetter
+
+from sockwarden.readers.blocks import MOST_LINE_BYTES
+from sockwarden.readers.candidates import HEADER, Search, places_in
+from sockwarden.readers.find import count, find
+from sockwarden.readers.repeated import Repeated
+from sockwarden.readers.stretches import REACH, Need, Places, Stretch, View
+
+_NEAR = (1 << 12, 1 << 16)
+"""Where the lines of an event are looked for first, before the whole reach is."""
+_MOST_FAR = 16
+"""Events of a view that are looked for in the whole reach by themselves; for more, the view is indexed."""
+_HEADER_AT = re.compile(rb"^" + HEADER.pattern, re.MULTILINE)
+_ITEMS = re.compile(rb" items=(\d{1,4}) ")
+
+_Given = dict[bytes, int]
+"""Stamps of events whose lines were given, each with where the line is in the stream that called for them."""
+
+
+def gathered(view: View, search: Search, places: Places, given: _Given | None = None) -> Iterator[list[bytes]]:
+    """The lines that places call for, those of one event together, in the order of the first that called for them. A
+    line that is no record of auditd's calls for nothing; of lines that call for themselves, repetitions are left out.
+    """
+    events, repeated = _Events(view, search, {} if given is None else given), Repeated()
+    for start, need in sorted(places, key=itemgetter(0)):
+        if need == "line":
+            if stamp := events.stamp_at(start):
+                yield from ([line] for line in repeated.take(view.line(start), stamp))
+        elif lines := events.lines(start, need):
+            yield from ([line] for line in repeated.rest())
+            yield lines
+    yield from ([line] for line in repeated.rest())
+
+
+def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator[list[bytes]]:
+    """The lines of events that places call for which were seen in a stretch before. As long as each event's lie
+    together, little more than these is read of it.
+    """
+    given: _Given = {}
+    near: View | None = None
+    for number, (place, need) in enumerate(places):
+        lines = None
+        for reach in _NEAR:
+            near = stretch.near(place, reach, near)
+            lines = near and _Events(near, search, given).lines(stretch.place_in(near, place), need, reach)
+            if lines is not None:
+                break
+        else:
+            for view in stretch.views():
+                rest = [(stretch.place_in(view, one), each) for one, each in places[number:]]
+                yield from gathered(view, search, rest, given)
+            return
+        if lines:
+            yield lines
+
+
+class _Events:
+    """The lines of a view by their events."""
+
+    def __init__(self, view: View, search: Search, given: _Given) -> None:
+        self._view = view
+        self._text = view.text
+        self._search = search
+        self._given = given
+        self._far = 0
+        self._index: dict[bytes, list[int]] = {}
+
+    def stamp_at(self, start: int) -> bytes | None:
+        """The stamp of the record in a line; None where there is none, or the line is too long."""
+        header = HEADER.match(self._text, start)
+        return header[1] if header and self._view.end_of(start) - start <= MOST_LINE_BYTES else None
+
+    def lines(self, start: int, need: Need, reach: int = REACH) -> list[bytes] | None:
+        """An event's lines, from one that calls for it; empty where they are not needed, or were given; None where they
+        would have to be looked for farther than a reach.
+        """
+        stamp = self.stamp_at(start)
+        given = self._given.get(stamp) if stamp else None
+        if stamp is None or (given is not None and self._view.at + start - given <= REACH):
+            return []
+        starts, lines = self._together(start, stamp, reach) or self._apart(start, stamp, reach)
+        if not starts:
+            return None
+        if need == "directory" and not any(map(self._search.holds, filter(_is_directory, lines))):
+            return []
+        # What an earlier view was asked for already, that one gives.
+        before = (at for at in starts if at < self._view.begin)
+        if any(places_in(self._view, at, self._view.end_of(at), [self._search])[0] for at in before):
+            return []
+        self._given[stamp] = self._view.at + start
+        return lines
+
+    def _together(self, start: int, stamp: bytes, reach: int) -> tuple[list[int], list[bytes]] | None:
+        """An event whose lines follow one another, whole, with none of it elsewhere nearby, as they mostly come."""
+        text, begin, end = self._text, start, self._view.end_of(start)
+        while begin and find(text, stamp, (at := text.rfind(b"\n", 0, begin - 1) + 1), begin) >= 0:
+            begin = at
+        while (at := text.find(b"\n", end + 1)) > 0 and find(text, stamp, end, at) >= 0:
+            end = at
+        run = bytes(text[begin:end])
+        lines = run.split(b"\n")
+        # Nearest the address must be there too: an event may have none, and is then looked for a little further.
+        around = _NEAR[b"type=SOCKADDR " not in run]
+        typed = run.startswith(b"type=") + run.count(b"\ntype=")
+        if around > reach or not _is_whole(run) or not len(lines) == typed == run.count(b" msg=" + stamp):
+            return None
+        if count(text, stamp, max(start - around, 0), min(start + around, len(text))) > len(lines):
+            return None
+        starts = [begin, *(begin + at for at in accumulate(len(line) + 1 for line in lines[:-1]))]
+        return starts, lines
+
+    def _apart(self, start: int, stamp: bytes, reach: int) -> tuple[list[int], list[bytes]]:
+        """An event whose lines lie among others: nearby where it is whole there, else within the whole reach."""
+        for near in _NEAR:
+            if near <= reach:
+                starts = list(self._stamped(max(start - near, 0), start + near, stamp))
+                lines = list(map(self._view.line, starts))
+                text = b"\n".join(lines)
+                if _is_whole(text) and (near > _NEAR[0] or b"type=SOCKADDR " in text):
+                    return starts, lines
+        starts = self._far_apart(start, stamp) if reach == REACH else []
+        return starts, list(map(self._view.line, starts))
+
+    def _far_apart(self, start: int, stamp: bytes) -> list[int]:
+        self._far += 1
+        if self._far <= _MOST_FAR:
+            return list(self._stamped(max(start - REACH, 0), start + REACH, stamp))
+        if not self._index:
+            for match in _HEADER_AT.finditer(self._text):
+                self._index.setdefault(match[1], []).append(match.start())
+        return [at for at in self._index.get(stamp, ()) if abs(at - start) <= REACH]
+
+    def _stamped(self, begin: int, end: int, stamp: bytes) -> Iterator[int]:
+        text = self._text
+        at = find(text, stamp, begin, min(end, len(text)))
+        while at >= 0:
+            start = text.rfind(b"\n", 0, at) + 1
+            if (header := HEADER.match(text, start)) and header[1] == stamp:
+                yield start
+            at = find(text, stamp, self._view.end_of(at), min(end, len(text))) if self._view.end_of(at) < end else -1
+
+
+def _is_directory(line: bytes) -> bool:
+    return b"type=CWD " in line
+
+
+def _is_whole(text: bytes) -> bool:
+    """Whether the assembler would close the event: PROCTITLE is there, and what SYSCALL announces."""
+    items = _ITEMS.search(text)
+    paths = text.count(b"type=PATH ")
+    announced = b"type=SYSCALL " in text and items is not None and paths >= int(items[1])
+    return announced and b"type=PROCTITLE " in text and (not paths or b"type=CWD " in text)
