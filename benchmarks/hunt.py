@@ -4,7 +4,8 @@
 
 Logs are generated (benchmarks/generate.py): captured accesses to runtime sockets among made-up noise, raw and
 enriched. A hunt has all packaged rules and signatures, on the socket that was really reached, and prints whole alerts
-as lines of JSON; `--literal` is the published rule as its own pipeline would judge. Memory is that of all of a hunt's
+as lines of JSON; `--literal` is the published rule as its own pipeline would judge. grep -F is asked for the hunt's own
+literals (whatever it looks for in an address, plain and in hex), and for two, as one would by hand. Memory is that of all of a hunt's
 processes at once, what they share counted once.
 """
 
@@ -30,7 +31,9 @@ from results import Axis, Cell, Plot, Series, Table, arguments, finish, interlea
 _SOCKWARDEN = Path(sys.executable).with_name("sockwarden")
 _PUBLISHED = "unusual-process-connection-runtime-socket"
 _EVERYTHING, _LITERAL = "sockwarden hunt", "sockwarden hunt, the published rule, --literal"
-_GREP, _AUSEARCH = "grep -F, two needles in hex", "ausearch --interpret, grep"
+_GREP, _TWO = "grep -F, the hunt's own literals", "grep -F, two needles in hex"
+_AUSEARCH = "ausearch --interpret, grep"
+_COMPARED = (_GREP, _TWO, _AUSEARCH)
 _SHARES = (0.1, 1, 10, 100)
 _SIZES = (0.1, 0.5, 1, 4)
 """In GB."""
@@ -111,15 +114,15 @@ def beside_peers(log: Path, form: str, rounds: int) -> tuple[Table, dict[str, st
     size = log.stat().st_size / 1e6
     rows: list[list[Cell]] = []
     for name, each in seconds.items():
-        compared = [str(ratio(seconds[other], each)) if other in seconds else None for other in (_GREP, _AUSEARCH)]
+        compared = [str(ratio(seconds[other], each)) if other in seconds else None for other in _COMPARED]
         rows.append([name, str(spread(each)), size / statistics.median(each), *compared])
     ours = seconds[_EVERYTHING]
     figures = {f"{form}-mb-a-second": number(size / statistics.median(ours))}
-    for other, name in ((_GREP, "grep"), (_AUSEARCH, "ausearch")):
+    for other, name in zip(_COMPARED, ("grep", "two-needles", "ausearch"), strict=True):
         if other in seconds:
             figures[f"{form}-to-{name}"] = number(ratio(seconds[other], ours).ratio)
     note = f"{size:.0f} MB, {_events(log):,} events, 1 % of them accesses; {rounds} rounds."
-    columns = ["", "seconds", "MB/s", f"speed to {_GREP}", f"to {_AUSEARCH}"]
+    columns = ["", "seconds", "MB/s", f"speed to {_GREP}", *(f"to {other}" for other in _COMPARED[1:])]
     note = " ".join([note, *(f"Left out: {why}." for why in lacking)])
     return Table(form, f"A log of {form} records", columns, rows, note), figures
 

@@ -19,9 +19,14 @@ from pathlib import Path
 
 from results import ROOT
 
+from sockwarden.sockets import packaged
+
 BUILT = ROOT / ".peers"
 _OURS = ROOT / "benchmarks" / "peers"
 _NEEDLES = [f"-e{path.encode().hex().upper()}" for path in ("docker.sock", "containerd.sock")]
+_PIECES = sorted(packaged().wanted.addresses)
+_ALL = [f"-e{text}" for piece in _PIECES for text in (piece, piece.encode().hex().upper())]
+"""All that a hunt with the packaged rules looks for in an address, plain as a name has it and in hex."""
 FORMS = ("raw", "enriched")
 
 
@@ -48,6 +53,7 @@ def commands(log: Path, form: str) -> dict[str, list[str]]:
         ),
         "ripgrep, two needles in hex": _piped(["rg", "--no-config", "--text", "-F", *_NEEDLES, str(log)], addresses),
         "grep -F, two needles in hex": _piped(["grep", "-F", *_NEEDLES, str(log)], addresses),
+        "grep -F, the hunt's own literals": _piped(["grep", "-F", *_ALL, str(log)], addresses),
     }
 
 
