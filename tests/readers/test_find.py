@@ -24,3 +24,13 @@ def test_searches_agree(text: bytes, piece: bytes, data: st.DataObject) -> None:
 def test_simd_is_what_is_used_where_it_is_there() -> None:
     stringzilla = pytest.importorskip("stringzilla")
     assert find.find is stringzilla.find
+
+
+@given(st.text("abc\n", max_size=60).map(str.encode), st.integers(0, 60), st.integers(0, 60), st.integers(1, 9))
+def test_counts_are_of_what_begins_in_between(text: bytes, begin: int, end: int, block: int) -> None:
+    begin, end = sorted((min(begin, len(text)), min(end, len(text))))
+    pieces = (b"\n", b"ab", b"\nab")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(find, "_BLOCK", block)
+        found = find.counts(bytearray(text), pieces, begin, end)
+    assert found == [sum(text.startswith(piece, at) for at in range(begin, end)) for piece in pieces]

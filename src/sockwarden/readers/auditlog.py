@@ -23,7 +23,7 @@ from sockwarden.document import Document
 from sockwarden.literals import Wanted
 from sockwarden.readers import candidates
 from sockwarden.readers.blocks import MOST_LINE_BYTES, too_long
-from sockwarden.readers.find import count
+from sockwarden.readers.find import counts
 from sockwarden.readers.gathering import gathered, gathered_again
 from sockwarden.readers.stretches import Stretch, View
 from sockwarden.readers.tally import Tally
@@ -106,8 +106,9 @@ def _count(assembler: Assembler, tally: Tally) -> None:
 def _others(view: View) -> list[int]:
     """Where lines start that do not start as auditd's records do (of another form, or torn), or are too long."""
     text, begin, end = view.text, view.begin, view.end
-    lines, records = count(text, b"\n", begin, end), count(text, b" msg=audit(", begin, end)
-    typed = count(text, b"\ntype=", max(begin - 1, 0), end) + (not begin and text.startswith(b"type="))
+    lines, records, typed = counts(text, (b"\n", b" msg=audit(", b"\ntype="), begin, end)
+    # Those that start behind a newline of the view: one line less at its beginning, and one more at its end.
+    typed += text.startswith(b"type=", begin) - text.startswith(b"type=", end)
     others: set[int] = set()
     if not lines == records == typed:
         others.update(match.start() for match in _OTHER.finditer(text, begin, end) if match.start() < end)

@@ -26,3 +26,15 @@ except ImportError:
     """How often it is there, copies that overlap left out."""
 else:
     find, count = _simd_find, _simd_count
+
+_BLOCK = 1 << 18
+
+
+def counts(text: _Text, pieces: tuple[bytes, ...], begin: int, end: int) -> list[int]:
+    """How often each piece begins within [begin, end); of one text for all, while it is in the processor's cache."""
+    found = [0] * len(pieces)
+    for start in range(begin, end, _BLOCK):
+        stop = min(start + _BLOCK, end)
+        for number, piece in enumerate(pieces):
+            found[number] += count(text, piece, start, min(stop + len(piece) - 1, len(text)))
+    return found
