@@ -1,6 +1,6 @@
 """A hunt: recorded logs through identity, enrichment and detection to alerts.
 
-Each stream is read twice: once to learn which inode is which socket and where accesses are, once to judge these. As many
+Each stream is read twice: once to learn which inode is which socket and where accesses are, once to judge them. As many
 processes as there are processors share a stream's stretches; what is told and remembered is told and remembered in one.
 """
 
