@@ -26,6 +26,9 @@ from sockwarden.document import Document, encode, get
 _LEVEL = 3
 _DICTIONARY = Path(__file__).with_name("dictionary.json").read_bytes()
 """Never to be changed: what was compressed with it could not be read any more."""
+# To set a compressor up costs as much as to compress: each document takes a copy of this one, which is small enough
+# (a window of 16 KiB) that the copy is no map of pages of its own. Whatever its window, it is read back the same way.
+_COMPRESSOR = zlib.compressobj(_LEVEL, zlib.DEFLATED, 14, 6, zdict=_DICTIONARY)
 
 _COUNTER_BITS = 20
 LAST_TIME = (1 << (63 - _COUNTER_BITS)) - 2
@@ -270,7 +273,7 @@ def _values(row: AccessRow | AlertRow, moment: int) -> dict[str, Any]:
 
 def pack(content: bytes) -> bytes:
     """JSON as a row has it; `unpack` reverses it."""
-    compressor = zlib.compressobj(_LEVEL, zdict=_DICTIONARY)
+    compressor = _COMPRESSOR.copy()
     return compressor.compress(content) + compressor.flush()
 
 
