@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain, islice
@@ -36,7 +37,7 @@ _LONGEST = 1 << 60
 """ns, 36 years: no machine runs so long, and a date can still tell it."""
 _MOST_KNOWN = 256
 """Programs and processes whose fields are kept: those that make accesses now, and their ancestors."""
-_ROLES = ("", "effective.", "filesystem.", "saved.")
+_ROLES = ("effective", "filesystem", "saved")
 
 
 class Who:
@@ -174,11 +175,15 @@ class Who:
 
     def _name_users(self, document: Document, origin: Origin) -> None:
         """A number in a container has a name of the container's own; a login is always the host's."""
-        _name(document, "user.audit", self._accounts.user)
+        user = document.get("user")
+        if not isinstance(user, dict):
+            return
+        names = self._accounts.names()
+        _name(user.get("audit"), names.users)
         if origin.name == "host":
-            for role in _ROLES:
-                _name(document, f"user.{role}".rstrip("."), self._accounts.user)
-            _name(document, "user.group", self._accounts.group)
+            for place in (user, *map(user.get, _ROLES)):
+                _name(place, names.users)
+            _name(user.get("group"), names.groups)
 
     def _verify(self, document: Document, image: Image | None, origin: Origin, *, exact: bool) -> None:
         """Proves a component, or its impersonation, where the process could be read. Those of the system run as root:
@@ -306,10 +311,13 @@ def _around(document: Document) -> procfs.Surroundings | None:
     return around if around != procfs.Surroundings() else None
 
 
-def _name(document: Document, place: str, of: Any) -> None:
-    number = get(document, f"{place}.id")
-    if isinstance(number, str) and get(document, f"{place}.name") is None:
-        put(document, f"{place}.name", of(number))
+def _name(place: object, names: Mapping[str, str]) -> None:
+    """Adds the name to a user or a group that has none."""
+    if not isinstance(place, dict) or place.get("name") is not None:
+        return
+    number = place.get("id")
+    if isinstance(number, str) and (name := names.get(number)) is not None:
+        place["name"] = name
 
 
 def _moment(document: Document) -> Moment | None:
@@ -325,5 +333,9 @@ def _moment(document: Document) -> Moment | None:
 
 
 def _iso(wall: int) -> str:
-    moment = datetime.fromtimestamp(wall / 1e9, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return _millisecond(wall // 1_000_000)
+
+
+@lru_cache(_MOST_KNOWN)
+def _millisecond(wall: int) -> str:
+    return f"{datetime.fromtimestamp(wall // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{wall % 1000:03d}Z"
