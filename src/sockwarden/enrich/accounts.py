@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 _MOST_BYTES = 4 << 20
+
+
+class Names(NamedTuple):
+    """Names of users and of groups by number, as text. Not to be changed."""
+
+    users: Mapping[str, str]
+    groups: Mapping[str, str]
 
 
 class Accounts:
     """Names by number, as text; read again when the file has changed."""
 
     def __init__(self, folder: Path = Path("/etc")) -> None:
-        self._users = _Names(folder / "passwd")
-        self._groups = _Names(folder / "group")
+        self._users = _File(folder / "passwd")
+        self._groups = _File(folder / "group")
+
+    def names(self) -> Names:
+        """All of both, as the files are now."""
+        return Names(self._users.now(), self._groups.now())
 
     def user(self, number: str) -> str | None:
         """The name of a user id; None where the file has none."""
-        return self._users.of(number)
+        return self._users.now().get(number)
 
     def group(self, number: str) -> str | None:
         """The name of a group id; None where the file has none."""
-        return self._groups.of(number)
+        return self._groups.now().get(number)
 
 
-class _Names:
+class _File:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._version: tuple[int, int, int] | None = None
         self._names: dict[str, str] = {}
 
-    def of(self, number: str) -> str | None:
+    def now(self) -> Mapping[str, str]:
+        """Names by number; none while the file cannot be read."""
         try:
-            status = os.stat(self._path)  # noqa: PTH116 - several times for each access
+            status = os.stat(self._path)  # noqa: PTH116 - for each access
             version = (status.st_ino, status.st_mtime_ns, status.st_size)
             if version != self._version:
                 self._names, self._version = self._read(), version
         except OSError:
-            return None
-        return self._names.get(number)
+            return {}
+        return self._names
 
     def _read(self) -> dict[str, str]:
         with self._path.open("rb") as stream:

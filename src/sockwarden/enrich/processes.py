@@ -32,10 +32,11 @@ class ProcessCache:
     captured  execs whose program an event told
     unread    execs of processes that were gone before /proc could be read
     adopted   processes that no fork had told of
+    changes   counts what may have changed anything of what is known of any of them, but for the time that one ended at
     """
 
     def __init__(self, containers: Containers, *, most_ended: int = _MOST_ENDED, most_living: int = _MOST_LIVING):
-        self.captured = self.unread = self.adopted = 0
+        self.captured = self.unread = self.adopted = self.changes = 0
         self._containers = containers
         self._known = Generations(most_ended, most_living)
         self.host = procfs.host()
@@ -52,6 +53,7 @@ class ProcessCache:
 
     def prime(self) -> None:
         """Takes in what runs now; again after events were lost. What is cached and runs no more has ended."""
+        self.changes += 1
         found = [(stat.start, pid) for pid in procfs.processes() if (stat := procfs.stat(pid))]
         now = time.monotonic_ns()
         pids = {pid for _, pid in found}
@@ -78,6 +80,7 @@ class ProcessCache:
                 self._known.use(process)
                 self._happened(process, event)
         if last:
+            self.changes += 1
             self._known.forget(last)
 
     def at(self, pid: int, time_ms: int) -> Process | None:
@@ -157,6 +160,7 @@ class ProcessCache:
         if parent:
             self._inherit(process, parent)
         self.adopted += 1
+        self.changes += 1
         self._known.enter(process)
         return process
 
@@ -228,6 +232,7 @@ class ProcessCache:
         """Takes in what the kernel told of where a process lives."""
         place = process.place.after(around)
         if place != process.place or not process.read:
+            self.changes += 1
             self._membership.settle(process, place)
 
     def _exec_told(self, process: Process, event: ProcessEvent, program: procfs.Program) -> None:
@@ -310,6 +315,7 @@ class ProcessCache:
             self._settle(process, around)
 
     def _settle(self, process: Process, around: procfs.Surroundings) -> None:
+        self.changes += 1
         self._membership.settle(process, Place(around.cgroup, around.mount, around.pids))
 
     def _runs(self, process: Process) -> bool:
@@ -323,6 +329,7 @@ class ProcessCache:
 
     def _adopt(self, pid: int) -> Process | None:
         """The process that has this pid now, read from /proc, with its ancestors; None where there is none."""
+        self.changes += 1
         chain: list[tuple[int, procfs.Stat]] = []
         while pid > 0 and len(chain) < 64 and (stat := procfs.stat(pid)):
             chain.append((pid, stat))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,7 +26,7 @@ from sockwarden.enrich.event import Moment
 from sockwarden.enrich.origin import UNSEEN, Origin, image_at, origin_of
 from sockwarden.enrich.process import Image, Process
 from sockwarden.enrich.processes import ProcessCache
-from sockwarden.enrich.session import entry_of, session_of
+from sockwarden.enrich.session import Session, entry_of, session_of
 
 _MOST_ANCESTORS = 8
 _MOST_BYTES = 4096
@@ -36,7 +38,25 @@ _LONGEST = 1 << 60
 """ns, 36 years: no machine runs so long, and a date can still tell it."""
 _MOST_KNOWN = 256
 """Programs and processes whose fields are kept: those that make accesses now, and their ancestors."""
-_ROLES = ("", "effective.", "filesystem.", "saved.")
+_FRESH_NS = 1_000_000_000
+"""How long a lineage is told as it was found, while the cache heard of no change: the clocks may be set meanwhile."""
+_ROLES = ("effective", "filesystem", "saved")
+
+
+class _Lineage(NamedTuple):
+    """What accesses of one process share as long as nothing happens to it or its ancestors; not to be changed.
+
+    entity, start  of the process itself
+    parent, leader ECS fields of its parent and its entry leader; cut: which of these have their args cut
+    """
+
+    entity: str
+    start: str
+    parent: dict[str, Any] | None
+    leader: dict[str, Any] | None
+    cut: tuple[str, ...]
+    ancestors: list[dict[str, Any]]
+    session: Session
 
 
 class Who:
@@ -47,6 +67,8 @@ class Who:
         self._containers = containers
         self._accounts = accounts or Accounts()
         self._boot = procfs.boot()
+        self._lineages: dict[Process, _Lineage] = {}
+        self._found = (0, 0)
 
     def enrich(self, document: Document, moment: Moment | None = None) -> None:
         """Process, lineage, container, user, session and `sockwarden.actor` of a document of this host, of just now.
@@ -76,40 +98,58 @@ class Who:
         self._verify(document, image, origin, exact=exact)
         self._name_connector(document, process)
         if process and origin.name == "host":
-            session = session_of(process, self._cache.host)
-            for field, value in session._asdict().items():
+            for field, value in zip(Session._fields, self._lineage(process).session, strict=True):
                 put(document, f"sockwarden.session.{field}", value)
 
     def _describe(self, document: Document, process: Process, image: Image) -> None:
         place = document["process"]
-        others = {"parent": process.parent}
+        line = self._lineage(process)
         if place.get("executable") is None and image.executable:
             place["executable"] = image.executable
         if "name" not in place and process.name:
             place["name"] = process.name
-        place["entity_id"] = self._entity(process)
-        place["start"] = _iso(clocks.wall_of_boottime(process.born))
+        place["entity_id"], place["start"] = line.entity, line.start
         if "working_directory" not in place and image.directory:
             place["working_directory"] = image.directory
         parent = place.setdefault("parent", {})
-        if process.parent and parent.get("pid") in (None, process.parent.pid):
-            parent |= self._of(process.parent)
-        elif process.parent:
+        if line.parent and parent.get("pid") in (None, line.parent["pid"]):
+            parent |= line.parent
+        elif line.parent:
             # The record's parent is the one of now, after a reparenting; who forked it says more.
-            place["parent"] = self._of(process.parent)
+            place["parent"] = {**line.parent}
+        if line.ancestors:
+            put(document, "sockwarden.process.ancestors", line.ancestors)
+        if line.leader:
+            place["entry_leader"] = {**line.leader}
+        for name in line.cut:
+            put(document, f"sockwarden.process.{name}.args_cut", True)
+
+    def _lineage(self, process: Process) -> _Lineage:
+        found = self._cache.changes, time.monotonic_ns() // _FRESH_NS
+        if found != self._found:
+            self._lineages.clear()
+            self._found = found
+        line = self._lineages.get(process)
+        if line is None:
+            line = self._lineages[process] = self._look_up(process)
+        return line
+
+    def _look_up(self, process: Process) -> _Lineage:
         ancestors = [
             {"pid": each.pid, **({"executable": each.image.executable} if each.image.executable else {})}
             for each in islice(process.ancestors(), _MOST_ANCESTORS)
         ]
-        if ancestors:
-            put(document, "sockwarden.process.ancestors", ancestors)
-        if entry := entry_of(process, self._cache.host):
-            leader = self._of(entry.process)
-            place["entry_leader"] = {**leader, "entry_meta": {"type": entry.type}}
-            others["entry_leader"] = entry.process
-        for name, other in others.items():
-            if other and _argv(other.image, _MOST_BYTES // 4)[1]:
-                put(document, f"sockwarden.process.{name}.args_cut", True)
+        entry = entry_of(process, self._cache.host)
+        others = {"parent": process.parent, "entry_leader": entry.process if entry else None}
+        return _Lineage(
+            entity=self._entity(process),
+            start=_iso(clocks.wall_of_boottime(process.born)),
+            parent=self._of(process.parent) if process.parent else None,
+            leader={**self._of(entry.process), "entry_meta": {"type": entry.type}} if entry else None,
+            cut=tuple(name for name, each in others.items() if each and _argv(each.image, _MOST_BYTES // 4)[1]),
+            ancestors=ancestors,
+            session=session_of(process, self._cache.host),
+        )
 
     def _of(self, process: Process) -> dict[str, Any]:
         """ECS fields of another process than the actor."""
@@ -174,11 +214,15 @@ class Who:
 
     def _name_users(self, document: Document, origin: Origin) -> None:
         """A number in a container has a name of the container's own; a login is always the host's."""
-        _name(document, "user.audit", self._accounts.user)
+        user = document.get("user")
+        if not isinstance(user, dict):
+            return
+        names = self._accounts.names()
+        _name(user.get("audit"), names.users)
         if origin.name == "host":
-            for role in _ROLES:
-                _name(document, f"user.{role}".rstrip("."), self._accounts.user)
-            _name(document, "user.group", self._accounts.group)
+            for place in (user, *map(user.get, _ROLES)):
+                _name(place, names.users)
+            _name(user.get("group"), names.groups)
 
     def _verify(self, document: Document, image: Image | None, origin: Origin, *, exact: bool) -> None:
         """Proves a component, or its impersonation, where the process could be read. Those of the system run as root:
@@ -306,10 +350,13 @@ def _around(document: Document) -> procfs.Surroundings | None:
     return around if around != procfs.Surroundings() else None
 
 
-def _name(document: Document, place: str, of: Any) -> None:
-    number = get(document, f"{place}.id")
-    if isinstance(number, str) and get(document, f"{place}.name") is None:
-        put(document, f"{place}.name", of(number))
+def _name(place: object, names: Mapping[str, str]) -> None:
+    """Adds the name to a user or a group that has none."""
+    if not isinstance(place, dict) or place.get("name") is not None:
+        return
+    number = place.get("id")
+    if isinstance(number, str) and (name := names.get(number)) is not None:
+        place["name"] = name
 
 
 def _moment(document: Document) -> Moment | None:
@@ -325,5 +372,9 @@ def _moment(document: Document) -> Moment | None:
 
 
 def _iso(wall: int) -> str:
-    moment = datetime.fromtimestamp(wall / 1e9, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return _millisecond(wall // 1_000_000)
+
+
+@lru_cache(_MOST_KNOWN)
+def _millisecond(wall: int) -> str:
+    return f"{datetime.fromtimestamp(wall // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{wall % 1000:03d}Z"

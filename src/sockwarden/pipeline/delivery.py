@@ -52,6 +52,9 @@ class Delivery:
         self.notifying = Notifying(notify)
         self.unheard = False
         self._sinks = list(sinks)
+        # Asked of each sink once: Python looks at every method of a protocol each time.
+        self._access_sinks = [sink for sink in sinks if isinstance(sink, AccessSink)]
+        self._story_sinks = {id(sink): sink for sink in sinks if isinstance(sink, StorySink)}
         self._tell = tell
 
     @property
@@ -81,9 +84,8 @@ class Delivery:
             else:
                 self.keeper.keep(document, told.alerts, told.raised)
                 self._tell_story(told)
-        for sink in self._sinks:
-            if documents and isinstance(sink, AccessSink):
-                sink.accesses(documents)
+        for sink in self._access_sinks if documents else ():
+            sink.accesses(documents)
 
     def alerts(self, alerts: Sequence[Document]) -> None:
         """Alerts that no access made."""
@@ -138,8 +140,8 @@ class Delivery:
             for alerts in (chosen,) if sink.notifies else (told.alerts, told.raised):
                 if alerts:
                     sink.add(alerts)
-            if isinstance(sink, StorySink):
-                sink.story(told.story, raised=told.raised)
+            if shown := self._story_sinks.get(id(sink)):
+                shown.story(told.story, raised=told.raised)
 
         self._each(give)
 

@@ -92,6 +92,9 @@ class Live:
         return "canary" if isinstance(pid, int) and self._is_canary(pid) else None
 
     def _is_canary(self, pid: int) -> bool:
+        # Asked of each access, and there is hardly ever one.
+        if not os.access(self._canary, os.F_OK):
+            return False
         try:
             canary = msgspec.json.decode(self._canary.read_bytes(), type=_Canary)
             stat = Path(f"/proc/{pid}/stat").read_bytes()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from copy import deepcopy
 from typing import Any
 
 import msgspec
@@ -19,10 +18,11 @@ _FIRST_FAILURE = 400
 """HTTP's status from which on an answer is a refusal."""
 
 
-def document_of(asked: wire.Asked, access: Document | None, boot_id: str, offset: int) -> Document:
+def document_of(asked: wire.Asked, part: Document | None, boot_id: str, offset: int) -> Document:
     """One document.
 
-    access   the access by which its sender came to the connection, judged; None where none is known
+    part     `part_of` the access by which its sender came to the connection, judged; None where none is known. It
+             becomes a part of the document.
     boot_id  of this boot
     offset   ns from CLOCK_MONOTONIC to CLOCK_REALTIME
     """
@@ -53,32 +53,44 @@ def document_of(asked: wire.Asked, access: Document | None, boot_id: str, offset
     }
     if connection.client:
         document["sockwarden"]["connection"]["inode"] = connection.client
-    if access:
-        _put_access(document, access, connection)
+    if part:
+        _put_part(document, part, connection)
     _put_request(document, asked.described)
     return document
 
 
-def _put_access(document: Document, access: Document, connection: wire.Connection) -> None:
-    """Who sent it, and under which name the socket was reached, by the access that made the connection."""
-    ours = document["sockwarden"]
-    process = document["process"] = {"pid": get(access, "process.pid")}
-    for field in ("working_directory", "thread"):
-        if value := get(access, f"process.{field}"):
-            process[field] = value
-    if (parent := get(access, "process.parent.pid")) is not None:
-        process["parent"] = {"pid": parent}
-    for field in ("user", "destination", "network"):
-        if value := access.get(field):
-            document[field] = deepcopy(value)
-    for field in ("socket", "process"):
-        if value := get(access, f"sockwarden.{field}"):
-            ours[field] = deepcopy(value)
-    ours.get("process", {}).pop("ancestors", None)
+def part_of(access: Document) -> Document:
+    """What a request takes over from the access that made its connection: who sends it, and under which name the
+    socket was reached. What the process runs by then may be another program.
+    """
+    process, ours = _object(access, "process"), _object(access, "sockwarden")
+    who = {field: process[field] for field in ("pid", "working_directory", "thread") if process.get(field)}
+    if (parent := get(process, "parent.pid")) is not None:
+        who["parent"] = {"pid": parent}
+    about = {field: ours[field] for field in ("socket", "process") if ours.get(field)}
+    if "process" in about:
+        about["process"] = {key: value for key, value in about["process"].items() if key != "ancestors"}
+    if connector := get(ours, "connection.connector"):
+        about["connection"] = {"connector": connector}
+    taken = {field: access[field] for field in ("_id", "user", "destination", "network") if access.get(field)}
+    return {**taken, "process": who, "sockwarden": about}
+
+
+def _put_part(document: Document, part: Document, connection: wire.Connection) -> None:
+    """Takes it over."""
+    ours, about = document["sockwarden"], part["sockwarden"]
+    process = document["process"] = {"pid": None, **part["process"]}
+    document |= {field: part[field] for field in ("user", "destination", "network") if field in part}
+    ours |= {field: about[field] for field in ("socket", "process") if field in about}
     if process["pid"] != connection.connector:
-        connector = get(access, "sockwarden.connection.connector")
-        ours["connection"]["connector"] = deepcopy(connector) if connector else {"pid": connection.connector}
-    ours["connection"]["access"] = access["_id"]
+        connector = get(about, "connection.connector")
+        ours["connection"]["connector"] = connector or {"pid": connection.connector}
+    ours["connection"]["access"] = part["_id"]
+
+
+def _object(document: Document, name: str) -> Document:
+    value = document.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _put_request(document: Document, described: Described) -> None:

@@ -10,19 +10,19 @@ from typing import NamedTuple
 
 import msgspec
 
-from sockwarden.document import Document, get
+from sockwarden.document import Document, encode, get
 from sockwarden.enrich import Moment
 from sockwarden.enrich.procfs import boot
 from sockwarden.health import Trouble
 from sockwarden.pipeline.decoding import wire
 from sockwarden.pipeline.decoding.decoder import Decoder
 from sockwarden.pipeline.fair import FairQueue
-from sockwarden.pipeline.request_document import document_of, put_answer
+from sockwarden.pipeline.request_document import document_of, part_of, put_answer
 from sockwarden.pipeline.source import Told
 from sockwarden.requests.operations import UNPROVEN
 
-_MOST_CONNECTIONS = 16_384
-"""Connections of which it is known who made them and who holds them."""
+_MOST_CONNECTIONS = 8192
+"""Connections of which it is known who made them and who holds them; the one that least was heard of goes first."""
 _MOST_HOLDERS = 8
 """Accesses of one connection that are kept: whoever hands it on again and again is told by the latest."""
 _ANSWER_SECONDS = 0.5
@@ -33,10 +33,17 @@ _MOST_WAITING, _MOST_OF_ONE = 40_000, 20_000
 
 
 class _Access(NamedTuple):
-    """An access by which a process came to a connection. moment: None where only a sweep knew of it."""
+    """An access by which a process came to a connection.
 
-    document: Document
+    part     what a request takes over from it, as JSON: whole documents of all connections would be 100 MB
+    moment   None where only a sweep knew of it
+    passing  see `_is_passing`
+    """
+
+    part: bytes
+    pid: object
     moment: Moment | None
+    passing: bool
 
 
 class _Pending(msgspec.Struct):
@@ -88,7 +95,8 @@ class Requests:
         if not isinstance(client, int):
             return
         known = self._accesses.setdefault(client, [])
-        known.append(_Access(access, moment))
+        passing = moment is None and _is_passing(access)
+        known.append(_Access(encode(part_of(access)), get(access, "process.pid"), moment, passing))
         del known[:-_MOST_HOLDERS]
         self._accesses.move_to_end(client)
         if len(self._accesses) > _MOST_CONNECTIONS:
@@ -157,7 +165,8 @@ class Requests:
     def _told_of(self, pending: _Pending, offset: int) -> Told:
         asked = pending.asked
         access, holders = self._sender(asked)
-        document = document_of(asked, access.document if access else None, self._boot, offset)
+        part = msgspec.json.decode(access.part, type=dict) if access else None
+        document = document_of(asked, part, self._boot, offset)
         document["sockwarden"]["sensor"] = {"name": "ebpf", "hook": self._hook}
         if holders > 1:
             document["sockwarden"]["connection"]["holders"] = holders
@@ -171,22 +180,23 @@ class Requests:
         """The access of who holds the sending end: the latest before the request; and how many have had it. Of several
         that hold it nobody knows which one sends: who came by it last is told, beside who had made it.
         """
-        known = self._accesses.get(asked.connection.client, [])
+        client = asked.connection.client
+        known = self._accesses.get(client, [])
+        if known:
+            self._accesses.move_to_end(client)
         before = [each for each in known if each.moment is None or each.moment.time <= asked.time]
         if not before:
             return (known[0] if known else None), len(known)
-        others = [each for each in before if not _is_passing(each)]
-        return (others or before)[-1], len({get(each.document, "process.pid") for each in before})
+        others = [each for each in before if not each.passing]
+        return (others or before)[-1], len({each.pid for each in before})
 
 
-def _is_passing(access: _Access) -> bool:
+def _is_passing(access: Document) -> bool:
     """Whether a sweep met a fork on its way to an exec, which has all that its parent has: it was gone before anything
     of it could be read, or ran what made the connection, as a child of it. An exec that keeps the connection is told.
     """
-    if access.moment is not None:
-        return False
     process, actor, connector = (
-        get(access.document, name) or {} for name in ("process", "sockwarden.actor", "sockwarden.connection.connector")
+        get(access, name) or {} for name in ("process", "sockwarden.actor", "sockwarden.connection.connector")
     )
     forked = get(process, "parent.pid") == connector.get("pid") is not None
     same = process.get("executable") == connector.get("executable") is not None

@@ -23,9 +23,12 @@ import msgspec
 from sockwarden.alerts import SEVERITIES
 from sockwarden.document import Document, encode, get
 
-_LEVEL = 3
+_LEVEL = 2
 _DICTIONARY = Path(__file__).with_name("dictionary.json").read_bytes()
 """Never to be changed: what was compressed with it could not be read any more."""
+# To set a compressor up costs as much as to compress: each document takes a copy of this one, which is small enough
+# (a window of 16 KiB) that the copy is no map of pages of its own. Whatever its window, it is read back the same way.
+_COMPRESSOR = zlib.compressobj(_LEVEL, zlib.DEFLATED, 14, 6, zdict=_DICTIONARY)
 
 _COUNTER_BITS = 20
 LAST_TIME = (1 << (63 - _COUNTER_BITS)) - 2
@@ -37,19 +40,22 @@ _MILLISECOND = timedelta(milliseconds=1)
 # The number is the next free one of its millisecond: of three that share one, all are kept, in the order they came.
 _ACCESS = """
 INSERT INTO accesses
-SELECT coalesce((SELECT max(number) FROM accesses WHERE number >= :first AND number < :next), :first - 1) + 1,
-    :id, :runtime, :socket, :origin, :sensor, :document
-WHERE NOT EXISTS (SELECT 1 FROM accesses WHERE id = :id)
+SELECT coalesce((SELECT max(number) FROM accesses WHERE number >= ?1 AND number < ?2), ?1 - 1) + 1,
+    ?3, ?4, ?5, ?6, ?7, ?8
+WHERE NOT EXISTS (SELECT 1 FROM accesses WHERE id = ?3)
 """
 _ALERT = """
 INSERT INTO alerts (number, uuid, time, severity, rule, document, kind)
-SELECT coalesce((SELECT max(number) FROM alerts WHERE number >= :first AND number < :next), :first - 1) + 1,
-    :uuid, :time, :severity, :rule, :document, :kind
-WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE uuid = :uuid)
+SELECT coalesce((SELECT max(number) FROM alerts WHERE number >= ?1 AND number < ?2), ?1 - 1) + 1,
+    ?3, ?4, ?5, ?6, ?7, ?8
+WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE uuid = ?3)
 """
 # What was one too many becomes an alert, kept now; an alert never becomes less.
+_HAS_OVERFLOW = "SELECT 1 FROM alerts WHERE kind = 'overflow' LIMIT 1"
 _PROMOTE = "DELETE FROM alerts WHERE uuid = ? AND kind = 'overflow' RETURNING length(document)"
 _RULE = "kibana.alert.rule"
+_MOST_SHARED = 64
+_SHARED: dict[int, tuple[dict[str, Any], RuleRow]] = {}
 
 Kind = Literal["alert", "overflow", "building_block"]
 """overflow: a match beyond its rule's max_signals; never told by the document, which others may have written.
@@ -134,21 +140,35 @@ def _alert_row(uuid: str, moment: str, severity: str, alert: Document) -> AlertR
     if not isinstance(rule, dict):
         return AlertRow(_now(), uuid, moment, severity, None, pack(encode(alert)))
     own, shared = _parted(alert, rule)
-    rest = _with_rule(alert, own)
-    return AlertRow(_now(), uuid, moment, severity, _rule_row(encode(shared)), pack(encode(rest)), _kind(alert))
+    row = _row_of_shared(shared) if shared is rule else _rule_row(encode(shared))
+    return AlertRow(_now(), uuid, moment, severity, row, pack(encode(_with_rule(alert, own))), _kind(alert))
 
 
 def _parted(alert: Document, rule: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """What of the rule is this alert's own, the run and a name that the document gave; and what its others share."""
+    """What of the rule is this alert's own, the run and a name that the document gave; and what its others share: the
+    very rule, where nothing of it is the alert's own.
+    """
     own = {"execution": rule["execution"]} if "execution" in rule else {}
-    shared = {key: value for key, value in rule.items() if key != "execution"}
+    shared = {key: value for key, value in rule.items() if key != "execution"} if own else rule
     if isinstance(name := get(alert, "sockwarden.alert.rule_name"), str):
-        own["name"], shared["name"] = rule.get("name"), name
+        own["name"], shared = rule.get("name"), {**shared, "name": name}
     return own or None, shared
 
 
 def _kind(alert: Document) -> Kind:
     return "alert" if get(alert, "kibana.alert.building_block_type") is None else "building_block"
+
+
+def _row_of_shared(rule: dict[str, Any]) -> RuleRow:
+    """The same without encoding it again: alerts of one detector share one rule, which nobody changes. Its number is
+    the rule's as long as the rule is held.
+    """
+    known = _SHARED.get(id(rule))
+    if known is None:
+        if len(_SHARED) >= _MOST_SHARED:
+            _SHARED.clear()
+        known = _SHARED[id(rule)] = (rule, _rule_row(encode(rule)))
+    return known[1]
 
 
 @lru_cache(maxsize=256)
@@ -198,16 +218,19 @@ def write(
     """Keeps rows, inside a transaction; tells which accesses and which alerts are new. An alert is new too that was
     overflow before.
     """
-    new_accesses = [database.execute(_ACCESS, _values(row, row.time)).rowcount == 1 for row in accesses]
-    rules: dict[RuleRow | None, int | None] = {None: None}
-    for rule in {row.rule for row in alerts if row.rule}:
+    new_accesses = [database.execute(_ACCESS, (*_between(row.time), *row[1:])).rowcount == 1 for row in accesses]
+    rules: dict[bytes | None, int | None] = {None: None}
+    for rule in {row.rule.digest: row.rule for row in alerts if row.rule}.values():
         database.execute("INSERT OR IGNORE INTO rules (digest, rule_id, name, document) VALUES (?, ?, ?, ?)", rule)
-        rules[rule] = database.execute("SELECT number FROM rules WHERE digest = ?", (rule.digest,)).fetchone()[0]
+        rules[rule.digest] = database.execute("SELECT number FROM rules WHERE digest = ?", (rule.digest,)).fetchone()[0]
     new_alerts, promoted = [], 0
+    has_overflow = database.execute(_HAS_OVERFLOW).fetchone() is not None
     for row in alerts:
-        if row.kind != "overflow":
+        if has_overflow and row.kind != "overflow":
             promoted += sum(length for (length,) in database.execute(_PROMOTE, (row.uuid,)).fetchall())
-        values = {**_values(row, row.kept), "rule": rules[row.rule]}
+        has_overflow |= row.kind == "overflow"
+        rule_number = rules[row.rule.digest if row.rule else None]
+        values = (*_between(row.kept), row.uuid, row.time, row.severity, rule_number, row.document, row.kind)
         new_alerts.append(database.execute(_ALERT, values).rowcount == 1)
     sizes = (
         sum(len(row.document) for row in compress(accesses, new_accesses)),
@@ -264,13 +287,14 @@ def forget_overflow(database: sqlite3.Connection, uuid: str) -> None:
     database.execute("UPDATE sizes SET alerts = alerts - ?", (freed,))
 
 
-def _values(row: AccessRow | AlertRow, moment: int) -> dict[str, Any]:
-    return {**row._asdict(), "first": first_number(moment), "next": first_number(moment + 1)}
+def _between(moment: int) -> tuple[int, int]:
+    """The first number of a millisecond, and of the next."""
+    return first_number(moment), first_number(moment + 1)
 
 
 def pack(content: bytes) -> bytes:
     """JSON as a row has it; `unpack` reverses it."""
-    compressor = zlib.compressobj(_LEVEL, zdict=_DICTIONARY)
+    compressor = _COMPRESSOR.copy()
     return compressor.compress(content) + compressor.flush()
 
 

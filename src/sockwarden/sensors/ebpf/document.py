@@ -125,7 +125,12 @@ def _identity(record: Record, boot: str) -> str:
 
 def _iso(moment: int) -> str:
     """ns since the epoch as ISO 8601 in UTC, to the millisecond."""
-    return f"{datetime.fromtimestamp(moment // 10**9, UTC):%Y-%m-%dT%H:%M:%S}.{moment // 10**6 % 1000:03d}Z"
+    return f"{_second(moment // 10**9)}.{moment // 10**6 % 1000:03d}Z"
+
+
+@lru_cache(64)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _outcome(result: int) -> str:
