@@ -73,7 +73,11 @@ class Hook:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                size = int(self.headers["Content-Length"])
+                body = self.rfile.read(size)
+                if len(body) < size:  # whoever sent it was killed meanwhile: no server takes half a request
+                    self.close_connection = True
+                    return
                 code, headers, answer = hook.answers.pop(0) if len(hook.answers) > 1 else hook.answers[0]
                 if code < 0:
                     time.sleep(-code)

@@ -9,11 +9,14 @@ import re
 from calendar import monthrange
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _ISO = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(?:(\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?(Z|[+-]\d\d(?::?\d\d)?)?)?)?)?)?",
     re.ASCII,
 )
+_MILLISECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{3})Z", re.ASCII)
+"""As our own documents have it."""
 _EPOCH_MILLISECONDS = re.compile(r"(-?\d{1,16})(?:\.(\d{1,6}))?", re.ASCII)
 _SHORTEST = 5
 """Digits of milliseconds where nothing says that the field holds dates; four are a year, fewer no date of ours."""
@@ -48,7 +51,17 @@ def parse_date(value: object) -> int | None:
 
 def date_ms(value: object) -> int | None:
     """The same in whole milliseconds, as an index keeps a `date`."""
+    if isinstance(value, str) and (match := _MILLISECONDS.fullmatch(value)):
+        second = _second_of(match[1])
+        return None if second is None else second + int(match[2])
     instant = parse_date(value)
+    return None if instant is None else instant // 1_000_000
+
+
+@lru_cache(64)
+def _second_of(text: str) -> int | None:
+    """Of a second of which many documents come, in milliseconds."""
+    instant = parse_date(text)
     return None if instant is None else instant // 1_000_000
 
 

@@ -75,7 +75,7 @@ class EbpfProcesses:
     @property
     def lost(self) -> int:
         """Events for which the ring had no room."""
-        return self._sensor.counts()[Counter.PROCESSES_DROPPED]
+        return self._sensor.count(Counter.PROCESSES_DROPPED)
 
     def receive(self) -> list[ProcessEvent]:
         """What has come; a new listener, or the start of a runtime's daemon, calls for a discovery."""

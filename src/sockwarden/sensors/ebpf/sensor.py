@@ -131,6 +131,12 @@ class EbpfSensor:
         for key in identities:
             left_alone.set(key, _PRESENT)
 
+    def count(self, counter: Counter) -> int:
+        """One of the programs' counters."""
+        if self._loaded is None:
+            return self._last_counts[counter]
+        return self._loaded.object.map("counters").sums(counter.to_bytes(4, "little"))[0]
+
     def counts(self) -> dict[Counter, int]:
         """The programs' counters; after `close` as of then."""
         if self._loaded:
