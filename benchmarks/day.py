@@ -1,14 +1,14 @@
-"""A day of a busy host in one go: millions of accesses through everything that a watch does with the kernel's records.
+"""A day of a busy host in one go: accesses through everything that a watch does with the kernel's records.
 
-    python benchmarks/day.py --accesses 10000000 --state /var/tmp/day
+    python benchmarks/day.py [--accesses 200000] [--state FOLDER] [--megabytes 64] [--quick] [--json FILE]
 
-Real records of a capture with new times, serials and pids, from the datagram to the store; the sensor's own part, the
-kernel, is left out (benchmarks/watch.py has it). Prints accesses, seconds, memory and the store's size as it goes.
+Real records of a capture with new times, serials and pids, from the datagram to the store, which may take so many
+megabytes; the sensor's own part, the kernel, is left out (benchmarks/watch.py has it). Memory is the most so far, and a
+batch is what is taken in at once: the longest is how long an access may have waited for the store and its retention.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 import resource
 import struct
@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+
+from results import Axis, Cell, Plot, Series, Table, arguments, finish, number
 
 from sockwarden.cli.detections import chosen
 from sockwarden.detect import Engine
@@ -52,11 +54,11 @@ def datagrams(accesses: int) -> Iterator[bytes]:
     """So many accesses, 1 ms apart, of a new process every seventh."""
     events = templates()
     start = int(time.time() * 1000)
-    for number in range(accesses):
-        milliseconds = start + number
-        stamp = b"audit(%d.%03d:%d): " % (milliseconds // 1000, milliseconds % 1000, number % (1 << 32))
-        pid = b" pid=%d " % (4_000_000 + number // 7 % 100_000)
-        for kind, text in events[number % len(events)]:
+    for place in range(accesses):
+        milliseconds = start + place
+        stamp = b"audit(%d.%03d:%d): " % (milliseconds // 1000, milliseconds % 1000, place % (1 << 32))
+        pid = b" pid=%d " % (4_000_000 + place // 7 % 100_000)
+        for kind, text in events[place % len(events)]:
             yield _datagram(kind, stamp + (PID.sub(pid, text, count=1) if kind == TYPES[b"SYSCALL"] else text))
         yield _datagram(EOE, stamp)
 
@@ -65,8 +67,8 @@ def _datagram(kind: int, payload: bytes) -> bytes:
     return struct.pack("=IHHII", 16 + len(payload), kind, 0, 0, 0) + payload
 
 
-def run(accesses: int, state: Path, megabytes: int) -> None:
-    """Feeds them all, and prints how it goes."""
+def run(accesses: int, state: Path, megabytes: int) -> tuple[list[list[Cell]], str]:
+    """Feeds them all: how it went by then, ten times, and what the store left out."""
     docker = RuntimeSocket("/run/docker.sock", "docker", "Docker Engine API")
     text = next(text for event in templates() for _, text in event if b"docker.sock" in text and b" mode=014" in text)
     inode, device = re.findall(rb"inode=(\d+) dev=(\S+) ", text)[0]
@@ -78,31 +80,43 @@ def run(accesses: int, state: Path, megabytes: int) -> None:
     engine = Engine(chosen(()), most_remembered=MOST_REMEMBERED)
     live = Live(Resolver(packaged(), inventory), Who(cache, containers), lambda: engine, state, lambda: inventory)
     delivery = Delivery([], Keeper(state, max_age_days=30, max_bytes=megabytes << 20), print)
-    began, step, told = time.monotonic(), max(accesses // 100, 1), 0
-    source, records = datagrams(accesses), Datagrams()
+    rows: list[list[Cell]] = []
+    source, records, longest = datagrams(accesses), Datagrams(), 0.0
+    began = before = time.monotonic()
     while batch := list(islice(source, BATCH)):
         delivery.accesses(live.accesses(map(Told, records.documents(batch))))
         delivery.tick(time.monotonic())
-        if delivery.counts.accesses >= told:
-            told += step
-            size = sum(path.stat().st_size for path in state.glob("sockwarden.db*"))
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            counts, seconds = delivery.counts, time.monotonic() - began
-            print(
-                f"{counts.accesses:>10,} accesses {counts.alerts:>10,} alerts {seconds:>6.0f} s "
-                f"{memory / 1024:>6.1f} MiB peak {size / (1 << 20):>7.1f} MiB stored",
-                flush=True,
-            )
+        longest, before = max(longest, time.monotonic() - before), time.monotonic()
+        counts = delivery.counts
+        if counts.accesses >= accesses * (len(rows) + 1) // 10:
+            stored = sum(path.stat().st_size for path in state.glob("sockwarden.db*")) / 1e6
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            rate = counts.accesses / (before - began)
+            rows.append([counts.accesses, counts.alerts, rate, memory, stored, longest * 1000])
     delivery.close()
     containers.close()
-    print(f"dropped {delivery.keeper.dropped:,}, removed {delivery.keeper.removed}")
+    removed = delivery.keeper.removed
+    return (
+        rows,
+        f"The store dropped {delivery.keeper.dropped:,}; retention took {removed.accesses + removed.alerts:,} rows.",
+    )
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--accesses", type=int, help="200,000; quick: 10,000")
+    parser.add_argument("--state", type=Path, help="folder of the store; else a temporary one")
+    parser.add_argument("--megabytes", type=int, default=64, help="the store's limit")
+    given = parser.parse_args()
+    accesses = given.accesses or (10_000 if given.quick else 200_000)
+    with tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-") as scratch:
+        rows, note = run(accesses, given.state or Path(scratch), given.megabytes)
+    columns = ["accesses", "alerts", "accesses a second", "memory, MB", "stored, MB", "longest batch, ms"]
+    points = [(float(str(row[0])), memory, memory, memory) for row in rows for memory in [float(str(row[3]))]]
+    plot = Plot("memory", "Memory", Axis("accesses"), Axis("MB"), [Series("a watch", points)])
+    figures = {"a-second": number(float(str(rows[-1][2]))), "memory": number(float(str(rows[-1][3])))}
+    finish(given, [Table("day", "As it goes", columns, rows, note)], [plot], figures)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--accesses", type=int, default=1_000_000)
-    parser.add_argument("--state", type=Path, default=None, help="folder of the store; else a temporary one")
-    parser.add_argument("--megabytes", type=int, default=256, help="the store's limit")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="sockwarden-day-") as scratch:
-        run(arguments.accesses, arguments.state or Path(scratch), arguments.megabytes)
+    main()
