@@ -1,20 +1,17 @@
-"""What a watch takes and loses under a steady stream of accesses.
+"""What a watch takes and loses under a steady stream of accesses, by either sensor.
 
-    python benchmarks/watch.py [--rate 2000] [--seconds 30] [--accesses N] [--sensor ebpf|audit]
+    python benchmarks/watch.py [--seconds 10] [--rates 5 100 500] [--sensors ebpf audit] [--quick] [--json FILE]
 
-One process connects to a socket of its own over and over, paced to the rate (0: as fast as it can); a client that is a
-process of its own each time would measure fork and exec instead. Needs root, and changes the kernel's audit while it
-runs, as the watch does. Printed are: accesses sent, alerts printed and accesses stored; what was lost, and whether the
-watch said so; processor time and memory of the watch; the time from a connect, by the kernel's coarse clock (up to 4 ms
-behind), to the line on standard output.
+One process connects to a socket of its own over and over, paced to a rate; a client that is a process of its own each
+time would measure fork and exec instead. Needs root, and changes the kernel's audit while it runs, as the watch does.
+Start is the time until the watch says that it watches. Latency is from a connect, by the kernel's coarse clock (up to
+4 ms behind), to the line on standard output. What is not told is counted, or lost and said to be.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
 import re
 import signal
 import socket
@@ -29,6 +26,9 @@ from collections.abc import Iterable
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
+
+from results import Axis, Cell, Plot, Series, Table, arguments, finish, number, unable
 
 SOCKWARDEN = Path(sys.executable).with_name("sockwarden")
 FOLDER = Path("/run/user/sockwarden-benchmark")
@@ -84,8 +84,8 @@ def send(listener: socket.socket, accesses: int, rate: int, usage: Usage) -> flo
     """Connects so many times at that rate; the seconds that it took. Being late is caught up at once."""
     address = listener.getsockname()
     began = look = time.monotonic()
-    for number in range(accesses):
-        if rate and (ahead := began + number / rate - time.monotonic()) > 0:
+    for place in range(accesses):
+        if rate and (ahead := began + place / rate - time.monotonic()) > 0:
             time.sleep(max(ahead, _BURST))
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(address)
@@ -102,26 +102,38 @@ def stored(state: Path) -> int:
         return int(found.fetchone()[0])
 
 
-def kernel_lost() -> int:
-    status = subprocess.run(["auditctl", "-s"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"^lost (\d+)", status, re.MULTILINE)
-    return int(found[1]) if found else 0
+class Measured(NamedTuple):
+    """A run of a watch.
+
+    start, took, spent  seconds until it watched, of sending, of its processor time while it was sent to
+    stored              accesses in its store
+    memory              MiB resident at most
+    """
+
+    accesses: int
+    start: float
+    took: float
+    spent: float
+    stored: int
+    memory: float
+    reader: Reader
 
 
-def measure(listener: socket.socket, accesses: int, rate: int, sensor: str, folder: Path) -> None:
+def measure(listener: socket.socket, accesses: int, rate: int, sensor: str, folder: Path) -> Measured:
     command = [str(SOCKWARDEN), "watch", f"--sensor={sensor}", "--output=ndjson"]
     command += [f"--state={folder}/state", f"--runtime-dir={folder}/run"]
-    lost, messages = kernel_lost(), folder / "messages"
+    began, messages = time.monotonic(), folder / "messages"
     with messages.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as watch:
         reader, usage = Reader(watch.stdout or ()), Usage(watch.pid)
         while b"\nwatching" not in b"\n" + messages.read_bytes():
             if watch.poll() is not None:
+                reader.join()
                 raise SystemExit(f"the watch ended: {messages.read_text()}")
-            time.sleep(0.1)
-        spent = usage.seconds()
+            time.sleep(0.01)
+        start, spent = time.monotonic() - began, usage.seconds()
         took = send(listener, accesses, rate, usage)
         quiet, seen = time.monotonic(), -1
-        while time.monotonic() < quiet + 3:  # until nothing has come for three seconds
+        while time.monotonic() < quiet + 2:  # until nothing has come for two seconds
             if reader.alerts != seen:
                 quiet, seen = time.monotonic(), reader.alerts
             time.sleep(0.1)
@@ -129,48 +141,68 @@ def measure(listener: socket.socket, accesses: int, rate: int, sensor: str, fold
         spent = usage.seconds() - spent
         watch.send_signal(signal.SIGINT)
         reader.join()
-    report(accesses, took, spent, usage, reader)
-    print(f"stored      {stored(folder / 'state'):>9,}")
-    print(f"lost        {kernel_lost() - lost:>9,} by the kernel's count; alerts of loss: {reader.told}")
-    print(f"the watch ended with {watch.returncode} and said:\n{messages.read_text()}")
+    return Measured(accesses, start, took, spent, stored(folder / "state"), max(usage.resident) / 1024, reader)
 
 
-def report(accesses: int, took: float, spent: float, usage: Usage, reader: Reader) -> None:
-    machine = f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} processors"
-    print(f"{machine}, Python {platform.python_version()}")
-    print(f"sent        {accesses:>9,} in {took:.1f} s, {accesses / took:,.0f} a second")
-    print(f"alerts      {reader.alerts:>9,} lines")
-    print(f"processor   {spent:>9.1f} s, {100 * spent / took:.0f} % of one; {1e6 * spent / accesses:.0f} µs an access")
-    first, last, most = usage.resident[0], usage.resident[-1], max(usage.resident)
-    print(f"memory      {first:>9,} KiB at first, {last:,} at last, {most:,} at most")
-    if len(reader.late) > 1:
-        percent = statistics.quantiles(reader.late, n=100)
-        print(f"latency     {percent[49] * 1000:>9.0f} ms median, {percent[98] * 1000:.0f} ms for 99 of 100")
+def row(sensor: str, rate: int, found: Measured) -> list[Cell]:
+    late = statistics.quantiles(found.reader.late, n=100) if len(found.reader.late) > 1 else [float("nan")] * 99
+    told = "; ".join(found.reader.told) or "-"
+    cost = 1e6 * found.spent / found.accesses
+    share = 100 * found.spent / found.took
+    whole: list[Cell] = [sensor, rate, found.accesses, found.stored, cost, share, found.memory]
+    return [*whole, late[49] * 1000, late[98] * 1000, found.start, told]
+
+
+def rows(door: socket.socket, rates: list[int], sensors: list[str], seconds: int) -> list[list[Cell]]:
+    lines = []
+    for rate in rates:
+        for sensor in sensors:
+            with tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-") as work:
+                lines.append(row(sensor, rate, measure(door, rate * seconds, rate, sensor, Path(work))))
+    return lines
+
+
+def plots(lines: list[list[Cell]], sensors: list[str]) -> list[Plot]:
+    by_rate = []
+    for name, title, unit, place in (
+        ("cost", "What an access costs", "µs", 4),
+        ("latency", "Latency, median", "ms", 7),
+    ):
+        points = {
+            sensor: [(float(str(line[1])), *[float(str(line[place]))] * 3) for line in lines if line[0] == sensor]
+            for sensor in sensors
+        }
+        series = [Series(sensor, each) for sensor, each in points.items()]  # type: ignore[arg-type]
+        by_rate.append(Plot(name, title, Axis("accesses a second", log=True), Axis(unit, log=True), series))
+    return by_rate
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A watch under load.")
-    parser.add_argument(
-        "--rate", type=int, default=2000, help="accesses a second; 0 for as many as possible, with --accesses"
-    )
-    parser.add_argument("--seconds", type=int, default=30)
-    parser.add_argument("--accesses", type=int, help="how many, whatever the seconds")
-    parser.add_argument("--sensor", default="auto", help="as `watch` has it")
-    options = parser.parse_args()
-    accesses = options.accesses or options.rate * options.seconds
-    if accesses < 1:
-        parser.error("--rate 0 needs --accesses")
+    parser = arguments(__doc__)
+    parser.add_argument("--seconds", type=int, help="of each rate; 10, quick: 2")
+    parser.add_argument("--rates", type=int, nargs="+", default=[5, 100, 500, 1000, 2000], help="accesses a second")
+    parser.add_argument("--sensors", nargs="+", default=["ebpf", "audit"], help="as `watch` has them")
+    given = parser.parse_args()
+    if os.geteuid():
+        unable("it takes root, as the watch does")
     made = [folder for folder in (FOLDER, FOLDER.parent) if not folder.exists()]
     FOLDER.mkdir(parents=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-") as work, socket.socket(socket.AF_UNIX) as door:
+        with socket.socket(socket.AF_UNIX) as door:
             door.bind(str(FOLDER / "docker.sock"))
             door.listen(64)
-            measure(door, accesses, options.rate, options.sensor, Path(work))
+            lines = rows(door, given.rates, given.sensors, given.seconds or (2 if given.quick else 10))
     finally:
         (FOLDER / "docker.sock").unlink(missing_ok=True)
         for folder in made:
             folder.rmdir()
+    columns = ["sensor", "a second", "sent", "stored", "µs an access", "% of a processor", "memory, MiB"]
+    columns += ["latency, ms", "99 of 100", "start, s", "told of loss"]
+    figures = {}
+    for line in lines:
+        for name, place in (("us", 4), ("percent", 5), ("latency-ms", 7), ("p99-ms", 8), ("start", 9)):
+            figures[f"{line[0]}-{line[1]}-{name}"] = number(float(str(line[place])))
+    finish(given, [Table("rates", "By accesses a second", columns, lines)], plots(lines, given.sensors), figures)
 
 
 if __name__ == "__main__":
