@@ -106,7 +106,7 @@ class EbpfSensor:
         """Has the programs look at what these processes read, too: they listened before the programs were there."""
         servers = self._opened().object.map("servers")
         for pid in pids:
-            servers.set(pid.to_bytes(4, "little"), b"\1")
+            servers.set((pid % servers.max_entries).to_bytes(4, "little"), b"\1")
 
     @property
     def streams(self) -> Streams | None:

@@ -39,8 +39,7 @@ __noinline int look_at(__s32 descriptor, __u32 action, __u32 abi, __u32 hook)
 /* At security_file_receive: whatever brought the descriptor, io_uring too. */
 static __always_inline void on_file_receive(struct file *file)
 {
-    __u64 thread = bpf_get_current_pid_tgid();
-    struct call *call = bpf_map_lookup_elem(&calls, &thread);
+    struct call *call = noted_call();
     on_moved(file, call && call->duplicates ? ACTION_DUPLICATE : ACTION_RECEIVE, abi_of(current(), 0), HOOK_FILE_RECEIVE);
 }
 

@@ -114,6 +114,12 @@ static __always_inline __u64 number_of(const void *pointer)
     return number;
 }
 
+/* Whether it is known by the listener alone that a socket is of no interest: most are, and nothing else need be read. */
+static __always_inline bool is_left_alone(__u64 listener)
+{
+    return listener && !has(&watched, BY_LISTENER, 0, listener) && has(&left_alone, BY_LISTENER, 0, listener);
+}
+
 /* The socket itself decides where it is known. Else its file does; else, where that was let go of already, its name. */
 __noinline int verdict_on(struct reached *reached, __u64 socket)
 {
