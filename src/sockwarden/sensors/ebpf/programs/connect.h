@@ -33,7 +33,6 @@ static __always_inline void note_address(struct call *call, const void *address,
         length = sizeof(call->address);
     call->abi = 0;
     call->late = 0;
-    call->duplicates = 0;
     call->socket = socket;
     call->length = length;
     PIN(length);
@@ -84,18 +83,20 @@ static __always_inline void note_connector(__u64 client, __u64 inode)
     bpf_map_update_elem(&clients, &client, &inode, BPF_ANY);
 }
 
-/* At security_unix_stream_connect: a spinlock of the listener's is held (net/unix/af_unix.c, unix_stream_connect). */
-static __always_inline void on_stream_connect(struct sock *sk, struct sock *other)
+/* At security_unix_stream_connect: a spinlock of the listener's is held (net/unix/af_unix.c, unix_stream_connect).
+ * `listener`: its inode.
+ */
+static __always_inline void on_stream_connect(struct sock *sk, struct sock *other, __u64 listener)
 {
+    if (is_left_alone(listener)) {
+        count(COUNT_LEFT_ALONE);
+        return;
+    }
     struct access access = {.action = ACTION_CONNECT, .family = AF_UNIX, .hook = HOOK_UNIX_STREAM_CONNECT};
     struct task_struct *task = current();
     __u64 thread = bpf_get_current_pid_tgid();
 
-    access.reached.listener = inode_of_socket(other);
-    if (is_left_alone(access.reached.listener)) {
-        count(COUNT_LEFT_ALONE);
-        return;
-    }
+    access.reached.listener = listener;
     put_bound_file(&access.reached, other);
     access.verdict = verdict_on(&access.reached, number_of(other));
     if (access.verdict == VERDICT_IGNORED) {

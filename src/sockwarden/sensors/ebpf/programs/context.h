@@ -11,6 +11,8 @@
 /* arch/x86/include/asm/thread_info.h: the call came by the 32-bit entry. */
 #define TS_COMPAT 2
 #define X32_BIT 0x40000000
+/* include/linux/sched.h: a thread that io_uring has made. */
+#define PF_IO_WORKER 0x10
 
 static __always_inline struct task_struct *current(void)
 {

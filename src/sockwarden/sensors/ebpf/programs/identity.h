@@ -26,14 +26,18 @@ struct bound {
     int length;
 };
 
-static __always_inline __u64 inode_of_socket(struct sock *sk)
+static __always_inline __u64 inode_of(struct socket *socket)
 {
-    struct socket *socket = BPF_CORE_READ(sk, sk_socket);
     if (!socket)
         return 0;
     struct inode *inode = (void *)socket - bpf_core_field_offset(struct socket_alloc, socket) +
                           bpf_core_field_offset(struct socket_alloc, vfs_inode);
     return BPF_CORE_READ(inode, i_ino);
+}
+
+static __always_inline __u64 inode_of_socket(struct sock *sk)
+{
+    return inode_of(BPF_CORE_READ(sk, sk_socket));
 }
 
 static __always_inline void put_file(struct reached *reached, struct inode *inode)

@@ -222,6 +222,7 @@ struct thread_info {
 
 struct task_struct {
     struct thread_info thread_info;
+    unsigned int flags;
     int pid, tgid;
     struct task_struct *real_parent, *group_leader;
     struct pid *thread_pid;

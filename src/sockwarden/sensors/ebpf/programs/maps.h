@@ -17,17 +17,16 @@ const volatile __u32 whole_per_second = 2500;
 
 enum rung { RUNG_LSM = 1, RUNG_FENTRY, RUNG_KPROBE, RUNG_TRACEPOINT };
 
-/* The call that a thread is in, from its entry to its exit; none that matters where it has no ABI. `socket`: what its
- * descriptor was at its entry, on the rung where nothing is told in between; 0 where that is not known.
+/* The connect that a thread is in, from the kernel's copy of its address to its end, on the tracepoint rung from its entry;
+ * none that matters where it has no ABI. `socket`: what its descriptor was at its entry, on that rung alone; 0 where that
+ * is not known.
  */
 struct call {
     __u64 socket;
     __u32 length;
     __u8 abi;
     __u8 late;
-    /* It is a pidfd_getfd, and no connect. */
-    __u8 duplicates;
-    __u8 unused;
+    __u8 unused[2];
     __u8 address[128];
 };
 

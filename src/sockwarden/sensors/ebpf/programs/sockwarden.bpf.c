@@ -20,7 +20,7 @@ SEC("lsm/unix_stream_connect")
 int BPF_PROG(unix_stream_connect__lsm, struct sock *sk, struct sock *other, struct sock *made, int result)
 {
     if (!result)
-        on_stream_connect(sk, other);
+        on_stream_connect(sk, other, inode_of(other->sk_socket));
     return result;
 }
 
@@ -28,24 +28,15 @@ SEC("fexit/security_unix_stream_connect")
 int BPF_PROG(unix_stream_connect__fentry, struct sock *sk, struct sock *other, struct sock *made, int result)
 {
     if (!result)
-        on_stream_connect(sk, other);
+        on_stream_connect(sk, other, inode_of(other->sk_socket));
     return 0;
 }
 
 SEC("kprobe/security_unix_stream_connect")
 int BPF_KPROBE(unix_stream_connect__kprobe, struct sock *sk, struct sock *other)
 {
-    on_stream_connect(sk, other);
+    on_stream_connect(sk, other, inode_of_socket(other));
     return 0;
-}
-
-/* The kernel's own copy of the address: what it goes by from here. */
-static __always_inline void on_socket_connect(const void *address, int length)
-{
-    struct call *call = noted_call();
-    __u8 abi = abi_of(current(), 0);
-    /* A call is noted at its entry, but for a socketcall whose arguments could not be read then. */
-    note_address(fresh_call(), address, length, call ? call->abi : abi == ABI_I386 ? abi : ABI_IO_URING, false, 0);
 }
 
 SEC("lsm/socket_connect")
@@ -113,11 +104,11 @@ int BPF_KPROBE(file_receive__kprobe, struct file *file)
     return 0;
 }
 
-/* Every call of every thread comes by these two. With the kernel's types (tp_btf) its registers are read where they are,
- * without a helper, and a look into a table is all that most pay.
+/* Every call of every thread comes by here, and on the last rung by its entry, too. With the kernel's types (tp_btf) its
+ * registers are read where they are, without a helper, and a look into a table is all that most pay.
  */
 SEC("tp_btf/sys_enter")
-int BPF_PROG(sys_enter__any, struct pt_regs *regs, long number)
+int BPF_PROG(sys_enter__tracepoint, struct pt_regs *regs, long number)
 {
     if (interest_in((__u64)number) & AT_ENTRY)
         on_enter(regs, number);

@@ -70,7 +70,7 @@ static const __u16 interests[NUMBERS] = {
     [372] = FOR_32(DOES_RECEIVE),
     [417] = FOR_32(DOES_RECEIVE_MANY),
     [437] = BOTH(DOES_OPEN),
-    [438] = BOTH(DOES_DUPLICATE) | AT_ENTRY,
+    [438] = BOTH(DOES_DUPLICATE),
     [519] = DOES_RECEIVE,
     [537] = DOES_RECEIVE_MANY,
 };
@@ -119,32 +119,65 @@ static __always_inline enum does decode(const struct pt_regs *regs, __u64 number
     return does;
 }
 
+/* What the call does that the current thread is in, for hooks that do not know their call: nothing where it is one of
+ * io_uring's, whose registers are its maker's.
+ */
+static __always_inline enum does does_now(__u8 *abi)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+    __u64 number = (__u32)regs->orig_ax;
+    __u32 interest = interest_in(number);
+
+    *abi = abi_here(number);
+    if (task->flags & PF_IO_WORKER)
+        return DOES_NOTHING;
+    return *abi == ABI_I386 ? interest >> 4 & 15 : interest & 15;
+}
+
+/* At security_socket_connect: the kernel's own copy of the address is what it goes by from here. */
+static __always_inline void on_socket_connect(const void *address, int length)
+{
+    __u8 abi;
+    enum does does = does_now(&abi);
+    bool by_call = does == DOES_CONNECT || does == DOES_SEVERAL;
+
+    note_address(fresh_call(), address, length, by_call ? abi : ABI_IO_URING, false, 0);
+}
+
+/* At security_file_receive: whatever brought the descriptor, io_uring too. */
+static __always_inline void on_file_receive(struct file *file)
+{
+    __u8 abi;
+    bool duplicates = does_now(&abi) == DOES_DUPLICATE;
+
+    on_moved(file, duplicates ? ACTION_DUPLICATE : ACTION_RECEIVE, abi, HOOK_FILE_RECEIVE);
+}
+
+/* On the tracepoint rung, which has no hook in between. */
 static __always_inline void on_enter(struct pt_regs *regs, __u64 number)
 {
     struct arguments arguments;
     __u8 abi;
-    enum does does = decode(regs, number, &abi, &arguments);
-    if (does == DOES_CONNECT) {
-        struct sock *sk = rung == RUNG_TRACEPOINT ? sock_of(file_at(arguments.first)) : NULL;
-        bool local = sk && BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX;
-        note_users_address(fresh_call(), arguments.second, (__u32)arguments.third, abi, local ? (__u64)sk : 0);
-    } else if (does == DOES_DUPLICATE) {
-        struct call *call = fresh_call();
-        if (call) {
-            __builtin_memset(call, 0, sizeof(*call));
-            call->duplicates = 1;
-            call->abi = abi;
-        }
-    }
+
+    if (decode(regs, number, &abi, &arguments) != DOES_CONNECT)
+        return;
+    struct sock *sk = sock_of(file_at(arguments.first));
+    bool local = sk && BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX;
+    note_users_address(fresh_call(), arguments.second, (__u32)arguments.third, abi, local ? (__u64)sk : 0);
 }
 
 static __always_inline void on_connect_exit(const struct arguments *arguments, long result, __u8 abi)
 {
     struct call *call = noted_call();
 
-    if (!call) {
-        /* The arguments could be read only now (socketcall), or there was no memory to note it. */
+    /* What a request of io_uring's has left, which ended in another thread, is none of this call. */
+    if (!call || call->abi == ABI_IO_URING) {
         __u32 first = 0;
+        /* By the kernel's copy it was of no interest. */
+        if (rung != RUNG_TRACEPOINT && result >= 0)
+            return;
+        /* It failed before there was a copy, the arguments could be read only now (socketcall), or there was no memory. */
         call = bpf_map_lookup_elem(&spare, &first);
         if (!call)
             return;
@@ -205,7 +238,6 @@ static __always_inline void on_exit_of(struct pt_regs *regs, long result)
     struct arguments arguments;
     /* The kernel goes by the lower half. */
     __u64 number = (__u32)regs->orig_ax;
-    struct call *call;
     __u8 abi;
 
     switch (decode(regs, number, &abi, &arguments)) {
@@ -228,11 +260,8 @@ static __always_inline void on_exit_of(struct pt_regs *regs, long result)
             on_messages(arguments.second, result, abi);
         break;
     case DOES_DUPLICATE:
-        call = noted_call();
         if (rung == RUNG_TRACEPOINT && result >= 0)
             look_at(result, ACTION_DUPLICATE, abi, HOOK_SYS_EXIT);
-        if (call)
-            call->abi = 0;
         break;
     default:
         break;
