@@ -144,6 +144,8 @@ def built(folder: Path) -> Path:
 
 @contextmanager
 def listening(address: str | tuple[str, int], family: socket.AddressFamily) -> Iterator[socket.socket]:
+    if isinstance(address, str):  # a run that was killed leaves its own
+        Path(address).unlink(missing_ok=True)
     with socket.socket(family) as one:
         one.bind(address)
         one.listen(_BACKLOG)
