@@ -23,7 +23,7 @@ from typing import NamedTuple, NoReturn, TypeVar
 import msgspec
 
 ROOT = Path(__file__).resolve().parents[1]
-BENCHMARKS = ("hunt", "match", "store", "watch", "day", "ebpf", "requests", "sweep")
+BENCHMARKS = ("hunt", "match", "store", "watch", "day", "ebpf", "rungs", "requests", "sweep")
 """The scripts, as they run and are reported."""
 UNABLE = 77
 """The exit code of a script that cannot run here, as Automake's tests have it for one that was skipped."""

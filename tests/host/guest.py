@@ -113,6 +113,7 @@ class Guest:
         cmdline: str = "",
         memory: int = 1024,
         processors: int = 1,
+        machine: Iterable[str] = (),
         seconds: float = 180,
     ) -> Output:
         """Boots, runs the script and switches off.
@@ -122,6 +123,7 @@ class Guest:
         cmdline     more words for the kernel, as in "lsm=lockdown,capability,bpf"
         memory      MiB; the files lie in it
         processors  more than one help where programs run beside each other
+        machine     more options of QEMU's, as in "-icount", "shift=0"
         """
         self._boots += 1
         folder = self.folder / f"boot-{self._boots}"
@@ -134,6 +136,7 @@ class Guest:
         command = [
             self.qemu,
             *MACHINE,
+            *machine,
             "-m",
             str(memory),
             "-smp",

@@ -268,7 +268,7 @@ class EbpfSource:
         fresh, self._lost_told = lost - self._lost_told, max(lost, self._lost_told)
         troubles = self._tampered(now, lost=fresh > 0) + (self.requests.check(now) if self.requests else [])
         if fresh > 0:
-            why = f"{fresh:,} accesses were lost: more came than could be read"
+            why = f"{fresh:,} accesses were lost: more came than could be read, or a program was held up"
             troubles.append(Trouble("events-lost", why, f"eBPF, {lost:,} in all"))
         return troubles
 
@@ -292,9 +292,12 @@ class EbpfSource:
         return troubles
 
     def losses(self) -> Lost:
-        """By the programs' counters. ebpf-flood: of floods that were so many that nobody knows whose they were."""
+        """By the programs' counters. ebpf-missed: while a program was held up; ebpf-flood: of floods that were so many
+        that nobody knows whose they were.
+        """
         places = {
             "ebpf-ring": self._sensor.counts()[Counter.DROPPED],
+            "ebpf-missed": self._sensor.missed,
             "ebpf-undecided": self._overflowed,
             "ebpf-flood": self._sensor.missing + self._forgotten,
         }

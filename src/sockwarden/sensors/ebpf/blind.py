@@ -22,6 +22,13 @@ _ALWAYS = (
     ),
 )
 _BY_RUNG = {
+    "fentry": (
+        BlindSpot(
+            "a connection received while a thread is held up in receiving one, where the kernel preempts itself",
+            "the kernel does not call a program again on a processor where a call of it has not ended",
+            "it is counted as lost, and the sweep finds the connection if it lasts; `bpf` in the kernel's lsm= list",
+        ),
+    ),
     "kprobe": (
         BlindSpot(
             "that another security module refused a connection",

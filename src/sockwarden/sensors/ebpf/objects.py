@@ -10,6 +10,7 @@ import ctypes
 import os
 from collections.abc import Iterator
 from ctypes import c_char_p, c_size_t
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -120,6 +121,14 @@ class Object:
         """
         descriptor = int(self._library.call.bpf_program__fd(self._program(name)))
         self.map(table).set((0).to_bytes(4, "little"), descriptor.to_bytes(4, "little"))
+
+    def misses(self, name: str) -> int:
+        """How often a loaded program was passed over, since a run of it on the same processor had not ended: the kernel
+        counts that from Linux 5.12 on.
+        """
+        descriptor = int(self._library.call.bpf_program__fd(self._program(name)))
+        told = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii")
+        return sum(int(line.split()[1]) for line in told.splitlines() if line.startswith("recursion_misses:"))
 
     def _attach_tracepoint(self, program: int, section: str) -> tuple[int | None, int]:
         """As libbpf would, but also where tracefs is mounted nowhere."""

@@ -21,6 +21,8 @@ _MOST_READ = 2048
 WHOLE_PER_SECOND = 2500
 """Accesses of one program that are told whole in a second; what is more is counted."""
 _PASSING = "sys_exit_passing__called"
+_ALONE = ("unix_stream_connect", "file_receive")
+"""Hooks without which nothing else tells of an access."""
 _PRESENT = (1).to_bytes(4, "little")
 
 
@@ -29,11 +31,13 @@ class EbpfSensor:
 
     rejected  records that could not be read
     missing   accesses that were counted only, and nobody can tell any more whose they were
+    missed    calls that a hook's program was not there for: see `_see_missed`
     """
 
     def __init__(self, *, only: str | None = None, whole_per_second: int = WHOLE_PER_SECOND) -> None:
         self.rejected = 0
         self.missing = 0
+        self.missed = 0
         self._only = only
         self._whole = whole_per_second
         self._loaded: ladder.Loaded | None = None
@@ -106,7 +110,7 @@ class EbpfSensor:
         """Has the programs look at what these processes read, too: they listened before the programs were there."""
         servers = self._opened().object.map("servers")
         for pid in pids:
-            servers.set(pid.to_bytes(4, "little"), b"\1")
+            servers.set((pid % servers.max_entries).to_bytes(4, "little"), b"\1")
 
     @property
     def streams(self) -> Streams | None:
@@ -142,7 +146,15 @@ class EbpfSensor:
         if self._loaded:
             counters = self._loaded.object.map("counters")
             self._last_counts = {each: counters.sums(each.to_bytes(4, "little"))[0] for each in Counter}
+            self._see_missed(self._loaded)
         return self._last_counts
+
+    def _see_missed(self, loaded: ladder.Loaded) -> None:
+        """A thread that is preempted within a program of fentry's holds it up: until it runs again, the kernel passes
+        over that program on its processor.
+        """
+        hooks = {f"{hook}__{loaded.rung.name}" for hook in _ALONE}
+        self.missed = sum(loaded.object.misses(one.name) for one in loaded.object.programs() if one.name in hooks)
 
     def folded(self) -> dict[Kin, int]:
         """Accesses that were counted only since this was asked last."""

@@ -24,36 +24,37 @@ static __always_inline __u16 family_of(const __u8 *address)
 /* Notes the address that the current thread gives a connect, out of user memory or, where the kernel has its copy, that.
  * What `socket` is, a local one, or 0 where that is not known, counts more than the address, which may be written over.
  */
-static __always_inline void note_address(const void *address, __u64 length, __u8 abi, bool from_user, __u64 socket)
+static __always_inline void note_address(struct call *call, const void *address, __u64 length, __u8 abi, bool from_user,
+                                         __u64 socket)
 {
-    struct call call = {.abi = abi, .socket = socket};
-    __u64 thread = bpf_get_current_pid_tgid();
-
-    if (length < 2)
+    if (!call || length < 2)
         return;
-    if (length > sizeof(call.address))
-        length = sizeof(call.address);
-    call.length = length;
+    if (length > sizeof(call->address))
+        length = sizeof(call->address);
+    call->abi = 0;
+    call->late = 0;
+    call->socket = socket;
+    call->length = length;
     PIN(length);
-    if (length > sizeof(call.address))
+    if (length > sizeof(call->address))
         return;
     if (from_user) {
-        if (bpf_probe_read_user(call.address, length, address))
-            /* Its page may be there only when the kernel has asked for it. */
-            call.late = 1;
-    } else if (bpf_probe_read_kernel(call.address, length, address)) {
+        /* Its page may be there only when the kernel has asked for it. */
+        if (bpf_probe_read_user(call->address, length, address))
+            call->late = 1;
+    } else if (bpf_probe_read_kernel(call->address, length, address)) {
         return;
     }
-    __u16 family = family_of(call.address);
-    if (!call.late && !socket && family != AF_UNIX && !((family == AF_INET || family == AF_INET6) && is_port_watched(call.address)))
-        return;
-    bpf_map_update_elem(&calls, &thread, &call, BPF_ANY);
+    __u16 family = family_of(call->address);
+    if (call->late || socket || family == AF_UNIX ||
+        ((family == AF_INET || family == AF_INET6) && is_port_watched(call->address)))
+        call->abi = abi;
 }
 
 /* The same for one of user memory, in a function of its own: whose caller goes deep has no stack for it. */
-__noinline int note_users_address(__u64 address, __u64 length, __u8 abi, __u64 socket)
+__noinline int note_users_address(struct call *call, __u64 address, __u64 length, __u8 abi, __u64 socket)
 {
-    note_address((void *)address, length, abi, true, socket);
+    note_address(call, (void *)address, length, abi, true, socket);
     return 0;
 }
 
@@ -82,14 +83,20 @@ static __always_inline void note_connector(__u64 client, __u64 inode)
     bpf_map_update_elem(&clients, &client, &inode, BPF_ANY);
 }
 
-/* At security_unix_stream_connect: a spinlock of the listener's is held (net/unix/af_unix.c, unix_stream_connect). */
-static __always_inline void on_stream_connect(struct sock *sk, struct sock *other)
+/* At security_unix_stream_connect: a spinlock of the listener's is held (net/unix/af_unix.c, unix_stream_connect).
+ * `listener`: its inode.
+ */
+static __always_inline void on_stream_connect(struct sock *sk, struct sock *other, __u64 listener)
 {
+    if (is_left_alone(listener)) {
+        count(COUNT_LEFT_ALONE);
+        return;
+    }
     struct access access = {.action = ACTION_CONNECT, .family = AF_UNIX, .hook = HOOK_UNIX_STREAM_CONNECT};
     struct task_struct *task = current();
     __u64 thread = bpf_get_current_pid_tgid();
 
-    access.reached.listener = inode_of_socket(other);
+    access.reached.listener = listener;
     put_bound_file(&access.reached, other);
     access.verdict = verdict_on(&access.reached, number_of(other));
     if (access.verdict == VERDICT_IGNORED) {
@@ -99,9 +106,9 @@ static __always_inline void on_stream_connect(struct sock *sk, struct sock *othe
     access.reached.client = inode_of_socket(sk);
     access.reached.connector = thread >> 32;
     access.bound = number_of(other);
-    struct call *call = bpf_map_lookup_elem(&calls, &thread);
+    struct call *call = noted_call();
     put_given(&access, call);
-    access.abi = call && call->abi ? call->abi : abi_of(task, 0);
+    access.abi = call ? call->abi : abi_of(task, 0);
     if (access.verdict == VERDICT_WATCHED)
         note_connector(number_of(sk), access.reached.client);
     tell(&access);
@@ -165,7 +172,6 @@ static __always_inline void on_syn_sent(struct sock *sk)
 {
     struct call call = {.abi = ABI_X86_64};
     struct task_struct *task = current();
-    __u64 thread = bpf_get_current_pid_tgid();
     __u16 port = BPF_CORE_READ(sk, __sk_common.skc_dport);
     __u32 host = BPF_CORE_READ(sk, __sk_common.skc_daddr);
 
@@ -173,7 +179,7 @@ static __always_inline void on_syn_sent(struct sock *sk)
     /* The kernel's own threads have no memory of a process. */
     if (!is_port_watched(call.address) || !BPF_CORE_READ(task, mm))
         return;
-    struct call *noted = bpf_map_lookup_elem(&calls, &thread);
+    struct call *noted = noted_call();
     if (noted && noted->abi != ABI_IO_URING && is_port_watched(noted->address))
         return;
     if (host || BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {

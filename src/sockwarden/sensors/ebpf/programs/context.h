@@ -11,10 +11,20 @@
 /* arch/x86/include/asm/thread_info.h: the call came by the 32-bit entry. */
 #define TS_COMPAT 2
 #define X32_BIT 0x40000000
+/* include/linux/sched.h: a thread that io_uring has made. */
+#define PF_IO_WORKER 0x10
 
 static __always_inline struct task_struct *current(void)
 {
     return (struct task_struct *)bpf_get_current_task();
+}
+
+/* The same for one whose type the verifier knows: read without a helper. */
+static __always_inline __u8 abi_here(__u64 number)
+{
+    if (bpf_get_current_task_btf()->thread_info.status & TS_COMPAT)
+        return ABI_I386;
+    return number & X32_BIT ? ABI_X32 : ABI_X86_64;
 }
 
 static __always_inline __u8 abi_of(struct task_struct *task, __u64 number)

@@ -36,14 +36,6 @@ __noinline int look_at(__s32 descriptor, __u32 action, __u32 abi, __u32 hook)
     return 0;
 }
 
-/* At security_file_receive: whatever brought the descriptor, io_uring too. */
-static __always_inline void on_file_receive(struct file *file)
-{
-    __u64 thread = bpf_get_current_pid_tgid();
-    struct call *call = bpf_map_lookup_elem(&calls, &thread);
-    on_moved(file, call && call->duplicates ? ACTION_DUPLICATE : ACTION_RECEIVE, abi_of(current(), 0), HOOK_FILE_RECEIVE);
-}
-
 /* The descriptors that a control message has brought. What is read is the receiver's memory: another thread of his may
  * have written over it, and the sweep then finds the connection.
  */

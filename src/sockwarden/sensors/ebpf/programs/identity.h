@@ -26,14 +26,18 @@ struct bound {
     int length;
 };
 
-static __always_inline __u64 inode_of_socket(struct sock *sk)
+static __always_inline __u64 inode_of(struct socket *socket)
 {
-    struct socket *socket = BPF_CORE_READ(sk, sk_socket);
     if (!socket)
         return 0;
     struct inode *inode = (void *)socket - bpf_core_field_offset(struct socket_alloc, socket) +
                           bpf_core_field_offset(struct socket_alloc, vfs_inode);
     return BPF_CORE_READ(inode, i_ino);
+}
+
+static __always_inline __u64 inode_of_socket(struct sock *sk)
+{
+    return inode_of(BPF_CORE_READ(sk, sk_socket));
 }
 
 static __always_inline void put_file(struct reached *reached, struct inode *inode)
@@ -112,6 +116,12 @@ static __always_inline __u64 number_of(const void *pointer)
     __u64 number = 0;
     bpf_probe_read_kernel(&number, sizeof(number), &pointer);
     return number;
+}
+
+/* Whether it is known by the listener alone that a socket is of no interest: most are, and nothing else need be read. */
+static __always_inline bool is_left_alone(__u64 listener)
+{
+    return listener && !has(&watched, BY_LISTENER, 0, listener) && has(&left_alone, BY_LISTENER, 0, listener);
 }
 
 /* The socket itself decides where it is known. Else its file does; else, where that was let go of already, its name. */

@@ -68,14 +68,15 @@ static __always_inline void on_submitted(struct io_kiocb *request)
 static __always_inline void on_connect_completed(struct io_kiocb *request, long result)
 {
     struct call call = {.abi = ABI_IO_URING, .late = 1};
-    __u64 thread = bpf_get_current_pid_tgid();
+    struct call *noted = noted_call();
 
     read_connect(request, &call);
     if (result < 0 && result != -EINPROGRESS)
         on_refused(&call, result, ABI_IO_URING, HOOK_IO_URING_COMPLETE);
     else if (rung == RUNG_TRACEPOINT)
         on_connected((__u64)sock_of(BPF_CORE_READ(request, file)), &call, ABI_IO_URING, HOOK_IO_URING_COMPLETE);
-    bpf_map_delete_elem(&calls, &thread);
+    if (noted && noted->abi == ABI_IO_URING)
+        noted->abi = 0;
 }
 
 static __always_inline void on_completed(struct io_kiocb *request)

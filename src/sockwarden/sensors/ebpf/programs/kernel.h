@@ -30,9 +30,12 @@ enum bpf_map_type {
     BPF_MAP_TYPE_PERCPU_ARRAY = 6,
     BPF_MAP_TYPE_LRU_HASH = 9,
     BPF_MAP_TYPE_RINGBUF = 27,
+    BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 #define BPF_ANY 0
 #define BPF_NOEXIST 1
+#define BPF_F_NO_PREALLOC (1U << 0)
+#define BPF_LOCAL_STORAGE_GET_F_CREATE 1
 #define BPF_RB_AVAIL_DATA 0
 #define BPF_F_MMAPABLE (1U << 10)
 
@@ -219,6 +222,7 @@ struct thread_info {
 
 struct task_struct {
     struct thread_info thread_info;
+    unsigned int flags;
     int pid, tgid;
     struct task_struct *real_parent, *group_leader;
     struct pid *thread_pid;

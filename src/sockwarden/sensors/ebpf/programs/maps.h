@@ -17,17 +17,16 @@ const volatile __u32 whole_per_second = 2500;
 
 enum rung { RUNG_LSM = 1, RUNG_FENTRY, RUNG_KPROBE, RUNG_TRACEPOINT };
 
-/* The call that a thread is in, from its entry to its exit. `socket`: what its descriptor was at its entry, on the rung where
- * nothing is told in between; 0 where that is not known.
+/* The connect that a thread is in, from the kernel's copy of its address to its end, on the tracepoint rung from its entry;
+ * none that matters where it has no ABI. `socket`: what its descriptor was at its entry, on that rung alone; 0 where that
+ * is not known.
  */
 struct call {
     __u64 socket;
     __u32 length;
     __u8 abi;
     __u8 late;
-    /* It is a pidfd_getfd, and no connect. */
-    __u8 duplicates;
-    __u8 unused;
+    __u8 unused[2];
     __u8 address[128];
 };
 
@@ -56,12 +55,21 @@ struct {
     __type(value, __u32);
 } left_alone SEC(".maps");
 
+/* Kept with the thread itself: to find it costs a tenth of a hash, and no crowd of others takes its place. */
 struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 16384);
-    __type(key, __u64);
+    __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
     __type(value, struct call);
 } calls SEC(".maps");
+
+/* For a thread that there was no memory for, at its call's end, with preemption off: it is told all the same. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct call);
+} spare SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -138,6 +146,19 @@ static __always_inline void count(__u32 which)
     __u64 *counter = bpf_map_lookup_elem(&counters, &which);
     if (counter)
         __sync_fetch_and_add(counter, 1);
+}
+
+/* The thread's call, to be written into; NULL where there is no memory for it. */
+static __always_inline struct call *fresh_call(void)
+{
+    return bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+/* The call that the thread is in; NULL where none was noted. */
+static __always_inline struct call *noted_call(void)
+{
+    struct call *call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), NULL, 0);
+    return call && call->abi ? call : NULL;
 }
 
 static __always_inline bool has(void *map, __u32 kind, __u32 space, __u64 number)

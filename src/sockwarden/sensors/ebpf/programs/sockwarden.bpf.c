@@ -20,7 +20,7 @@ SEC("lsm/unix_stream_connect")
 int BPF_PROG(unix_stream_connect__lsm, struct sock *sk, struct sock *other, struct sock *made, int result)
 {
     if (!result)
-        on_stream_connect(sk, other);
+        on_stream_connect(sk, other, inode_of(other->sk_socket));
     return result;
 }
 
@@ -28,25 +28,15 @@ SEC("fexit/security_unix_stream_connect")
 int BPF_PROG(unix_stream_connect__fentry, struct sock *sk, struct sock *other, struct sock *made, int result)
 {
     if (!result)
-        on_stream_connect(sk, other);
+        on_stream_connect(sk, other, inode_of(other->sk_socket));
     return 0;
 }
 
 SEC("kprobe/security_unix_stream_connect")
 int BPF_KPROBE(unix_stream_connect__kprobe, struct sock *sk, struct sock *other)
 {
-    on_stream_connect(sk, other);
+    on_stream_connect(sk, other, inode_of_socket(other));
     return 0;
-}
-
-/* The kernel's own copy of the address: what it goes by from here. */
-static __always_inline void on_socket_connect(const void *address, int length)
-{
-    __u64 thread = bpf_get_current_pid_tgid();
-    struct call *call = bpf_map_lookup_elem(&calls, &thread);
-    __u8 abi = abi_of(current(), 0);
-    /* A call is noted at its entry, but for a socketcall whose arguments could not be read then. */
-    note_address(address, length, call ? call->abi : abi == ABI_I386 ? abi : ABI_IO_URING, false, 0);
 }
 
 SEC("lsm/socket_connect")
@@ -114,31 +104,34 @@ int BPF_KPROBE(file_receive__kprobe, struct file *file)
     return 0;
 }
 
-SEC("raw_tracepoint/sys_enter")
-int sys_enter__any(struct bpf_raw_tracepoint_args *context)
+/* Every call of every thread comes by here, and on the last rung by its entry, too. With the kernel's types (tp_btf) its
+ * registers are read where they are, without a helper, and a look into a table is all that most pay.
+ */
+SEC("tp_btf/sys_enter")
+int BPF_PROG(sys_enter__tracepoint, struct pt_regs *regs, long number)
 {
-    on_enter((struct pt_regs *)context->args[0], context->args[1]);
+    if (interest_in((__u64)number) & AT_ENTRY)
+        on_enter(regs, number);
     return 0;
 }
 
-SEC("raw_tracepoint/sys_exit")
-int sys_exit__any(struct bpf_raw_tracepoint_args *context)
+SEC("tp_btf/sys_exit")
+int BPF_PROG(sys_exit__any, struct pt_regs *regs, long result)
 {
-    struct pt_regs *regs = (struct pt_regs *)context->args[0];
-    __u32 direction;
+    __u32 interest = interest_in((__u32)regs->orig_ax);
 
-    on_exit_of(regs, context->args[1]);
-    /* Only what may pass bytes costs more than this. */
-    if (passing_of((__u32)BPF_CORE_READ(regs, orig_ax), &direction))
-        bpf_tail_call(context, &called, 0);
+    if (interest & AT_EXIT)
+        on_exit_of(regs, result);
+    if (interest & PASSES && (interest & ACCEPTS || may_serve()))
+        bpf_tail_call(ctx, &called, 0);
     return 0;
 }
 
 /* Called by the one before, which has no stack left; and a watch goes on without it. */
-SEC("raw_tracepoint/sys_exit")
-int sys_exit_passing__called(struct bpf_raw_tracepoint_args *context)
+SEC("tp_btf/sys_exit")
+int BPF_PROG(sys_exit_passing__called, struct pt_regs *regs, long result)
 {
-    on_passed((struct pt_regs *)context->args[0], context->args[1]);
+    on_passed(regs, result);
     return 0;
 }
 

@@ -44,10 +44,12 @@ struct conversation {
     __u8 unused[2];
 };
 
-/* Processes that have accepted, or listen for, connections to watched sockets. */
+/* Processes that have accepted, or listen for, connections to watched sockets, by the lower part of their pid. A place
+ * stays taken: whoever has it later, or has one with a server, is looked at more closely, and is no more than slower.
+ */
 struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 4096);
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 16384);
     __type(key, __u32);
     __type(value, __u8);
 } servers SEC(".maps");
@@ -111,6 +113,19 @@ static __always_inline enum passing passing_of(__u64 number, __u32 *direction)
         return PASSES_UNSEEN;
     }
     return PASSES_NOTHING;
+}
+
+/* Where it is noted whether the current process is a server. */
+static __always_inline __u8 *server_place(void)
+{
+    __u32 place = (bpf_get_current_pid_tgid() >> 32) & 16383;
+    return bpf_map_lookup_elem(&servers, &place);
+}
+
+static __always_inline bool may_serve(void)
+{
+    __u8 *serves = server_place();
+    return serves && *serves;
 }
 
 static __always_inline __u64 first_wanted(__u64 socket, __u32 direction, __u8 *whole)
@@ -218,8 +233,7 @@ __noinline int begin_conversation(__u64 address, __u64 socket, __u32 at_start)
     struct unix_sock *unix = (void *)sk;
     struct conversation fresh = {.at_start = at_start};
     struct reached reached = {};
-    __u32 server = bpf_get_current_pid_tgid() >> 32;
-    __u8 one = 1;
+    __u8 *serves = server_place();
 
     put_bound_file(&reached, sk);
     if (verdict_on(&reached, address) != VERDICT_WATCHED)
@@ -238,7 +252,8 @@ __noinline int begin_conversation(__u64 address, __u64 socket, __u32 at_start)
     fresh.file = reached.file;
     fresh.device = reached.device;
     bpf_map_update_elem(&conversations, &socket, &fresh, BPF_NOEXIST);
-    bpf_map_update_elem(&servers, &server, &one, BPF_ANY);
+    if (serves)
+        *serves = 1;
     return 1;
 }
 
@@ -288,24 +303,24 @@ static __always_inline void pass_pieces(__u64 socket, __u32 direction, __u64 pie
 
 static __always_inline void on_passed(struct pt_regs *regs, long result)
 {
-    __u32 server = bpf_get_current_pid_tgid() >> 32, direction;
-    __u64 number = (__u32)BPF_CORE_READ(regs, orig_ax);
+    __u64 number = (__u32)regs->orig_ax;
+    __u32 direction;
     enum passing passing = passing_of(number, &direction);
 
     if (!passing || result < 0)
         return;
     if (passing == PASSES_ACCEPTED) {
-        if (abi_of(current(), number) != ABI_I386)
+        if (abi_here(number) != ABI_I386)
             looked_at(result, true);
         return;
     }
-    if (!bpf_map_lookup_elem(&servers, &server) || abi_of(current(), number) == ABI_I386)
+    if (!may_serve() || abi_here(number) == ABI_I386)
         return;
-    __u64 memory = BPF_CORE_READ(regs, si), third = BPF_CORE_READ(regs, dx);
-    __u64 flags = number == 45 ? BPF_CORE_READ(regs, r10) : number == 47 ? third : 0;
+    __u64 memory = regs->si, third = regs->dx;
+    __u64 flags = number == 45 ? regs->r10 : number == 47 ? third : 0;
     if (flags & MSG_PEEK)
         return;
-    __u64 socket = looked_at(BPF_CORE_READ(regs, di), false);
+    __u64 socket = looked_at(regs->di, false);
     if (number == 275 && !socket) {
         direction = SENT;
         socket = looked_at(third, false);
@@ -354,8 +369,6 @@ static __always_inline __u64 memory_of(struct io_kiocb *request, __u8 opcode)
 /* A daemon's own request of io_uring has come to its end. What it read in pieces is a gap. */
 static __always_inline void on_ring_passed(struct io_kiocb *request)
 {
-    __u32 server = bpf_get_current_pid_tgid() >> 32;
-
     if (!bpf_core_field_exists(request->cqe) || !bpf_core_field_exists(request->cmd))
         return;
     __u8 opcode = BPF_CORE_READ(request, opcode);
@@ -370,7 +383,7 @@ static __always_inline void on_ring_passed(struct io_kiocb *request)
                     opcode == IORING_OP_RECVMSG;
     bool sends = opcode == IORING_OP_WRITE || opcode == IORING_OP_WRITEV || opcode == IORING_OP_SEND ||
                  opcode == IORING_OP_SENDMSG;
-    if ((!receives && !sends) || !bpf_map_lookup_elem(&servers, &server))
+    if ((!receives && !sends) || !may_serve())
         return;
     __u64 socket = looked_at_socket((__u64)sock_of(BPF_CORE_READ(request, file)), false);
     if (socket)

@@ -6,7 +6,17 @@
 #include "lives.h"
 #include "opens.h"
 
-enum does { DOES_NOTHING, DOES_CONNECT, DOES_LISTEN, DOES_OPEN, DOES_RECEIVE, DOES_RECEIVE_MANY, DOES_DUPLICATE };
+enum does {
+    DOES_NOTHING,
+    DOES_CONNECT,
+    DOES_LISTEN,
+    DOES_OPEN,
+    DOES_RECEIVE,
+    DOES_RECEIVE_MANY,
+    DOES_DUPLICATE,
+    /* A socketcall, which says in its first argument what it is. */
+    DOES_SEVERAL,
+};
 
 #define O_WRONLY 01
 #define O_CREAT 0100
@@ -16,89 +26,90 @@ struct arguments {
     __u64 first, second, third;
 };
 
-static __always_inline enum does of_64(__u64 number)
+/* What is looked at of a call, by its number without the bit of x32. Both ABIs have one table, for most calls are of no
+ * interest in either: in the lowest four bits what it does for 64 bits, in the next four for 32.
+ */
+#define NUMBERS 576
+#define BOTH(does) ((does) | (does) << 4)
+#define FOR_32(does) ((does) << 4)
+#define PASSES 0x100
+/* Of those that pass what is of interest in any process. */
+#define ACCEPTS 0x200
+/* Noted at its entry. */
+#define AT_ENTRY 0x400
+#define AT_EXIT 0xff
+
+static const __u16 interests[NUMBERS] = {
+    [0] = PASSES, /* read */
+    [1] = PASSES, /* write */
+    [2] = DOES_OPEN,
+    [5] = FOR_32(DOES_OPEN),
+    [8] = FOR_32(DOES_OPEN),
+    [19] = PASSES, /* readv */
+    [20] = PASSES, /* writev */
+    [40] = PASSES, /* sendfile */
+    [42] = DOES_CONNECT | AT_ENTRY,
+    [43] = PASSES | ACCEPTS,
+    [44] = PASSES, /* sendto */
+    [45] = PASSES, /* recvfrom */
+    [46] = PASSES, /* sendmsg */
+    [47] = DOES_RECEIVE | PASSES,
+    [50] = DOES_LISTEN,
+    [85] = DOES_OPEN,
+    [102] = FOR_32(DOES_SEVERAL) | AT_ENTRY, /* socketcall */
+    [257] = DOES_OPEN,
+    [275] = PASSES, /* splice */
+    [288] = PASSES | ACCEPTS,
+    [295] = FOR_32(DOES_OPEN),
+    [299] = DOES_RECEIVE_MANY,
+    [304] = DOES_OPEN,
+    [337] = FOR_32(DOES_RECEIVE_MANY),
+    [342] = FOR_32(DOES_OPEN),
+    [362] = FOR_32(DOES_CONNECT) | AT_ENTRY,
+    [363] = FOR_32(DOES_LISTEN),
+    [372] = FOR_32(DOES_RECEIVE),
+    [417] = FOR_32(DOES_RECEIVE_MANY),
+    [437] = BOTH(DOES_OPEN),
+    [438] = BOTH(DOES_DUPLICATE),
+    [519] = DOES_RECEIVE,
+    [537] = DOES_RECEIVE_MANY,
+};
+
+static __always_inline __u32 interest_in(__u64 number)
 {
-    switch (number & ~X32_BIT) {
-    case 42:
-        return DOES_CONNECT;
-    case 50:
-        return DOES_LISTEN;
-    case 2:
-    case 85:
-    case 257:
-    case 304:
-    case 437:
-        return DOES_OPEN;
-    case 47:
-    case 519:
-        return DOES_RECEIVE;
-    case 299:
-    case 537:
-        return DOES_RECEIVE_MANY;
-    case 438:
-        return DOES_DUPLICATE;
-    default:
-        return DOES_NOTHING;
-    }
+    number &= ~(__u64)X32_BIT;
+    return number < NUMBERS ? interests[number] : 0;
 }
 
-#define SOCKETCALL 102
-
-/* The number of the call that a socketcall is. */
-static __always_inline __u64 of_socketcall(__u64 call)
+/* What a socketcall is. */
+static __always_inline enum does does_socketcall(__u64 call)
 {
-    return call == 3 ? 362 : call == 4 ? 363 : call == 17 ? 372 : call == 19 ? 337 : 0;
+    return call == 3 ? DOES_CONNECT : call == 4 ? DOES_LISTEN : call == 17 ? DOES_RECEIVE
+           : call == 19 ? DOES_RECEIVE_MANY : DOES_NOTHING;
 }
 
-static __always_inline enum does of_32(__u64 number)
+static __always_inline void read_arguments(struct arguments *arguments, const struct pt_regs *regs, bool narrow)
 {
-    switch (number) {
-    case 362:
-        return DOES_CONNECT;
-    case 363:
-        return DOES_LISTEN;
-    case 5:
-    case 8:
-    case 295:
-    case 342:
-    case 437:
-        return DOES_OPEN;
-    case 372:
-        return DOES_RECEIVE;
-    case 337:
-    case 417:
-        return DOES_RECEIVE_MANY;
-    case 438:
-        return DOES_DUPLICATE;
-    default:
-        return DOES_NOTHING;
-    }
-}
-
-static __always_inline void read_arguments(struct arguments *arguments, struct pt_regs *regs, bool narrow)
-{
-    arguments->first = narrow ? (__u32)BPF_CORE_READ(regs, bx) : BPF_CORE_READ(regs, di);
-    arguments->second = narrow ? (__u32)BPF_CORE_READ(regs, cx) : BPF_CORE_READ(regs, si);
-    arguments->third = narrow ? (__u32)BPF_CORE_READ(regs, dx) : BPF_CORE_READ(regs, dx);
+    arguments->first = narrow ? (__u32)regs->bx : regs->di;
+    arguments->second = narrow ? (__u32)regs->cx : regs->si;
+    arguments->third = narrow ? (__u32)regs->dx : regs->dx;
 }
 
 /* What a call does, and its arguments; those of socketcall are in user memory. */
-static __always_inline enum does decode(struct pt_regs *regs, __u64 number, __u8 *abi, struct arguments *arguments)
+static __always_inline enum does decode(const struct pt_regs *regs, __u64 number, __u8 *abi, struct arguments *arguments)
 {
-    *abi = 0;
-    /* Most calls are of no interest whichever ABI it is, which takes a look at the task. */
-    if (!of_64(number) && !of_32(number) && number != SOCKETCALL)
+    __u32 interest = interest_in(number);
+    *abi = abi_here(number);
+    bool narrow = *abi == ABI_I386;
+    /* x32 numbers are none of 32 bits. */
+    enum does does = narrow ? (number & X32_BIT ? 0 : interest >> 4 & 15) : interest & 15;
+    if (!does)
         return DOES_NOTHING;
-    *abi = abi_of(current(), number);
-    if (*abi != ABI_I386) {
-        enum does does = of_64(number);
-        if (does)
-            read_arguments(arguments, regs, false);
+    read_arguments(arguments, regs, narrow);
+    if (does != DOES_SEVERAL)
         return does;
-    }
-    read_arguments(arguments, regs, true);
-    enum does does = of_32(number == SOCKETCALL ? of_socketcall(arguments->first) : number);
-    if (does && number == SOCKETCALL) {
+    does = does_socketcall(arguments->first);
+    if (does) {
         __u32 block[3] = {};
         bpf_probe_read_user(block, sizeof(block), (void *)arguments->second);
         arguments->first = block[0];
@@ -108,32 +119,71 @@ static __always_inline enum does decode(struct pt_regs *regs, __u64 number, __u8
     return does;
 }
 
+/* What the call does that the current thread is in, for hooks that do not know their call: nothing where it is one of
+ * io_uring's, whose registers are its maker's.
+ */
+static __always_inline enum does does_now(__u8 *abi)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+    __u64 number = (__u32)regs->orig_ax;
+    __u32 interest = interest_in(number);
+
+    *abi = abi_here(number);
+    if (task->flags & PF_IO_WORKER)
+        return DOES_NOTHING;
+    return *abi == ABI_I386 ? interest >> 4 & 15 : interest & 15;
+}
+
+/* At security_socket_connect: the kernel's own copy of the address is what it goes by from here. */
+static __always_inline void on_socket_connect(const void *address, int length)
+{
+    __u8 abi;
+    enum does does = does_now(&abi);
+    bool by_call = does == DOES_CONNECT || does == DOES_SEVERAL;
+
+    note_address(fresh_call(), address, length, by_call ? abi : ABI_IO_URING, false, 0);
+}
+
+/* At security_file_receive: whatever brought the descriptor, io_uring too. */
+static __always_inline void on_file_receive(struct file *file)
+{
+    __u8 abi;
+    bool duplicates = does_now(&abi) == DOES_DUPLICATE;
+
+    on_moved(file, duplicates ? ACTION_DUPLICATE : ACTION_RECEIVE, abi, HOOK_FILE_RECEIVE);
+}
+
+/* On the tracepoint rung, which has no hook in between. */
 static __always_inline void on_enter(struct pt_regs *regs, __u64 number)
 {
     struct arguments arguments;
     __u8 abi;
-    enum does does = decode(regs, number, &abi, &arguments);
-    if (does == DOES_CONNECT) {
-        struct sock *sk = rung == RUNG_TRACEPOINT ? sock_of(file_at(arguments.first)) : NULL;
-        bool local = sk && BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX;
-        note_users_address(arguments.second, (__u32)arguments.third, abi, local ? (__u64)sk : 0);
-    } else if (does == DOES_DUPLICATE) {
-        struct call call = {.abi = abi, .duplicates = 1};
-        __u64 thread = bpf_get_current_pid_tgid();
-        bpf_map_update_elem(&calls, &thread, &call, BPF_ANY);
-    }
+
+    if (decode(regs, number, &abi, &arguments) != DOES_CONNECT)
+        return;
+    struct sock *sk = sock_of(file_at(arguments.first));
+    bool local = sk && BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX;
+    note_users_address(fresh_call(), arguments.second, (__u32)arguments.third, abi, local ? (__u64)sk : 0);
 }
 
 static __always_inline void on_connect_exit(const struct arguments *arguments, long result, __u8 abi)
 {
-    __u64 thread = bpf_get_current_pid_tgid();
-    struct call *call = bpf_map_lookup_elem(&calls, &thread);
+    struct call *call = noted_call();
 
-    if (!call) {
-        /* The arguments could be read only now (socketcall), or a crowd of other calls has taken the place. */
-        note_users_address(arguments->second, (__u32)arguments->third, abi, 0);
-        call = bpf_map_lookup_elem(&calls, &thread);
+    /* What a request of io_uring's has left, which ended in another thread, is none of this call. */
+    if (!call || call->abi == ABI_IO_URING) {
+        __u32 first = 0;
+        /* By the kernel's copy it was of no interest. */
+        if (rung != RUNG_TRACEPOINT && result >= 0)
+            return;
+        /* It failed before there was a copy, the arguments could be read only now (socketcall), or there was no memory. */
+        call = bpf_map_lookup_elem(&spare, &first);
         if (!call)
+            return;
+        call->abi = 0;
+        note_users_address(call, arguments->second, (__u32)arguments->third, abi, 0);
+        if (!call->abi)
             return;
         call->late = 1;
     }
@@ -152,7 +202,7 @@ static __always_inline void on_connect_exit(const struct arguments *arguments, l
         if (on_connected(before, call, abi, HOOK_SYS_EXIT) != VERDICT_WATCHED && now != before)
             on_connected(now, call, abi, HOOK_SYS_EXIT);
     }
-    bpf_map_delete_elem(&calls, &thread);
+    call->abi = 0;
 }
 
 /* open, creat, openat, openat2 and open_by_handle_at: where each has its name and its flags. */
@@ -187,7 +237,7 @@ static __always_inline void on_exit_of(struct pt_regs *regs, long result)
 {
     struct arguments arguments;
     /* The kernel goes by the lower half. */
-    __u64 number = (__u32)BPF_CORE_READ(regs, orig_ax), thread = bpf_get_current_pid_tgid();
+    __u64 number = (__u32)regs->orig_ax;
     __u8 abi;
 
     switch (decode(regs, number, &abi, &arguments)) {
@@ -212,7 +262,6 @@ static __always_inline void on_exit_of(struct pt_regs *regs, long result)
     case DOES_DUPLICATE:
         if (rung == RUNG_TRACEPOINT && result >= 0)
             look_at(result, ACTION_DUPLICATE, abi, HOOK_SYS_EXIT);
-        bpf_map_delete_elem(&calls, &thread);
         break;
     default:
         break;
