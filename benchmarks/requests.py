@@ -1,20 +1,19 @@
 """What the reading of requests costs a daemon's clients, in one interleaved run.
 
-    python benchmarks/requests.py [--rounds 5] [--mb 256]
+    python benchmarks/requests.py [--rounds 5] [--mb 1024] [--quick] [--json FILE]
 
 A dockerd of its own is asked the same three times a round: without a watch, under one that reads no requests, under one
 that reads them. Asked is `GET /_ping` over one connection that stays, `GET /containers/json` over a new connection each
 time, and `docker load` of an image of so many megabytes that dockerd has already: it reads all and keeps nothing new.
-Printed are medians and the 99th percentile, with the ratio to no watch. Needs root, dockerd, docker and busybox.
+Needs root, dockerd and docker.
 """
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import io
 import os
-import platform
+import shutil
 import signal
 import socket
 import statistics
@@ -26,6 +25,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from results import Cell, Table, arguments, finish, number, ratio, spread, unable
 
 SOCKWARDEN = Path(sys.executable).with_name("sockwarden")
 WATCHES = ("none", "no requests", "requests")
@@ -126,43 +127,61 @@ def loading(path: Path, saved: Path) -> list[float]:
     return [time.perf_counter() - began]
 
 
-def report(times: dict[tuple[str, str], list[float]]) -> None:
-    for what in dict.fromkeys(what for what, _ in times):
-        base = {name: of(times[what, "none"]) for name, of in _FIGURES.items()}
-        for which in WATCHES:
-            found = {name: of(times[what, which]) for name, of in _FIGURES.items()}
-            parts = (f"{name} {1000 * each:>9.3f} ms ({each / base[name]:.3f})" for name, each in found.items())
-            told = "  ".join(parts)
-            print(f"{what:<8} {which:<12} {told}")
-
-
 def _p99(times: list[float]) -> float:
     return sorted(times)[min(len(times) * 99 // 100, len(times) - 1)]
 
 
-_FIGURES: dict[str, Callable[[list[float]], float]] = {"median": statistics.median, "p99": _p99}
+_ASKED: dict[str, tuple[str, Callable[[list[float]], float]]] = {
+    "docker load": ("load", statistics.median),
+    "ping, median": ("ping", statistics.median),
+    "ping, 99 of 100": ("ping", _p99),
+    "list over a new connection, median": ("list", statistics.median),
+    "list over a new connection, 99 of 100": ("list", _p99),
+}
+
+
+def table(times: dict[tuple[str, str], list[list[float]]], note: str) -> tuple[Table, dict[str, str]]:
+    """By what is asked: each round's figure without a watch, and how many times as long it took with one."""
+    rows: list[list[Cell]] = []
+    figures: dict[str, str] = {}
+    for name, (what, of) in _ASKED.items():
+        found = {which: [1000 * of(each) for each in times[what, which]] for which in WATCHES}
+        compared = [ratio(found[which], found["none"]) for which in WATCHES[1:]]
+        rows.append([name, str(spread(found["none"])), *map(str, compared)])
+        figures[f"{what}-{'p99' if of is _p99 else 'median'}-ratio"] = number(compared[-1].ratio)
+    columns = ["", "ms without a watch", "times as long under a watch that reads no requests", "that reads them"]
+    return Table("clients", "What a daemon's clients wait", columns, rows, note), figures
+
+
+def measured(rounds: int, megabytes: int) -> dict[tuple[str, str], list[list[float]]]:
+    """By what was asked and under which watch, the seconds of every request, round by round."""
+    times: dict[tuple[str, str], list[list[float]]] = {}
+    with tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-") as name, daemon(folder := Path(name)) as path:
+        docker, saved = ["docker", f"--host=unix://{path}"], folder / "image.tar"
+        subprocess.run([*docker, "import", "-", "noise"], input=image(megabytes), check=True, stdout=-3)
+        subprocess.run([*docker, "save", f"--output={saved}", "noise"], check=True)
+        for turn in range(rounds):
+            begin = turn % len(WATCHES)
+            for which in WATCHES[begin:] + WATCHES[:begin]:
+                with tempfile.TemporaryDirectory(dir=folder) as state, watching(which, Path(state)):
+                    times.setdefault(("load", which), []).append(loading(path, saved))
+                    for what, of in (("ping", pings), ("list", lists)):
+                        times.setdefault((what, which), []).append(of(path))
+    return times
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What the reading of requests costs a daemon's clients.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--mb", type=int, default=256)
-    options = parser.parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--rounds", type=int, help="5; quick: 2")
+    parser.add_argument("--mb", type=int, help="size of the image; 1024, quick: 64")
+    given = parser.parse_args()
     if os.geteuid():
-        parser.error("it takes root, as the watch does")
-    print(f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} processors; {options.rounds} rounds")
-    times: dict[tuple[str, str], list[float]] = {}
-    with tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-") as name, daemon(folder := Path(name)) as path:
-        docker, saved = ["docker", f"--host=unix://{path}"], folder / "image.tar"
-        subprocess.run([*docker, "import", "-", "noise"], input=image(options.mb), check=True, stdout=-3)
-        subprocess.run([*docker, "save", f"--output={saved}", "noise"], check=True)
-        for _ in range(options.rounds):
-            for which in WATCHES:
-                with tempfile.TemporaryDirectory(dir=folder) as state, watching(which, Path(state)):
-                    times.setdefault(("load", which), []).extend(loading(path, saved))
-                    for what, of in (("ping", pings), ("list", lists)):
-                        times.setdefault((what, which), []).extend(of(path))
-    report(times)
+        unable("it takes root, as the watch does")
+    if lacking := [program for program in ("dockerd", "docker") if not shutil.which(program)]:
+        unable(f"{' and '.join(lacking)} is not here")
+    rounds, megabytes = given.rounds or (2 if given.quick else 5), given.mb or (64 if given.quick else 1024)
+    found, figures = table(measured(rounds, megabytes), f"An image of {megabytes} MB; {rounds} rounds.")
+    finish(given, [found], figures=figures)
 
 
 if __name__ == "__main__":
