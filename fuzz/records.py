@@ -26,7 +26,7 @@ from sockwarden.auditrecords import (
 from sockwarden.auditrecords.record import fields, text
 from sockwarden.auditrecords.types import name_of
 from sockwarden.document import Document
-from sockwarden.readers import candidates, stretches
+from sockwarden.readers import gathering, stretches
 from sockwarden.sockets import Lessons
 
 LONGEST = 4096
@@ -175,7 +175,7 @@ def check(data: bytes) -> None:
     if is_clear and _is_together(log):
         expected = identities(judge(_documents(events), _taught(events)))
         assert hunt(log) == expected
-        with patch.object(candidates, "REACH", _REACH), patch.multiple(stretches, REACH=_REACH, STRETCH_BYTES=_REACH):
+        with patch.object(gathering, "REACH", _REACH), patch.multiple(stretches, REACH=_REACH, STRETCH_BYTES=_REACH):
             assert hunt(log) == expected, "in small pieces, as a large log is read"
 
 

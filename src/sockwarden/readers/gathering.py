@@ -33,7 +33,7 @@ def gathered(view: View, search: Search, places: Places, given: _Given | None = 
         if need == "line":
             if stamp := events.stamp_at(start):
                 yield from ([line] for line in repeated.take(view.line(start), stamp))
-        elif lines := events.lines(start, need):
+        elif lines := events.lines(start, need, REACH):
             yield from ([line] for line in repeated.rest())
             yield lines
     yield from ([line] for line in repeated.rest())
@@ -77,7 +77,7 @@ class _Events:
         header = HEADER.match(self._text, start)
         return header[1] if header and self._view.end_of(start) - start <= MOST_LINE_BYTES else None
 
-    def lines(self, start: int, need: Need, reach: int = REACH) -> list[bytes] | None:
+    def lines(self, start: int, need: Need, reach: int) -> list[bytes] | None:
         """An event's lines, from one that calls for it; empty where they are not needed, or were given; None where they
         would have to be looked for farther than a reach.
         """
