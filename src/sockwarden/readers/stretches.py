@@ -103,16 +103,10 @@ class Stretch:
             return before
         begin, end = max(at - 2 * reach, 0), at + 2 * reach
         text = self.stream.read(begin, end)
-        if end < size:
-            del text[text.rfind(b"\n") + 1 :]
-        elif not text.endswith(b"\n"):
-            text += b"\n"
-        cut = text.find(b"\n") + 1 if begin else 0
-        del text[:cut]
-        begin += cut
-        if begin + len(text) < min(at + reach, size):
+        view = _view(text, at - begin, at - begin, first=not begin, last=end >= size, at=begin)
+        if view.at + len(text) < min(at + reach, size):
             return None
-        return View(text, max(self._begin - begin, 0), len(text), len(text), begin)
+        return view._replace(begin=max(self._begin - view.at, 0), end=len(text))
 
     def place_in(self, view: View, place: int) -> int:
         """Where a line that was seen starts in a view of the stretch."""
