@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 from sockwarden.auditrecords.event import Event
 from sockwarden.auditrecords.record import Record, decode, fields
 from sockwarden.auditrecords.syscalls import (
@@ -16,6 +19,7 @@ from sockwarden.auditrecords.syscalls import (
     Kind,
 )
 
+_CALL = re.compile(rb"type=SYSCALL msg=audit\([^)]*\): (arch=[0-9a-f]{1,8} syscall=\d{1,10}) ")
 _ORDER: tuple[Kind, ...] = ("connect", "bind", "open", "rename", "unlink")
 
 
@@ -33,6 +37,19 @@ def call_of(event: Event) -> Call | None:
     if plain and plain.name in URING_CARRIERS and not (kinds and event.complete):
         return Call("unknown", plain.name, plain.arch, "io_uring", plain.little_endian)
     return plain
+
+
+def may_have_address(text: bytes) -> bool:
+    """Whether records, as a log's text, may come with an address: of a file that is opened, renamed or removed the
+    kernel records none.
+    """
+    call = _CALL.search(text)
+    return call is None or _kind_of(call[1]) not in ("open", "rename", "unlink")
+
+
+@lru_cache(maxsize=64)
+def _kind_of(call: bytes) -> Kind:
+    return _system_call(Record("SYSCALL", 0, 0, call)).kind
 
 
 def results_of(event: Event, call: Call) -> list[Record]:

@@ -7,19 +7,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 import msgspec
 
-from sockwarden.alerts import SEVERITIES
+from sockwarden.alerts import SEVERITIES, Severity
 from sockwarden.cli.detections import Known, chosen
 from sockwarden.cli.output import console, print_error, print_notes
 from sockwarden.cli.report import notes
 from sockwarden.cli.times import utc
 from sockwarden.detect import StreamGroups
 from sockwarden.document import Document, get
-from sockwarden.pipeline import Hunt, Window
+from sockwarden.pipeline import Hunt, Started, Window
 from sockwarden.readers import Quarantine, Stream, plan
 from sockwarden.rules import DEFAULT_FOLDER
 from sockwarden.settings import state_folder
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from sockwarden.store import Store
 
 _BATCH = 500
+_BUFFER = 1 << 18
+"""Bytes of output that are written at once: an alert is some 20 kB."""
 
 
 @click.command()
@@ -91,13 +93,14 @@ def hunt(
     kept = Quarantine(Path(quarantine), inputs=inputs) if quarantine else None
     run = Hunt(detections, literal=literal, window=window, quarantine=kept)
     screen = console()
-    sink = TerminalSink(screen, stored=keep) if output == "text" else LineSink(output, sys.stdout.buffer)
+    sink = TerminalSink(screen, stored=keep) if output == "text" else LineSink(output, _standard_output())
     # Where alerts and progress meet on one terminal, one console keeps them apart; raw lines leave no room for a bar.
     bar = console(stderr=True) if not screen.is_terminal else screen if output == "text" else None
     found = _Found(uuids=set() if verify else None)
     began = time.monotonic()
     with _store(state) if keep else nullcontext() as store, _progress(bar) as progress:
-        found.take(run.alerts(streams, progress), sink, store, run.engine.groups)
+        lines = sink.lines if isinstance(sink, LineSink) and not store else None
+        found.take(run.found(streams, progress, lines), sink, store, run.engine.groups)
     run.engine.close()
     for failure in run.failures:
         print_error(str(failure))
@@ -143,6 +146,10 @@ def _store(state: str | None) -> Store:
     return Store(state_folder(state), create=True)
 
 
+def _standard_output() -> BinaryIO:
+    return open(sys.stdout.fileno(), "wb", buffering=_BUFFER, closefd=False)
+
+
 class _Found(msgspec.Struct):
     """What a hunt found: alerts by rule, the highest severity's place in SEVERITIES, whether it was stopped; uuids of
     alerts, where they are asked for.
@@ -154,12 +161,21 @@ class _Found(msgspec.Struct):
     uuids: set[str] | None = None
 
     def take(
-        self, alerts: Iterator[Document], sink: TerminalSink | LineSink, store: Store | None, groups: StreamGroups
+        self,
+        alerts: Iterator[Document | Started],
+        sink: TerminalSink | LineSink,
+        store: Store | None,
+        groups: StreamGroups,
     ) -> None:
         """Passes alerts to the sink and the store, batch by batch. When the hunt is stopped, what was found is kept."""
         batch: list[Document] = []
         try:
             for alert in alerts:
+                if isinstance(alert, Started):
+                    by = alert.detector
+                    sink.add_started(alert.start, by.rule)  # type: ignore[union-attr]
+                    self._count(alert.uuid, by.name, alert.severity, shown=not by.building_block)
+                    continue
                 if store:
                     _redact(alert)
                     batch.append(alert)
@@ -168,18 +184,22 @@ class _Found(msgspec.Struct):
                         store.grow(groups.grown())
                         batch = []
                 sink.add(alert)
-                if self.uuids is not None:
-                    self.uuids.add(get(alert, "kibana.alert.uuid"))
-                name = str(get(alert, "kibana.alert.rule.name"))
-                self.counts[name] = self.counts.get(name, 0) + 1
-                if not is_building_block(alert):
-                    self.worst = max(self.worst, SEVERITIES.index(get(alert, "kibana.alert.severity")))
+                signal = alert["kibana"]["alert"]
+                shown = not is_building_block(alert)
+                self._count(signal["uuid"], signal["rule"]["name"], signal["severity"], shown=shown)
         except KeyboardInterrupt:
             self.interrupted = True
         if store:
             store.add(batch)
             store.grow(groups.grown())
         sink.close()
+
+    def _count(self, uuid: str, name: str, severity: Severity, *, shown: bool) -> None:
+        if self.uuids is not None:
+            self.uuids.add(uuid)
+        self.counts[name] = self.counts.get(name, 0) + 1
+        if shown:
+            self.worst = max(self.worst, SEVERITIES.index(severity))
 
 
 def _redact(alert: Document) -> None:

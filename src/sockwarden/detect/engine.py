@@ -105,7 +105,7 @@ class Engine:
 
     def admit(self, number: int, alert: Document, document: Document) -> Document | None:
         """An alert that was found, if it was not given before and no group takes it in."""
-        if not self._is_new(alert):
+        if not self.is_new(alert["kibana"]["alert"]["uuid"]):
             return None
         return self.groups.judge(alert, document, self._detections[number].detector)
 
@@ -119,9 +119,10 @@ class Engine:
         for detection in self._detections:
             detection.close()
 
-    def _is_new(self, alert: Document) -> bool:
+    def is_new(self, uuid: str) -> bool:
+        """Whether an alert of this uuid is given for the first time."""
         # Half of the digest is plenty for telling alerts of one run apart, and half the memory.
-        key = bytes.fromhex(alert["kibana"]["alert"]["uuid"][:32])
+        key = bytes.fromhex(uuid[:32])
         newer, older = self._given
         if key in newer or key in older:
             self.repeated += 1

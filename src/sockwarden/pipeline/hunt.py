@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from sockwarden.alerts import Detector, Severity
 from sockwarden.detect import Counts, Detection, Engine
 from sockwarden.document import Document, get
 from sockwarden.errors import InputError
@@ -21,6 +22,7 @@ from sockwarden.pipeline.processes import batched, in_order
 from sockwarden.pipeline.replay import Learned, Progress, Replay
 from sockwarden.pipeline.wanted import wanted_by
 from sockwarden.readers import Quarantine, Stream, Stretch, Tally, format_of
+from sockwarden.sinks import Lines
 from sockwarden.sockets import packaged
 
 
@@ -48,18 +50,45 @@ def _utc(time: str) -> str:
         return ""
 
 
-_Alert = tuple[int, Document, Document | None]
-"""By which detector, the alert, and its document where the detector suppresses."""
+class Started(NamedTuple):
+    """An alert whose line was started in the process that found it: the rule's part is still to follow.
 
-
-class Found(NamedTuple):
-    """What a process found in a part of a stretch.
-
-    alerts  packed, each without the rule where that is just its detector's
-    met     what was met in the whole stretch; with its last part only
+    start  None where the alert has no such form
     """
 
-    alerts: bytes
+    detector: Detector
+    uuid: str
+    severity: Severity
+    start: bytes | None
+
+
+class _Hit(msgspec.Struct, array_like=True, gc=False):
+    """An alert on its way between processes.
+
+    number    by which detection
+    alert     whole, without the rule where that is just its detector's; None where its line was started
+    document  what it was made of, where the detector suppresses
+    """
+
+    number: int
+    uuid: str = ""
+    severity: Severity = "low"
+    start: bytes | None = None
+    alert: Document | None = None
+    document: Document | None = None
+
+
+_unpack = msgspec.msgpack.Decoder(list[_Hit]).decode
+
+
+class _Part(NamedTuple):
+    """What a process found in a part of a stretch.
+
+    hits  packed
+    met   what was met in the whole stretch; with its last part only
+    """
+
+    hits: bytes
     met: Met | None = None
 
 
@@ -108,6 +137,7 @@ class Hunt:
         self._window = window or Window()
         catalogue = packaged()
         self._detections = detections
+        self._lines: Lines | None = None
         self.engine = Engine(detections)
         wanted = wanted_by((detection.required_literals for detection in detections), catalogue)
         self.wanted = EVERYTHING if every_event else wanted
@@ -121,12 +151,21 @@ class Hunt:
 
     def alerts(self, streams: Sequence[Stream], progress: Progress = lambda *_: None) -> Iterator[Document]:
         """The alerts of all streams, in the order of their events within each."""
+        for alert in self.found(streams, progress):
+            assert not isinstance(alert, Started)  # noqa: S101 - without lines none is
+            yield alert
+
+    def found(
+        self, streams: Sequence[Stream], progress: Progress = lambda *_: None, lines: Lines | None = None
+    ) -> Iterator[Document | Started]:
+        """The same; with lines, an alert that nobody needs to look at any more comes as the start of its line."""
+        self._lines = lines
         for stream in streams:
             with stream:
-                yield from self._alerts_of(stream, progress)
+                yield from self._found_in(stream, progress)
             self.failures += stream.failures.values()
 
-    def _alerts_of(self, stream: Stream, progress: Progress) -> Iterator[Document]:
+    def _found_in(self, stream: Stream, progress: Progress) -> Iterator[Document | Started]:
         if not stream.parts:
             return
         try:
@@ -141,53 +180,56 @@ class Hunt:
         learned = self._replay.learn(stream, form, progress)
         stream.on_read = lambda done: progress(stream, 2, done)
 
-        def judge(stretch: Stretch) -> Iterator[Found]:
+        def judge(stretch: Stretch) -> Iterator[_Part]:
             return self._judge(stretch, learned)
 
-        for stretch, found in in_order(learned.stretches, judge, self._processes):
-            for number, alert, document in self._unpacked(found.alerts):
-                if (kept := self.engine.admit(number, alert, document or alert)) is not None:
-                    yield kept
-            if found.met:
-                self._take_in(found.met, stream)
+        for stretch, part in in_order(learned.stretches, judge, self._processes):
+            yield from self._admitted(part.hits)
+            if part.met:
+                self._take_in(part.met, stream)
                 if stretch.end is not None:
                     progress(stream, 2, stretch.end)
         self.engine.source_complete(stream.name)
 
-    def _judge(self, stretch: Stretch, learned: Learned) -> Iterator[Found]:
+    def _judge(self, stretch: Stretch, learned: Learned) -> Iterator[_Part]:
         """In a process of its own where there are several: what is found in a stretch."""
         met = Met(Tally(quarantine=self.met.tally.quarantine))
         self.engine.counts = met.counts
-        for alerts in batched(self._found(stretch, learned, met)):
-            yield Found(self._packed(alerts))
+        for hits in batched(self._hits(stretch, learned, met)):
+            yield _Part(_packed(hits))
         met.unread = stretch.stream.failures
-        yield Found(self._packed(()), met)
+        yield _Part(_packed(()), met)
 
-    def _packed(self, alerts: Sequence[_Alert]) -> bytes:
-        """Alerts as MessagePack, which is quicker to read than pickle; pickled where it cannot hold them."""
-        for number, alert, _ in alerts:
-            signal = alert["kibana"]["alert"]
-            if signal["rule"] is self._detections[number].detector.rule:
-                signal["rule"] = None
-        try:
-            return b"m" + msgspec.msgpack.encode(alerts)
-        except (TypeError, ValueError, OverflowError):
-            return b"p" + pickle.dumps(alerts, pickle.HIGHEST_PROTOCOL)
-
-    def _unpacked(self, packed: bytes) -> Iterator[_Alert]:
-        decode = msgspec.msgpack.decode if packed[:1] == b"m" else pickle.loads
-        for number, alert, document in decode(packed[1:]):
-            if alert["kibana"]["alert"]["rule"] is None:
-                alert["kibana"]["alert"]["rule"] = self._detections[number].detector.rule
-            yield number, alert, document
-
-    def _found(self, stretch: Stretch, learned: Learned, met: Met) -> Iterator[_Alert]:
+    def _hits(self, stretch: Stretch, learned: Learned, met: Met) -> Iterator[_Hit]:
         for document in learned.documents(stretch, met.tally):
             if self._window.holds(document):
                 met.note(document)
                 for number, alert in self.engine.find(document):
-                    suppresses = self._detections[number].detector.suppression is not None
-                    yield number, alert, document if suppresses else None
+                    yield self._hit(number, alert, document)
+
+    def _hit(self, number: int, alert: Document, document: Document) -> _Hit:
+        detector = self._detections[number].detector
+        signal = alert["kibana"]["alert"]
+        shared = signal["rule"] is detector.rule
+        if self._lines and shared and detector.suppression is None:
+            return _Hit(number, signal["uuid"], signal["severity"], self._lines.start(alert))
+        if shared:
+            signal["rule"] = None
+        return _Hit(number, alert=alert, document=document if detector.suppression else None)
+
+    def _admitted(self, packed: bytes) -> Iterator[Document | Started]:
+        decode = _unpack if packed[:1] == b"m" else pickle.loads
+        for hit in decode(packed[1:]):
+            detector = self._detections[hit.number].detector
+            if (alert := hit.alert) is None:
+                if self.engine.is_new(hit.uuid):
+                    yield Started(detector, hit.uuid, hit.severity, hit.start)
+                continue
+            signal = alert["kibana"]["alert"]
+            if signal["rule"] is None:
+                signal["rule"] = detector.rule
+            if (kept := self.engine.admit(hit.number, alert, hit.document or alert)) is not None:
+                yield kept
 
     def _take_in(self, met: Met, stream: Stream) -> None:
         self.met.tally.add(met.tally)
@@ -195,3 +237,11 @@ class Hunt:
         self.met.undecided += met.undecided
         self.met.trusted += met.trusted
         stream.failures |= met.unread
+
+
+def _packed(hits: Sequence[_Hit]) -> bytes:
+    """Hits as MessagePack, which is quicker to read than pickle; pickled where it cannot hold them."""
+    try:
+        return b"m" + msgspec.msgpack.encode(hits)
+    except (TypeError, ValueError, OverflowError):
+        return b"p" + pickle.dumps(hits, pickle.HIGHEST_PROTOCOL)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import accumulate
 from operator import itemgetter
 
+from sockwarden.auditrecords import may_have_address
 from sockwarden.readers.blocks import MOST_LINE_BYTES
 from sockwarden.readers.candidates import HEADER, Search, places_in
-from sockwarden.readers.find import count, find
+from sockwarden.readers.find import find
 from sockwarden.readers.repeated import Repeated
 from sockwarden.readers.stretches import REACH, Need, Places, Stretch, View
 
@@ -85,66 +85,47 @@ class _Events:
         given = self._given.get(stamp) if stamp else None
         if stamp is None or (given is not None and self._view.at + start - given <= REACH):
             return []
-        starts, lines = self._together(start, stamp, reach) or self._apart(start, stamp, reach)
-        if not starts:
+        found = self._found(start, stamp, reach)
+        if not found:
             return None
+        lines = [line for _, line in found]
         if need == "directory" and not any(map(self._search.holds, filter(_is_directory, lines))):
             return []
         # What an earlier view was asked for already, that one gives.
-        before = (at for at in starts if at < self._view.begin)
+        before = (at for at, _ in found if at < self._view.begin)
         if any(places_in(self._view, at, self._view.end_of(at), [self._search])[0] for at in before):
             return []
         self._given[stamp] = self._view.at + start
         return lines
 
-    def _together(self, start: int, stamp: bytes, reach: int) -> tuple[list[int], list[bytes]] | None:
-        """An event whose lines follow one another, whole, with none of it elsewhere nearby, as they mostly come."""
-        text, begin, end = self._text, start, self._view.end_of(start)
-        while begin and find(text, stamp, (at := text.rfind(b"\n", 0, begin - 1) + 1), begin) >= 0:
-            begin = at
-        while (at := text.find(b"\n", end + 1)) > 0 and find(text, stamp, end, at) >= 0:
-            end = at
-        run = bytes(text[begin:end])
-        lines = run.split(b"\n")
-        # Nearest the address must be there too: an event may have none, and is then looked for a little further.
-        around = _NEAR[b"type=SOCKADDR " not in run]
-        typed = run.startswith(b"type=") + run.count(b"\ntype=")
-        if around > reach or not _is_whole(run) or not len(lines) == typed == run.count(b" msg=" + stamp):
-            return None
-        if count(text, stamp, max(start - around, 0), min(start + around, len(text))) > len(lines):
-            return None
-        starts = [begin, *(begin + at for at in accumulate(len(line) + 1 for line in lines[:-1]))]
-        return starts, lines
-
-    def _apart(self, start: int, stamp: bytes, reach: int) -> tuple[list[int], list[bytes]]:
-        """An event whose lines lie among others: nearby where it is whole there, else within the whole reach."""
+    def _found(self, start: int, stamp: bytes, reach: int) -> list[tuple[int, bytes]]:
+        """An event's lines and where they start: nearby where it is whole there, else within the whole reach."""
         for near in _NEAR:
             if near <= reach:
-                starts = list(self._stamped(max(start - near, 0), start + near, stamp))
-                lines = list(map(self._view.line, starts))
-                text = b"\n".join(lines)
-                if _is_whole(text) and (near > _NEAR[0] or b"type=SOCKADDR " in text):
-                    return starts, lines
-        starts = self._far_apart(start, stamp) if reach == REACH else []
-        return starts, list(map(self._view.line, starts))
+                found = list(self._stamped(max(start - near, 0), start + near, stamp))
+                text = b"\n".join([line for _, line in found])
+                # An address nearby is part of it; of a call without one nobody knows, unless it is one that has none.
+                if _is_whole(text) and (near > _NEAR[0] or b"type=SOCKADDR " in text or not may_have_address(text)):
+                    return found
+        return self._far_apart(start, stamp) if reach == REACH else []
 
-    def _far_apart(self, start: int, stamp: bytes) -> list[int]:
+    def _far_apart(self, start: int, stamp: bytes) -> list[tuple[int, bytes]]:
         self._far += 1
         if self._far <= _MOST_FAR:
             return list(self._stamped(max(start - REACH, 0), start + REACH, stamp))
         if not self._index:
             for match in _HEADER_AT.finditer(self._text):
                 self._index.setdefault(match[1], []).append(match.start())
-        return [at for at in self._index.get(stamp, ()) if abs(at - start) <= REACH]
+        return [(at, self._view.line(at)) for at in self._index.get(stamp, ()) if abs(at - start) <= REACH]
 
-    def _stamped(self, begin: int, end: int, stamp: bytes) -> Iterator[int]:
-        text = self._text
-        at = find(text, stamp, begin, min(end, len(text)))
+    def _stamped(self, begin: int, end: int, stamp: bytes) -> Iterator[tuple[int, bytes]]:
+        text, end = self._text, min(end, len(self._text))
+        at = find(text, stamp, begin, end)
         while at >= 0:
-            start = text.rfind(b"\n", 0, at) + 1
+            start, stop = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
             if (header := HEADER.match(text, start)) and header[1] == stamp:
-                yield start
-            at = find(text, stamp, self._view.end_of(at), min(end, len(text))) if self._view.end_of(at) < end else -1
+                yield start, bytes(text[start:stop])
+            at = find(text, stamp, stop, end) if stop < end else -1
 
 
 def _is_directory(line: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from sockwarden.sinks.escape import escape, shorten
 from sockwarden.sinks.fold import Group
-from sockwarden.sinks.lines import FORMS, LineSink
+from sockwarden.sinks.lines import FORMS, Lines, LineSink
 from sockwarden.sinks.sink import AccessSink, Sink, StorySink, TerminalGoneError
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "AccessSink",
     "Group",
     "LineSink",
+    "Lines",
     "Sink",
     "StorySink",
     "TerminalGoneError",

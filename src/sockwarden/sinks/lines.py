@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-import msgspec
-
 from sockwarden.alerts import RISK_SCORES
 from sockwarden.document import Document, encode, get
 
+_AFTER_START = b"0}}}"
+_END = b"}}}\n"
 _MOST_RULES = 256
 """Rules that are kept as JSON, some 10 kB each: an alert that a document's field names has one of its own."""
 
@@ -65,53 +65,65 @@ FORMS: dict[str, Callable[[Document], Document | None]] = {"ndjson": whole, "ecs
 
 
 class Lines:
-    """Alerts of one form as bytes. The rule, which is most of an alert and the same in all of its alerts, is encoded
-    once.
+    """Alerts of one form as bytes. The rule, which is most of an alert and the same in all of its alerts, comes last,
+    encoded once.
     """
 
     def __init__(self, form: str) -> None:
         self._form = FORMS[form]
-        self._rules: dict[int, tuple[object, msgspec.Raw]] = {}
+        self._rules: dict[int, tuple[object, bytes]] = {}
 
     def line(self, alert: Document) -> bytes | None:
         """The alert and its newline; None for one that has no such form."""
+        start = self.start(alert)
+        return None if start is None else start + self.end(alert["kibana"]["alert"]["rule"])
+
+    def start(self, alert: Document) -> bytes | None:
+        """The line as far as the alert's rule says what is left of it: `end` has the rest."""
         shaped = self._form(alert)
         if shaped is None:
             return None
-        try:
-            return msgspec.json.encode(self._with_encoded_rule(shaped)) + b"\n"
-        except (UnicodeEncodeError, OverflowError, TypeError):
-            return encode(shaped) + b"\n"
+        if self._form is not whole:
+            return encode(shaped)
+        shaped = dict(shaped)
+        kibana = dict(shaped.pop("kibana"))
+        signal = dict(kibana.pop("alert"))
+        del signal["rule"]
+        shaped["kibana"] = {**kibana, "alert": {**signal, "rule": 0}}
+        return encode(shaped)[: -len(_AFTER_START)]
 
-    def _with_encoded_rule(self, shaped: Document) -> Document:
-        signal = get(shaped, "kibana.alert")
-        if not isinstance(signal, dict) or "rule" not in signal:
-            return shaped
-        rule = signal["rule"]
+    def end(self, rule: Document) -> bytes:
+        """What follows the start, by the alert's rule: also in the forms that have it in the start already."""
+        if self._form is not whole:
+            return b"\n"
         known = self._rules.get(id(rule))
         if known is None:
             if len(self._rules) >= _MOST_RULES:
                 self._rules.clear()
             # Its number is the rule's as long as the rule is held, and its alerts share it unchanged.
-            known = self._rules[id(rule)] = (rule, msgspec.Raw(msgspec.json.encode(rule)))
-        return {**shaped, "kibana": {**shaped["kibana"], "alert": {**signal, "rule": known[1]}}}
+            known = self._rules[id(rule)] = (rule, encode(rule) + _END)
+        return known[1]
 
 
 class LineSink:
     """Writes one JSON object a line. left_out counts alerts that have no such form."""
 
     def __init__(self, form: str, file: BinaryIO) -> None:
-        self._lines = Lines(form)
+        self.lines = Lines(form)
         self._file = file
         self.left_out = 0
 
     def add(self, alert: Document) -> None:
         """Writes one alert."""
-        line = self._lines.line(alert)
-        if line is None:
+        self.add_started(self.lines.start(alert), alert["kibana"]["alert"]["rule"])
+
+    def add_started(self, start: bytes | None, rule: Document) -> None:
+        """Writes one alert whose line was started elsewhere, or has no such form."""
+        if start is None:
             self.left_out += 1
         else:
-            self._file.write(line)
+            self._file.write(start)
+            self._file.write(self.lines.end(rule))
 
     def close(self) -> None:
         """Writes out what is buffered."""
