@@ -53,13 +53,11 @@ def values(document: Document, field: str) -> Iterator[Any]:
     value: Any = document
     for depth, part in enumerate(parts):
         if not isinstance(value, dict):
-            yield from _leaves(value, parts[depth:])
-            return
+            return _leaves(value, parts[depth:])
         value = value.get(part)
-    if isinstance(value, list):
-        yield from _leaves(value, [])
-    elif value is not None and not isinstance(value, dict):
-        yield value
+        if value is None:
+            return iter(())
+    return _leaves(value, []) if isinstance(value, list) else iter(() if isinstance(value, dict) else (value,))
 
 
 def _leaves(value: Any, parts: list[str]) -> Iterator[Any]:

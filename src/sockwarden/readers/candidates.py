@@ -27,6 +27,10 @@ _SOCKET_MODE = b" mode=014"
 _BOOTS = (b"type=SYSTEM_BOOT ", b"type=KERNEL ")
 _UNIX = (b"0100", b"0001")
 _INET = (b"0200", b"0002", b"0A00", b"000A")
+_HEAD = 8
+"""Hex digits of an address that hold its family and, of TCP, its port."""
+_NEAR_HEADER = 512
+"""Bytes before a mode in which the end of the record's header mostly lies."""
 _PROC = b"70726F632F"
 _MOST_JUDGED, _MOST_TEXT = 4096, 4096
 """Texts remembered with what they call for, and bytes of the longest."""
@@ -55,16 +59,16 @@ def places_in(view: View, begin: int, end: int, searches: Sequence[Search]) -> l
     found: list[list[tuple[int, Need]]] = [[] for _ in searches]
     of_address = _Judged([search.address for search in searches])
     of_socket_file = _Judged([search.socket_file for search in searches])
-    of_boot = _Judged([lambda _, need=search.boot: need for search in searches])  # type: ignore[misc]
+    of_boot = tuple(search.boot for search in searches)
     for at, needs in chain(
         _addresses(text, begin, end, of_address),
         _socket_files(text, begin, end, of_socket_file),
-        _boots(text, begin, end, of_boot) if of_boot[b""] else (),
+        _boots(text, begin, end, of_boot) if any(need != "nothing" for need in of_boot) else (),
     ):
         start = text.rfind(b"\n", 0, at) + 1
-        for places, need in zip(found, needs, strict=True):
+        for number, need in enumerate(needs):
             if need != "nothing":
-                places.append((start, need))
+                found[number].append((start, need))
     return found
 
 
@@ -89,33 +93,46 @@ _Found = Iterator[tuple[int, tuple[Need, ...]]]
 
 
 def _addresses(text: bytearray, begin: int, end: int, judged: _Judged) -> _Found:
+    """Of a TCP address the port is all that is looked at, so that the first bytes say all; of a Unix socket's nothing."""
+    known: dict[bytes, tuple[Need, ...] | None] = {}
     at = find(text, _ADDRESS, begin, end)
     while at >= 0:
-        stop = text.find(b"\n", at)
-        given = bytes(text[at + len(_ADDRESS) : stop])
-        family = given[:4]
-        # Of a TCP address the port is all that is looked at.
-        if needs := judged[given] if family in _UNIX else judged[given[:8]] if family in _INET else ():
+        given = at + len(_ADDRESS)
+        head = bytes(text[given : given + _HEAD])
+        try:
+            needs = known[head]
+        except KeyError:
+            family = head[:4]
+            needs = None if family in _UNIX else judged[head] if family in _INET else ()
+            if len(known) < _MOST_JUDGED:
+                known[head] = needs
+        if needs is None:
+            needs = judged[bytes(text[given : text.find(b"\n", given)])]
+        if needs:
             yield at, needs
-        at = find(text, _ADDRESS, stop, end)
+        at = find(text, _ADDRESS, given, end)
 
 
 def _socket_files(text: bytearray, begin: int, end: int, judged: _Judged) -> _Found:
     at = find(text, _SOCKET_MODE, begin, end)
     while at >= 0:
-        start, stop = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+        stop = text.find(b"\n", at)
         # Behind the header the same socket's records are the same.
-        if needs := judged[bytes(text[max(text.find(b"): ", start, at), start) : stop])]:
+        body = text.rfind(b"): ", max(at - _NEAR_HEADER, 0), at)
+        if body < 0:
+            start = text.rfind(b"\n", 0, at) + 1
+            body = max(text.find(b"): ", start, at), start)
+        if needs := judged[bytes(text[body:stop])]:
             yield at, needs
         at = find(text, _SOCKET_MODE, stop, end)
 
 
-def _boots(text: bytearray, begin: int, end: int, judged: _Judged) -> _Found:
+def _boots(text: bytearray, begin: int, end: int, needs: tuple[Need, ...]) -> _Found:
     for boot in _BOOTS:
         at = find(text, boot, begin, end)
         while at >= 0:
             if not at or text[at - 1] in b"\n ":
-                yield at, judged[b""]
+                yield at, needs
             at = find(text, boot, at + len(boot), end)
 
 

@@ -85,14 +85,17 @@ class Stretch:
         """Keeps what was seen in a view, unless that is too much, or there is more than one."""
         if self.end is None or len(places) > MOST_SEEN:
             return
-        seen = Seen(array("I"), array("I"), {})
+        events, directories, offset = array("I"), array("I"), view.at - self._begin
+        inodes: dict[int, array[int]] = {}
         for at, need in places:
             if isinstance(need, int):
-                kept = seen.inodes.setdefault(need, array("I"))
+                kept = inodes.get(need)
+                if kept is None:
+                    kept = inodes[need] = array("I")
             else:
-                kept = seen.events if need == "event" else seen.directories
-            kept.append(view.at + at - self._begin)
-        self.seen = seen
+                kept = events if need == "event" else directories
+            kept.append(at + offset)
+        self.seen = Seen(events, directories, inodes)
 
     def near(self, place: int, reach: int, before: View | None = None) -> View | None:
         """What lies around a line that was seen, as far as a reach: the view before, where it holds that; None where
