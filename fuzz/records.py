@@ -26,7 +26,7 @@ from sockwarden.auditrecords import (
 from sockwarden.auditrecords.record import fields, text
 from sockwarden.auditrecords.types import name_of
 from sockwarden.document import Document
-from sockwarden.readers import gathering, stretches
+from sockwarden.readers import gathering, scan, stretches
 from sockwarden.sockets import Lessons
 
 LONGEST = 4096
@@ -177,6 +177,8 @@ def check(data: bytes) -> None:
         assert hunt(log) == expected
         with patch.object(gathering, "REACH", _REACH), patch.multiple(stretches, REACH=_REACH, STRETCH_BYTES=_REACH):
             assert hunt(log) == expected, "in small pieces, as a large log is read"
+        with patch.object(scan, "is_built", lambda: False):
+            assert hunt(log) == expected, "without what is compiled"
 
 
 def _is_together(log: bytes) -> bool:

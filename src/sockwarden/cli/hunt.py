@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from sockwarden.alerts import SEVERITIES, Severity
 from sockwarden.cli.detections import Known, chosen
-from sockwarden.cli.output import console, print_error, print_notes
+from sockwarden.cli.output import console, is_terminal, print_error, print_notes
 from sockwarden.cli.report import notes
 from sockwarden.cli.times import utc
 from sockwarden.detect import StreamGroups
@@ -25,16 +25,14 @@ from sockwarden.rules import DEFAULT_FOLDER
 from sockwarden.settings import state_folder
 from sockwarden.sinks import FORMS, LineSink, escape
 from sockwarden.sinks.fold import is_building_block
-from sockwarden.sinks.terminal import TerminalSink
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sockwarden.sinks.terminal import TerminalSink
     from sockwarden.store import Store
 
 _BATCH = 500
-_BUFFER = 1 << 18
-"""Bytes of output that are written at once: an alert is some 20 kB."""
 
 
 @click.command()
@@ -92,10 +90,10 @@ def hunt(
     inputs = [path for stream in streams for path in stream.paths]
     kept = Quarantine(Path(quarantine), inputs=inputs) if quarantine else None
     run = Hunt(detections, literal=literal, window=window, quarantine=kept)
-    screen = console()
-    sink = TerminalSink(screen, stored=keep) if output == "text" else LineSink(output, _standard_output())
+    screen = console() if output == "text" else None
+    sink = _printer(screen, stored=keep) if screen else LineSink(output, sys.stdout.buffer)
     # Where alerts and progress meet on one terminal, one console keeps them apart; raw lines leave no room for a bar.
-    bar = console(stderr=True) if not screen.is_terminal else screen if output == "text" else None
+    bar = screen if is_terminal(sys.stdout) else console(stderr=True) if is_terminal(sys.stderr) else None
     found = _Found(uuids=set() if verify else None)
     began = time.monotonic()
     with _store(state) if keep else nullcontext() as store, _progress(bar) as progress:
@@ -146,8 +144,10 @@ def _store(state: str | None) -> Store:
     return Store(state_folder(state), create=True)
 
 
-def _standard_output() -> BinaryIO:
-    return open(sys.stdout.fileno(), "wb", buffering=_BUFFER, closefd=False)
+def _printer(screen: Console, *, stored: bool) -> TerminalSink:
+    from sockwarden.sinks.terminal import TerminalSink  # noqa: PLC0415 - most of what starts a hunt, and lines need none
+
+    return TerminalSink(screen, stored=stored)
 
 
 class _Found(msgspec.Struct):
@@ -189,10 +189,11 @@ class _Found(msgspec.Struct):
                 self._count(signal["uuid"], signal["rule"]["name"], signal["severity"], shown=shown)
         except KeyboardInterrupt:
             self.interrupted = True
+        finally:
+            sink.close()
         if store:
             store.add(batch)
             store.grow(groups.grown())
-        sink.close()
 
     def _count(self, uuid: str, name: str, severity: Severity, *, shown: bool) -> None:
         if self.uuids is not None:

@@ -4,6 +4,7 @@ or sensor failed.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -77,7 +78,10 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             # A terminal that cannot show a character must not end the hunt.
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(_run())
+    code = _run()
+    # Nothing that is left needs to be looked through for circles: the process ends.
+    gc.freeze()
+    sys.exit(code)
 
 
 def _tell(message: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sockwarden.errors import QueryError
 from sockwarden.kql import caret
-from sockwarden.kql.hints import suggest
 from sockwarden.kql.parser import MAX_DEPTH, ParseFailure, read
 from sockwarden.kql.scanner import KEYWORD, WORD
 from sockwarden.kql.tree import Node
@@ -39,6 +38,8 @@ def parse(query: str) -> Node:
     try:
         return read(query)
     except ParseFailure as failure:
+        from sockwarden.kql.hints import suggest  # noqa: PLC0415 - most queries parse
+
         raise KqlSyntaxError(query, failure.offset, failure.expected, suggest(query, failure)) from None
 
 

@@ -23,7 +23,6 @@ from sockwarden.document import Document
 from sockwarden.literals import Wanted
 from sockwarden.readers import candidates
 from sockwarden.readers.blocks import MOST_LINE_BYTES, too_long
-from sockwarden.readers.find import counts
 from sockwarden.readers.gathering import gathered, gathered_again
 from sockwarden.readers.stretches import Stretch, View
 from sockwarden.readers.tally import Tally
@@ -31,7 +30,6 @@ from sockwarden.readers.tally import Tally
 _RECORD = re.compile(
     rb"^(?:node=\S+ )?type=\S+ msg=audit\(\d+\.\d+:\d+\):|^[^\n]{0,100}audit: type=\d+ audit\(", re.MULTILINE
 )
-_OTHER = re.compile(rb"^(?!" + candidates.HEADER.pattern + rb")", re.MULTILINE)
 _JOURNAL = re.compile(rb'^\{[^\n]*"(?:_AUDIT_ID|__REALTIME_TIMESTAMP)"', re.MULTILINE)
 _INTERPRETED = re.compile(rb"^(?:node=\S+ )?type=\S+ msg=audit\(\d+/\d+/\d+ ", re.MULTILINE)
 
@@ -70,7 +68,8 @@ def _events(stretch: Stretch, searches: list[candidates.Search] | None, tally: T
     """What the first of the searches finds; without any, every event. What the second finds is kept as seen."""
     for view in stretch.views():
         tally.read += view.size
-        others = [view.line(start) for start in _others(view)]
+        starts, places = candidates.look(view, searches) if searches else ([], [])
+        others = [view.line(start) for start in starts]
         if not searches or any(isinstance(parse_line(line), Record) for line in others):
             assembler = Assembler()
             yield from _all(view, assembler, tally)
@@ -78,10 +77,9 @@ def _events(stretch: Stretch, searches: list[candidates.Search] | None, tally: T
             continue
         for line in others:
             _record(line, tally)
-        places, *later = candidates.places_in(view, view.begin, view.end, searches)
-        if later and not others:
-            stretch.see(view, later[0])
-        yield from _parsed(gathered(view, searches[0], places), tally)
+        if len(places) > 1 and not others:
+            stretch.see(view, places[1])
+        yield from _parsed(gathered(view, searches[0], places[0]), tally)
 
 
 def _parsed(gathered: Iterator[list[bytes]], tally: Tally) -> Iterator[Event]:
@@ -101,24 +99,6 @@ def _count(assembler: Assembler, tally: Tally) -> None:
     tally.incomplete += assembler.counts.incomplete
     tally.duplicates += assembler.counts.duplicates
     tally.late += assembler.counts.late
-
-
-def _others(view: View) -> list[int]:
-    """Where lines start that do not start as auditd's records do (of another form, or torn), or are too long."""
-    text, begin, end = view.text, view.begin, view.end
-    lines, records, typed = counts(text, (b"\n", b" msg=audit(", b"\ntype="), begin, end)
-    # Those that start behind a newline of the view: one line less at its beginning, and one more at its end.
-    typed += text.startswith(b"type=", begin) - text.startswith(b"type=", end)
-    others: set[int] = set()
-    if not lines == records == typed:
-        others.update(match.start() for match in _OTHER.finditer(text, begin, end) if match.start() < end)
-    while begin < end:
-        last = text.rfind(b"\n", begin, begin + MOST_LINE_BYTES + 1)
-        if last < 0:
-            others.add(begin)
-            last = view.end_of(begin)
-        begin = last + 1
-    return sorted(others)
 
 
 def _all(view: View, assembler: Assembler, tally: Tally) -> Iterator[Event]:

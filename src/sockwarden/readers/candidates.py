@@ -14,10 +14,14 @@ from itertools import chain
 from typing import NamedTuple
 
 from sockwarden.literals import Wanted
-from sockwarden.readers.find import find
-from sockwarden.readers.stretches import Need, View
+from sockwarden.readers import scan
+from sockwarden.readers.blocks import MOST_LINE_BYTES
+from sockwarden.readers.find import counts, find
+from sockwarden.readers.scan import Walk
+from sockwarden.readers.stretches import Need, Places, View
 
 HEADER = re.compile(rb"(?:node=[^ \n]{1,255} )?type=[^ \n]{1,40} msg=(audit\([^)\n]{1,40}\))")
+_OTHER = re.compile(rb"^(?!" + HEADER.pattern + rb")", re.MULTILINE)
 _INODE = re.compile(rb" inode=(\d{1,20}) ")
 _ABSOLUTE = re.compile(rb' name=(?:"/(?![^ "]*proc/)|2F(?![0-9A-F]*70726F632F))')
 """An absolute name that says where it leads; one below /proc may depend on the caller's directory."""
@@ -53,7 +57,60 @@ class Search(NamedTuple):
     holds: Callable[[bytes], bool]
 
 
-def places_in(view: View, begin: int, end: int, searches: Sequence[Search]) -> list[list[tuple[int, Need]]]:
+def look(view: View, searches: Sequence[Search]) -> tuple[list[int], list[Places]]:
+    """The lines of a view that are no records of auditd's: of another form, torn or too long. What each search finds in
+    the others, as places_in.
+    """
+    if not scan.is_built():
+        return _no_records(view), places_in(view, view.begin, view.end, searches)
+    text = view.text
+    others: list[int] = []
+    found: list[list[tuple[int, Need]]] = [[] for _ in searches]
+    of_address = _Judged([search.address for search in searches])
+    of_socket_file = _Judged([search.socket_file for search in searches])
+    of_boot = tuple(search.boot for search in searches)
+    walk = Walk(text, view.begin, view.end, MOST_LINE_BYTES)
+    for kind, start, at, stop in walk.lines():
+        if kind == scan.SOCKET_FILE:
+            needs = of_socket_file[bytes(text[at:stop])]
+        elif kind == scan.ADDRESS:
+            given = bytes(text[at:stop])
+            family = given[:4]
+            if family in _INET:
+                kind, stop = scan.HEAD_OF_ADDRESS, at + _HEAD
+                given = given[:_HEAD]
+            needs = of_address[given] if family in _UNIX or family in _INET else ()
+        elif kind == scan.BOOT:
+            needs = of_boot
+        else:
+            others.append(start)
+            continue
+        if not needs:
+            walk.pass_over(kind, at, stop)
+        for number, need in enumerate(needs):
+            if need != "nothing":
+                found[number].append((start, need))
+    return others, list(found)
+
+
+def _no_records(view: View) -> list[int]:
+    text, begin, end = view.text, view.begin, view.end
+    lines, records, typed = counts(text, (b"\n", b" msg=audit(", b"\ntype="), begin, end)
+    # Those that start behind a newline of the view: one line less at its beginning, and one more at its end.
+    typed += text.startswith(b"type=", begin) - text.startswith(b"type=", end)
+    others: set[int] = set()
+    if not lines == records == typed:
+        others.update(match.start() for match in _OTHER.finditer(text, begin, end) if match.start() < end)
+    while begin < end:
+        last = text.rfind(b"\n", begin, begin + MOST_LINE_BYTES + 1)
+        if last < 0:
+            others.add(begin)
+            last = view.end_of(begin)
+        begin = last + 1
+    return sorted(others)
+
+
+def places_in(view: View, begin: int, end: int, searches: Sequence[Search]) -> list[Places]:
     """What each search finds in a part of a view. Of a line its first address or mode counts, as when it is parsed."""
     text = view.text
     found: list[list[tuple[int, Need]]] = [[] for _ in searches]
@@ -69,7 +126,7 @@ def places_in(view: View, begin: int, end: int, searches: Sequence[Search]) -> l
         for number, need in enumerate(needs):
             if need != "nothing":
                 found[number].append((start, need))
-    return found
+    return list(found)
 
 
 class _Judged(dict[bytes, tuple[Need, ...]]):
@@ -93,7 +150,7 @@ _Found = Iterator[tuple[int, tuple[Need, ...]]]
 
 
 def _addresses(text: bytearray, begin: int, end: int, judged: _Judged) -> _Found:
-    """Of a TCP address the port is all that is looked at, so that the first bytes say all; of a Unix socket's nothing."""
+    """Of a TCP address the first bytes say all, up to the port; of a Unix socket's they say nothing."""
     known: dict[bytes, tuple[Need, ...] | None] = {}
     at = find(text, _ADDRESS, begin, end)
     while at >= 0:

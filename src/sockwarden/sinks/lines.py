@@ -10,6 +10,8 @@ from sockwarden.document import Document, encode, get
 
 _AFTER_START = b"0}}}"
 _END = b"}}}\n"
+_AT_ONCE = 1 << 18
+"""Bytes that are written at once; an alert is some 20 kB."""
 _MOST_RULES = 256
 """Rules that are kept as JSON, some 10 kB each: an alert that a document's field names has one of its own."""
 
@@ -111,6 +113,8 @@ class LineSink:
     def __init__(self, form: str, file: BinaryIO) -> None:
         self.lines = Lines(form)
         self._file = file
+        self._held: list[bytes] = []
+        self._size = 0
         self.left_out = 0
 
     def add(self, alert: Document) -> None:
@@ -121,10 +125,18 @@ class LineSink:
         """Writes one alert whose line was started elsewhere, or has no such form."""
         if start is None:
             self.left_out += 1
-        else:
-            self._file.write(start)
-            self._file.write(self.lines.end(rule))
+            return
+        end = self.lines.end(rule)
+        self._held += (start, end)
+        self._size += len(start) + len(end)
+        if self._size >= _AT_ONCE:
+            self._write()
 
     def close(self) -> None:
-        """Writes out what is buffered."""
+        """Writes out what is held."""
+        self._write()
         self._file.flush()
+
+    def _write(self) -> None:
+        held, self._held, self._size = self._held, [], 0
+        self._file.write(b"".join(held))
