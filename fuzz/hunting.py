@@ -14,12 +14,11 @@ from sockwarden.alerts import Detector, build
 from sockwarden.detect import Detection, Engine, RuleDetection, SignatureDetection
 from sockwarden.document import Document, get
 from sockwarden.enrich import name_component
-from sockwarden.literals import Wanted
-from sockwarden.pipeline import Hunt
+from sockwarden.pipeline import Hunt, Started
 from sockwarden.readers import Stream
 from sockwarden.rules import load_packaged
 from sockwarden.signatures import SIGNATURES
-from sockwarden.sinks import FORMS, Group, LineSink, escape
+from sockwarden.sinks import FORMS, Group, Lines, LineSink, escape
 from sockwarden.sinks.terminal import TerminalSink, block, one_line
 from sockwarden.sockets import Lessons, Resolver, packaged
 
@@ -90,13 +89,19 @@ def hunt(data: bytes, *, everything: bool = False) -> set[str]:
     """
     os.ftruncate(_INPUT, 0)
     os.pwrite(_INPUT, data, 0)
-    one = Hunt(DETECTIONS)
-    if everything:
-        one.wanted = Wanted(everything=True)
-    found = identities(one.alerts([Stream("input", [f"/proc/self/fd/{_INPUT}"])]))
+    one = Hunt(DETECTIONS, every_event=everything)
+    alerts = list(one.alerts([_input()]))
+    lines = Lines("ndjson")
+    again = Hunt(DETECTIONS, every_event=everything).found([_input()], lines=lines)
+    written = [(alert.start or b"") + lines.end(alert.detector.rule) for alert in again if isinstance(alert, Started)]
+    assert written == [lines.line(alert) for alert in alerts], "with what is alike judged once"
     for error in (*one.failures, *one.ignored):
         assert all(map(is_safe, map(escape, str(error).split("\n"))))
-    return found
+    return identities(alerts)
+
+
+def _input() -> Stream:
+    return Stream("input", [f"/proc/self/fd/{_INPUT}"])
 
 
 def identities(alerts: Iterable[Document]) -> set[str]:

@@ -3,20 +3,26 @@
 from sockwarden.auditrecords.assemble import Assembler, key_of
 from sockwarden.auditrecords.call import may_have_address
 from sockwarden.auditrecords.event import Event
-from sockwarden.auditrecords.interpret import document_of, lesson_of
+from sockwarden.auditrecords.interpret import IDENTITY, document_of, iso, lesson_of, original_of
+from sockwarden.auditrecords.likeness import Likeness, likeness_of
 from sockwarden.auditrecords.parse import parse_datagram, parse_line
 from sockwarden.auditrecords.record import REASONS, Record, Rejected
 
 __all__ = [
+    "IDENTITY",
     "REASONS",
     "Assembler",
     "Event",
+    "Likeness",
     "Record",
     "Rejected",
     "document_of",
+    "iso",
     "key_of",
     "lesson_of",
+    "likeness_of",
     "may_have_address",
+    "original_of",
     "parse_datagram",
     "parse_line",
 ]

@@ -44,12 +44,13 @@ def may_have_address(text: bytes) -> bool:
     kernel records none.
     """
     call = _CALL.search(text)
-    return call is None or _kind_of(call[1]) not in ("open", "rename", "unlink")
+    return call is None or call_named(call[1]).kind not in ("open", "rename", "unlink")
 
 
 @lru_cache(maxsize=64)
-def _kind_of(call: bytes) -> Kind:
-    return _system_call(Record("SYSCALL", 0, 0, call)).kind
+def call_named(text: bytes) -> Call:
+    """The call that `arch=… syscall=…` names, as far as these two tell."""
+    return _system_call(Record("SYSCALL", 0, 0, text))
 
 
 def results_of(event: Event, call: Call) -> list[Record]:

@@ -24,6 +24,8 @@ _Fields = Mapping[bytes, bytes]
 
 S_IFMT = 0o170000
 S_IFSOCK = 0o140000
+IDENTITY = {"_index": "sockwarden", "_version": 1}
+"""What identifies a document of ours in any index, beside its `_id`, which is its event's digest."""
 UNSET = b"4294967295"
 """auid and ses of a process that no login made."""
 
@@ -91,7 +93,7 @@ def lesson_of(event: Event) -> Document | None:
         return None
     call = call_of(event)
     return {
-        "@timestamp": _iso(event.time),
+        "@timestamp": iso(event.time),
         "event": {
             "sequence": event.serial,
             "action": action or (_ACTIONS.get(call.kind) if call else None),
@@ -113,17 +115,16 @@ def is_socket(path: dict[str, str]) -> bool:
 
 def _frame(event: Event, action: str) -> Document:
     document: Document = {
-        "_index": "sockwarden",
+        **IDENTITY,
         "_id": event.digest(),
-        "_version": 1,
-        "@timestamp": _iso(event.time),
+        "@timestamp": iso(event.time),
         "event": {
             "kind": "event",
             "action": action,
             "module": "auditd",
             "dataset": "auditd.log",
             "sequence": event.serial,
-            "original": [f"type={record.type} {decode(record.body)}" for record in event.records],
+            "original": original_of(event),
         },
         "host": {"os": {"type": "linux"}},
         "auditd": {"sequence": event.serial},
@@ -136,7 +137,12 @@ def _frame(event: Event, action: str) -> Document:
     return document
 
 
-def _iso(time: int) -> str:
+def original_of(event: Event) -> list[str]:
+    """Its records as the kernel printed them, each behind its type: `event.original`."""
+    return [f"type={record.type} {decode(record.body)}" for record in event.records]
+
+
+def iso(time: int) -> str:
     """Milliseconds since the epoch as ISO 8601 in UTC."""
     return f"{_second(time // 1000)}.{time % 1000:03d}Z"
 

@@ -34,6 +34,9 @@ _COMMANDS = (
 """Each is a module of this package with a command of its name."""
 
 
+_MADE_BEFORE_A_LOOK = 50_000
+
+
 class _Commands(click.Group):
     """Imports a command when it is asked for: what the others need takes most of a second.
 
@@ -72,6 +75,8 @@ def cli() -> None:
 
 def main() -> None:
     """The program; ends the process with its exit code."""
+    # Little that is made here refers to itself in circles, so they are looked for seldom.
+    gc.set_threshold(_MADE_BEFORE_A_LOOK, 20, 50)
     # Stopped by a service manager as by Ctrl-C: what was found is still written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Protocol
 
 from sockwarden.alerts import RISK_SCORES, SEVERITIES, Detector, RuleExecution, View, build
@@ -32,6 +32,12 @@ class Detection(Protocol):
 
     def judge(self, document: Document) -> Iterator[Document]:
         """The alerts that a document makes."""
+        ...
+
+    def depends_on(self, fields: Collection[str]) -> bool:
+        """Whether what it finds depends on what stands at any of these fields of a document, or on other documents,
+        or on the time.
+        """
         ...
 
     def source_complete(self, source: str) -> None:
@@ -103,6 +109,16 @@ class RuleDetection:
             if self.rule.exceptions and (item := self.rule.excepted(document, time.time_ns() // 1_000_000)):
                 raise ExceptedError(self.detector.name, item)
             yield self.alert(document)
+
+    def depends_on(self, fields: Collection[str]) -> bool:
+        """Its query, and what grades and names its alerts; any exception, which may end."""
+        by = self.detector
+        grading = {field for field, *_ in (*by.severity_mapping, *by.risk_score_mapping)} | {by.rule_name_override}
+        return (
+            bool(self.rule.exceptions or by.suppression)
+            or depends_on(self.rule.tree, fields)
+            or any(f"{one}.".startswith(f"{field}.") for one in grading for field in fields)
+        )
 
     def alert(self, document: Document, execution: RuleExecution | None = None) -> Document:
         """The alert of a document that matches; execution: the run that found it."""
@@ -180,6 +196,10 @@ class SignatureDetection:
         for finding in self._findings:
             yield build(document, self.detector, view=None, finding=finding_to_json(finding))
         self._findings.clear()
+
+    def depends_on(self, fields: Collection[str]) -> bool:  # noqa: ARG002 - a Detection's method
+        """A signature may remember anything."""
+        return True
 
     def source_complete(self, source: str) -> None:
         """Passed on as a signal."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -72,6 +72,7 @@ class Engine:
     ) -> None:
         self._detections = detections
         self._index = Index([detection.requirements for detection in detections])
+        self._depending: dict[frozenset[str], int] = {}
         self._most_remembered = most_remembered
         self.groups = groups or StreamGroups()
         self._given: tuple[set[bytes], set[bytes]] = (set(), set())
@@ -102,6 +103,14 @@ class Engine:
                 self.counts.excepted[str(error)] += 1
             except OutsideIndexError as error:
                 self.counts.leave_out(str(error))
+
+    def depends_on(self, fields: Collection[str], document: Document) -> bool:
+        """Whether any detector that must be asked of a document depends on these fields, or on more than it."""
+        fields = frozenset(fields)
+        if fields not in self._depending:
+            bits = (1 << number for number, one in enumerate(self._detections) if one.depends_on(fields))
+            self._depending[fields] = sum(bits)
+        return bool(self._index.candidates(document) & self._depending[fields])
 
     def admit(self, number: int, alert: Document, document: Document) -> Document | None:
         """An alert that was found, if it was not given before and no group takes it in."""

@@ -14,10 +14,12 @@ from typing import NamedTuple
 import msgspec
 
 from sockwarden.alerts import Detector, Severity
+from sockwarden.auditrecords import Likeness, document_of, iso, likeness_of
 from sockwarden.detect import Counts, Detection, Engine
 from sockwarden.document import Document, get
 from sockwarden.errors import InputError
 from sockwarden.literals import EVERYTHING
+from sockwarden.pipeline.alike import Alike, Judgement
 from sockwarden.pipeline.processes import batched, in_order
 from sockwarden.pipeline.replay import Learned, Progress, Replay
 from sockwarden.pipeline.wanted import wanted_by
@@ -114,6 +116,13 @@ class Met(msgspec.Struct):
         verified = get(document, "sockwarden.actor.verified")
         self.trusted += reached and not verified and get(document, "sockwarden.actor.component") is not None
 
+    def repeat(self, known: Judgement) -> None:
+        """Takes in a document that is alike another."""
+        self.counts.documents += 1
+        self.counts.asked += known.asked
+        self.undecided += known.undecided
+        self.trusted += known.trusted
+
 
 class Hunt:
     """One run over streams. `alerts` gives what was found; the other attributes say what was met on the way.
@@ -180,8 +189,10 @@ class Hunt:
         learned = self._replay.learn(stream, form, progress)
         stream.on_read = lambda done: progress(stream, 2, done)
 
+        alike = Alike(self.engine, self._lines, learned.lessons) if self._lines else None
+
         def judge(stretch: Stretch) -> Iterator[_Part]:
-            return self._judge(stretch, learned)
+            return self._judge(stretch, learned, alike)
 
         for stretch, part in in_order(learned.stretches, judge, self._processes):
             yield from self._admitted(part.hits)
@@ -191,21 +202,46 @@ class Hunt:
                     progress(stream, 2, stretch.end)
         self.engine.source_complete(stream.name)
 
-    def _judge(self, stretch: Stretch, learned: Learned) -> Iterator[_Part]:
+    def _judge(self, stretch: Stretch, learned: Learned, alike: Alike | None) -> Iterator[_Part]:
         """In a process of its own where there are several: what is found in a stretch."""
         met = Met(Tally(quarantine=self.met.tally.quarantine))
         self.engine.counts = met.counts
-        for hits in batched(self._hits(stretch, learned, met)):
+        for hits in batched(self._hits(stretch, learned, met, alike)):
             yield _Part(_packed(hits))
         met.unread = stretch.stream.failures
         yield _Part(_packed(()), met)
 
-    def _hits(self, stretch: Stretch, learned: Learned, met: Met) -> Iterator[_Hit]:
-        for document in learned.documents(stretch, met.tally):
-            if self._window.holds(document):
-                met.note(document)
-                for number, alert in self.engine.find(document):
-                    yield self._hit(number, alert, document)
+    def _hits(self, stretch: Stretch, learned: Learned, met: Met, alike: Alike | None) -> Iterator[_Hit]:
+        if not alike or not learned.form.events:
+            for document in learned.documents(stretch, met.tally):
+                yield from self._judged(document, met)
+            return
+        for event in learned.form.events(stretch, learned.wanted, met.tally):
+            likeness = likeness_of(event)
+            if likeness and (known := alike.get(event, likeness)):
+                if self._window.holds({"@timestamp": iso(event.time)}):
+                    met.repeat(known)
+                    yield from (_Hit(*written) for written in known.written(event, likeness))
+            elif made := document_of(event):
+                worth = likeness if likeness and alike.is_worth(likeness) else None
+                yield from self._judged(learned.resolved(made), met, alike, worth)
+
+    def _judged(
+        self, document: Document, met: Met, alike: Alike | None = None, likeness: Likeness | None = None
+    ) -> Iterator[_Hit]:
+        """What is found of a document; with a likeness, it is learnt."""
+        if not self._window.holds(document):
+            return
+        before = met.counts.asked, met.undecided, met.trusted
+        met.note(document)
+        found = []
+        for number, alert in self.engine.find(document):
+            found.append((self._detections[number].detector, number, alert))
+            yield self._hit(number, alert, document)
+        if alike and likeness:
+            asked, undecided, trusted = before
+            counts = met.counts.asked - asked, met.undecided - undecided, met.trusted - trusted
+            alike.learn(likeness, document, found, counts)
 
     def _hit(self, number: int, alert: Document, document: Document) -> _Hit:
         detector = self._detections[number].detector

@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 
 _HEADER = struct.Struct("=BQ")
 """What follows, and how many bytes of it."""
-_BATCH = 256
+_BATCH = 64
 _PIPE = 1 << 20
 """Bytes that may wait to be taken, so that a process goes on meanwhile: what the kernel grants without privilege."""
 _RESULT, _OVER, _FAILED = range(3)

@@ -30,19 +30,24 @@ class Learned(NamedTuple):
 
     stretches  what it is read in
     wanted     what its documents must contain, with the inodes that it taught
+    lessons    what it taught
     """
 
     form: Format
     stretches: Sequence[Stretch]
     wanted: Wanted
     resolver: Resolver
+    lessons: Lessons
 
     def documents(self, stretch: Stretch, tally: Tally) -> Iterator[Document]:
         """The documents of a stretch, resolved, each with the component its program claims to be."""
-        for document in self.form.read(stretch, self.wanted, tally):
-            self.resolver.resolve(document)
-            name_component(document)
-            yield document
+        return map(self.resolved, self.form.read(stretch, self.wanted, tally))
+
+    def resolved(self, document: Document) -> Document:
+        """Fills one in place."""
+        self.resolver.resolve(document)
+        name_component(document)
+        return document
 
 
 class Replay:
@@ -96,7 +101,7 @@ class Replay:
                     progress(stream, 1, stretch.end)
             wanted |= Wanted(inodes=lessons.taught(wanted.addresses))
         identities: Identities = _Together(lessons, self._known) if self._known else lessons
-        return Learned(form, stretches, wanted, Resolver(self._catalogue, identities, literal=self._literal))
+        return Learned(form, stretches, wanted, Resolver(self._catalogue, identities, literal=self._literal), lessons)
 
 
 class _Together:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
+from sockwarden.auditrecords import Event
 from sockwarden.document import Document
 from sockwarden.errors import InputError
 from sockwarden.literals import Wanted
@@ -42,18 +43,20 @@ class Format(NamedTuple):
     read       its documents
     teach      documents that teach which inode is which socket, for reading the whole input once before it is judged;
                None for a format that carries no inodes
+    events     of audit records, what its documents are made of; None for a format of documents
     """
 
     name: str
     recognise: Callable[[bytes], bool]
     read: Reader
     teach: Teacher | None
+    events: Callable[[Stretch, Wanted, Tally], Iterator[Event]] | None = None
 
 
 _ecs = partial(ndjson.documents, ecs.to_documents, ())
 _tracee = partial(ndjson.documents, _of_tracee, (tracee.CONNECT.encode(), tracee.OPEN.encode()))
 FORMATS = (
-    Format("audit log", auditlog.recognise, auditlog.documents, auditlog.lessons),
+    Format("audit log", auditlog.recognise, auditlog.documents, auditlog.lessons, auditlog.events),
     Format("Tracee JSON", partial(_json_of, tracee.recognise), _tracee, None),
     Format("ECS NDJSON", partial(_json_of, ecs.recognise), _ecs, _ecs_lessons),
 )

@@ -46,14 +46,18 @@ def is_interpreted(head: bytes) -> bool:
 
 def documents(stretch: Stretch, wanted: Wanted, tally: Tally) -> Iterator[Document]:
     """The documents of every event that begins in a stretch and may hold what is wanted."""
+    yield from filter(None, map(document_of, events(stretch, wanted, tally)))
+
+
+def events(stretch: Stretch, wanted: Wanted, tally: Tally) -> Iterator[Event]:
+    """These events themselves."""
     search = candidates.accesses(wanted)
     if stretch.seen and not wanted.everything:
         tally.read += stretch.size
         places = stretch.seen.places(wanted.inodes)
-        events = _parsed(gathered_again(stretch, search, places), tally)
+        yield from _parsed(gathered_again(stretch, search, places), tally)
     else:
-        events = _events(stretch, None if wanted.everything else [search], tally)
-    yield from filter(None, map(document_of, events))
+        yield from _events(stretch, None if wanted.everything else [search], tally)
 
 
 def lessons(stretch: Stretch, wanted: Wanted, later: Wanted, tally: Tally) -> Iterator[Document]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
@@ -68,7 +68,7 @@ def look(view: View, searches: Sequence[Search]) -> tuple[list[int], list[Places
     found: list[list[tuple[int, Need]]] = [[] for _ in searches]
     of_address = _Judged([search.address for search in searches])
     of_socket_file = _Judged([search.socket_file for search in searches])
-    of_boot = tuple(search.boot for search in searches)
+    of_boot = _needed(search.boot for search in searches)
     walk = Walk(text, view.begin, view.end, MOST_LINE_BYTES)
     for kind, start, at, stop in walk.lines():
         if kind == scan.SOCKET_FILE:
@@ -87,9 +87,8 @@ def look(view: View, searches: Sequence[Search]) -> tuple[list[int], list[Places
             continue
         if not needs:
             walk.pass_over(kind, at, stop)
-        for number, need in enumerate(needs):
-            if need != "nothing":
-                found[number].append((start, need))
+        for number, need in needs:
+            found[number].append((start, need))
     return others, list(found)
 
 
@@ -116,29 +115,35 @@ def places_in(view: View, begin: int, end: int, searches: Sequence[Search]) -> l
     found: list[list[tuple[int, Need]]] = [[] for _ in searches]
     of_address = _Judged([search.address for search in searches])
     of_socket_file = _Judged([search.socket_file for search in searches])
-    of_boot = tuple(search.boot for search in searches)
+    of_boot = _needed(search.boot for search in searches)
     for at, needs in chain(
         _addresses(text, begin, end, of_address),
         _socket_files(text, begin, end, of_socket_file),
-        _boots(text, begin, end, of_boot) if any(need != "nothing" for need in of_boot) else (),
+        _boots(text, begin, end, of_boot) if of_boot else (),
     ):
         start = text.rfind(b"\n", 0, at) + 1
-        for number, need in enumerate(needs):
-            if need != "nothing":
-                found[number].append((start, need))
+        for number, need in needs:
+            found[number].append((start, need))
     return list(found)
 
 
-class _Judged(dict[bytes, tuple[Need, ...]]):
-    """What texts call for by several judges; a text that comes again is judged once. Empty where it is nothing."""
+_Needs = tuple[tuple[int, Need], ...]
+"""What several judges say that is called for, each with its place among them."""
+
+
+def _needed(needs: Iterable[Need]) -> _Needs:
+    return tuple((number, need) for number, need in enumerate(needs) if need != "nothing")
+
+
+class _Judged(dict[bytes, _Needs]):
+    """What texts call for by several judges; a text that comes again is judged once."""
 
     def __init__(self, judges: Sequence[Callable[[bytes], Need]]) -> None:
         super().__init__()
         self._judges = judges
 
-    def __missing__(self, text: bytes) -> tuple[Need, ...]:
-        needs = tuple(judge(text) for judge in self._judges)
-        needs = needs if any(need != "nothing" for need in needs) else ()
+    def __missing__(self, text: bytes) -> _Needs:
+        needs = _needed(judge(text) for judge in self._judges)
         if len(self) >= _MOST_JUDGED:
             self.clear()
         if len(text) <= _MOST_TEXT:
@@ -146,12 +151,12 @@ class _Judged(dict[bytes, tuple[Need, ...]]):
         return needs
 
 
-_Found = Iterator[tuple[int, tuple[Need, ...]]]
+_Found = Iterator[tuple[int, _Needs]]
 
 
 def _addresses(text: bytearray, begin: int, end: int, judged: _Judged) -> _Found:
     """Of a TCP address the first bytes say all, up to the port; of a Unix socket's they say nothing."""
-    known: dict[bytes, tuple[Need, ...] | None] = {}
+    known: dict[bytes, _Needs | None] = {}
     at = find(text, _ADDRESS, begin, end)
     while at >= 0:
         given = at + len(_ADDRESS)
@@ -184,7 +189,7 @@ def _socket_files(text: bytearray, begin: int, end: int, judged: _Judged) -> _Fo
         at = find(text, _SOCKET_MODE, stop, end)
 
 
-def _boots(text: bytearray, begin: int, end: int, needs: tuple[Need, ...]) -> _Found:
+def _boots(text: bytearray, begin: int, end: int, needs: _Needs) -> _Found:
     for boot in _BOOTS:
         at = find(text, boot, begin, end)
         while at >= 0:

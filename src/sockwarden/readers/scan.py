@@ -8,7 +8,7 @@ from pathlib import Path
 
 _LIBRARY = Path(__file__).with_name("libscan.so")
 _VERSION = 1
-_FIRST, _MOST = 64, 4096
+_FIRST, _MOST = 64, 1024
 """Lines that are told of at once: few at first, since what comes most is soon known to be of no interest."""
 
 
@@ -34,6 +34,10 @@ def _load() -> ctypes.CDLL | None:
 _library = _load()
 
 
+_spare: list[ctypes.Array[ctypes.c_char]] = []
+"""What walks that are over have left: to fill a new one with zeros takes longer than to forget."""
+
+
 def is_built() -> bool:
     """Whether the compiled walk is here."""
     return _library is not None
@@ -46,9 +50,10 @@ class Walk:
         """most_line: bytes; a longer line is no record."""
         assert _library is not None  # noqa: S101 - who asks has asked is_built
         self._scan, self._know = _library.sockwarden_scan, _library.sockwarden_know
-        self._text = (ctypes.c_char * len(text)).from_buffer(text)
+        self._text = ctypes.c_char.from_buffer(text) if text else ctypes.c_char()
         self._at, self._end, self._most_line = begin, end, most_line
-        self._known = ctypes.create_string_buffer(_library.sockwarden_known_size())
+        self._known = _spare.pop() if _spare else ctypes.create_string_buffer(_library.sockwarden_known_size())
+        _library.sockwarden_forget(ctypes.addressof(self._known))
 
     def lines(self) -> Iterator[tuple[int, int, int, int]]:
         """Lines that are no records, and those of interest: the kind, where each starts, from where to where the text
@@ -62,6 +67,7 @@ class Walk:
             most = min(2 * most, _MOST)
             numbers = iter(found[: 4 * count])
             yield from zip(numbers, numbers, numbers, numbers, strict=True)
+        _spare.append(self._known)
 
     def pass_over(self, kind: int, begin: int, end: int) -> None:
         """Lines of a kind with this text are not to come again."""

@@ -156,6 +156,7 @@ class Stream:
         self.on_read: Callable[[int], None] = lambda _: None
         """Told how many bytes on disk were read, piece by piece."""
         self._buffer = bytearray()
+        self._plain_size: int | None = None
 
     def __enter__(self) -> Self:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -169,6 +170,8 @@ class Stream:
                 self.failures[path] = error
             except OSError as error:
                 self.failures[path] = _unreadable(path, error)
+        if self.parts and all(part.is_plain for part in self.parts):
+            self._plain_size = sum(part.size + part.ends_in_line for part in self.parts) - self.parts[-1].ends_in_line
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -185,25 +188,28 @@ class Stream:
         """Bytes of the content, where every part is plain: with a newline where one part ends without, and another
         follows. None where a part is packed, which nobody can read from the middle.
         """
-        if not self.parts or not all(part.is_plain for part in self.parts):
-            return None
-        return sum(part.size + part.ends_in_line for part in self.parts) - self.parts[-1].ends_in_line
+        return self._plain_size
 
     def read(self, begin: int, end: int) -> bytearray:
         """A stretch of a content that has a `plain_size`. The buffer is used again by the next call. What cannot be
         read is noted in `failures`, and empty lines stand in its place.
         """
-        end = min(end, self.plain_size or 0)
+        end = min(end, self._plain_size or 0)
         missing = end - begin - len(self._buffer)
-        if missing > 0:
+        if missing > len(self._buffer):
+            # What the next calls cut from its front is room that it would have to be copied for.
+            self._buffer = bytearray((end - begin) * 9 // 8)
+        elif missing > 0:
             self._buffer += bytes(missing)
         del self._buffer[end - begin :]
         start = 0
         with memoryview(self._buffer) as buffer:
             for part in self.parts:
-                inside = buffer[max(start - begin, 0) : max(min(start + part.size, end) - begin, 0)]
-                self._fill(part, inside, max(begin - start, 0))
-                start += part.size + part.ends_in_line
+                behind = start + part.size
+                if start < end and behind > begin:
+                    inside = buffer[max(start - begin, 0) : min(behind, end) - begin]
+                    self._fill(part, inside, max(begin - start, 0))
+                start = behind + part.ends_in_line
                 if part.ends_in_line and begin < start <= end:
                     buffer[start - 1 - begin] = 0x0A
         return self._buffer

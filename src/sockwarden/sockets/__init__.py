@@ -4,7 +4,7 @@ socket an access reached.
 
 from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket, packaged, piece_of
 from sockwarden.sockets.inventory import Inventory
-from sockwarden.sockets.lessons import Lessons
+from sockwarden.sockets.lessons import Lessons, Position
 from sockwarden.sockets.live import Listener, LiveSocket, text_of
 from sockwarden.sockets.resolve import Identities, Resolver
 
@@ -15,6 +15,7 @@ __all__ = [
     "Lessons",
     "Listener",
     "LiveSocket",
+    "Position",
     "Resolver",
     "RuntimeSocket",
     "packaged",

@@ -29,6 +29,7 @@ from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket
 Position = tuple[str, int]
 """A moment in a log: @timestamp and event.sequence."""
 _START: Position = ("", -1)
+_END: Position = ("\U0010ffff", 0)
 
 _NUMBER = re.compile("[0-9]{1,20}")
 _WINDOW = 4096
@@ -170,6 +171,25 @@ class Lessons:
             if stretches and path.get("nametype") != "DELETE":
                 found |= self._find(stretches, host, at).at(at)
         return found
+
+    def lasting(self, document: Document) -> tuple[Position, Position] | None:
+        """From when to before when sockets_of has the same answer for all with these PATH records; None where that is
+        not known.
+        """
+        self._learn_rest()
+        host, at = host_of(document), moment_of(document)
+        boots = [_START, *self._boots.get(host, []), _END]
+        index = bisect_right(boots, at)
+        begin, end = boots[index - 1], boots[index]
+        for path in socket_paths(document):
+            stretches = self._stretches.get((host, path.get("dev", ""), path["inode"]))
+            if stretches:
+                number = max(bisect_right(stretches, at, key=lambda one: one.start) - 1, 0)
+                if len(stretches[number].names) > 1:
+                    return None
+                begin = max(begin, stretches[number].start) if number else begin
+                end = min([end, *(one.start for one in stretches[number + 1 : number + 2])])
+        return begin, end
 
     def named(self, address: str, port: int | None) -> None:
         """A log does not tell what listens at an address that the catalogue does not have."""

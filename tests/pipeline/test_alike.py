@@ -1,0 +1,171 @@
+"""Accesses that are alike: the lines that are filled in are those that judging each would have written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from sockwarden.content import packaged
+from sockwarden.detect import Detection, RuleDetection
+from sockwarden.pipeline import Hunt, Started, Window
+from sockwarden.pipeline.alike import Judgement
+from sockwarden.readers import plan
+from sockwarden.rules import load_packaged, parse_rule, select
+from sockwarden.rules.rule import SeverityMapping, Suppression
+from sockwarden.sinks import FORMS, Lines
+
+PUBLISHED = "unusual-process-connection-runtime-socket"
+ASKED = "event.action:connected-to and destination.path:/run/docker.sock"
+CAPTURES = sorted((Path(__file__).parents[1] / "data" / "captures").glob("*.audit.log"))
+_STAMP = re.compile(rb"audit\((\d+)\.(\d+):(\d+)\)")
+_PID = re.compile(rb" (p?pid)=(\d+) ")
+_POINTER = re.compile(rb" a1=([0-9a-f]{8,16}) ")
+
+
+def later(text: bytes, times: int) -> bytes:
+    """The same calls by other processes, hours later."""
+    text = _STAMP.sub(
+        lambda m: b"audit(%d.%s:%d)" % (int(m[1]) + 3600 * times, m[2], int(m[3]) + 100_000 * times), text
+    )
+    text = _PID.sub(lambda m: b" %s=%d " % (m[1], int(m[2]) + 7 * times), text)
+    return _POINTER.sub(lambda m: b" a1=%x " % (int(m[1], 16) + 64 * times), text)
+
+
+def log_of(capture: Path, folder: Path, times: int = 5) -> Path:
+    text, log = capture.read_bytes(), folder / "audit.log"
+    log.write_bytes(b"".join(later(text, number) for number in range(times)))
+    return log
+
+
+def rules() -> list[Detection]:
+    return [RuleDetection(rule) for rule in load_packaged()]
+
+
+def both(
+    log: Path, form: str = "ndjson", detections: Sequence[Detection] = (), window: Window | None = None
+) -> tuple[list[bytes | None], list[bytes | None], int]:
+    """The lines of a log's alerts, each judged and then with what is alike; how many were filled in."""
+    lines, one = Lines(form), Hunt(detections or rules(), window=window)
+    expected = [lines.line(alert) for alert in one.alerts(plan([str(log)]))]
+    filled = 0
+    written = Judgement.written
+
+    def counted(judgement: Judgement, *given: object) -> Iterator[object]:
+        nonlocal filled
+        for alert in written(judgement, *given):  # type: ignore[arg-type]
+            filled += 1
+            yield alert
+
+    found: list[bytes | None] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Judgement, "written", counted)
+        other = Hunt(detections or rules(), window=window, processes=1)
+        for alert in other.found(plan([str(log)]), lines=lines):
+            if isinstance(alert, Started):
+                found.append(None if alert.start is None else alert.start + lines.end(alert.detector.rule))
+            else:
+                found.append(lines.line(alert))
+    assert msgspec.to_builtins(other.met.counts) == msgspec.to_builtins(one.met.counts)
+    assert (other.met.undecided, other.met.trusted) == (one.met.undecided, one.met.trusted)
+    assert msgspec.structs.replace(other.met.tally, read=0) == msgspec.structs.replace(one.met.tally, read=0)
+    return expected, found, filled
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name)
+def test_lines_are_those_of_each_judged(capture: Path, form: str, tmp_path: Path) -> None:
+    expected, found, filled = both(log_of(capture, tmp_path), form)
+    assert found == expected != []
+    assert filled > len(found) / 4
+
+
+def test_what_is_outside_the_window_is_left_out(tmp_path: Path) -> None:
+    log = log_of(CAPTURES[0], tmp_path)
+    times = sorted(int(seconds) for seconds, _, _ in _STAMP.findall(log.read_bytes()))
+    middle = f"{datetime.fromtimestamp(times[len(times) // 2], UTC):%Y-%m-%dT%H:%M:%S}.000Z"
+    expected, found, filled = both(log, window=Window(since=middle))
+    assert found == expected != []
+    assert filled
+
+
+CONNECT = """\
+type=SYSCALL msg=audit({at}): arch=c000003e syscall=42 success=yes exit=0 a0=3 a1=7ffd0000{serial:04x} a2=6e a3=0 \
+items=1 ppid=1 pid={serial} auid=0 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=(none) ses=1 \
+comm="x" exe="/x" subj=unconfined key=(null)
+type=SOCKADDR msg=audit({at}): saddr=01002F782E736F636B00
+type=CWD msg=audit({at}): cwd="/"
+type=PATH msg=audit({at}): item=0 name="{name}" inode=7 dev=fe:00 mode=0140666 ouid=0 ogid=0 rdev=00:00 \
+nametype={nametype} cap_fp=0
+type=PROCTITLE msg=audit({at}): proctitle=78
+"""
+BIND = CONNECT.replace("syscall=42", "syscall=49")
+
+
+def connect(serial: int, name: str = "/x.sock", text: str = CONNECT, nametype: str = "NORMAL") -> str:
+    at = f"{1_795_000_000 + serial}.000:{serial}"
+    return text.format(at=at, serial=serial, name=name, nametype=nametype)
+
+
+def test_an_inode_that_becomes_another_socket_is_judged_again(tmp_path: Path) -> None:
+    """The same calls by an alias: of docker's socket, of nobody's, of containerd's."""
+    log = tmp_path / "audit.log"
+    log.write_text(
+        connect(1, "/run/docker.sock")
+        + "".join(connect(serial) for serial in range(2, 8))
+        + connect(10, "/run/docker.sock", BIND.replace("syscall=49", "syscall=87"), "DELETE")
+        + "".join(connect(serial) for serial in range(11, 17))
+        + connect(20, "/run/containerd/containerd.sock", BIND, "CREATE")
+        + "".join(connect(serial) for serial in range(21, 27))
+        + "type=SYSTEM_BOOT msg=audit(1795000030.000:2): pid=1 uid=0 msg='res=success'\n"
+        + "".join(connect(serial) for serial in range(31, 37))
+    )
+    expected, found, filled = both(log)
+    assert found == expected != []
+    assert filled >= 8
+    reached = [re.search(rb'"canonical":"([^"]*)"', line or b"") for line in found]
+    names = [match[1] for match in reached if match]
+    assert set(names) == {b"/run/docker.sock", b"/run/containerd/containerd.sock"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "process.pid < 1000000",
+        "not process.parent.pid:1",
+        "@timestamp > 2020",
+        "event.original:*pid*",
+        "auditd.sequence > 0",
+        "docker",
+    ],
+)
+def test_a_rule_that_looks_at_what_differs_judges_each(more: str, tmp_path: Path) -> None:
+    text = packaged("rules").joinpath(f"{PUBLISHED}.toml").read_text("utf-8")
+    asked = re.sub(r"(?s)\nquery = '''.*?'''", lambda _: f"\nquery = '''\n{ASKED} and {more}\n'''", text, count=1)
+    expected, found, filled = both(
+        log_of(CAPTURES[0], tmp_path), detections=[RuleDetection(parse_rule(asked, "x.toml"))]
+    )
+    assert found == expected != []
+    assert not filled
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"severity_mapping": (SeverityMapping("process.pid", "high", "7"),)},
+        {"rule_name_override": "process.pid"},
+        {"rule_name_override": "process.executable"},
+        {"suppression": Suppression(("process.executable",))},
+    ],
+)
+def test_an_alert_that_says_what_differs_is_made_each_time(changes: dict[str, Any], tmp_path: Path) -> None:
+    (rule,) = select(load_packaged(), PUBLISHED)
+    each = RuleDetection(msgspec.structs.replace(rule, **changes))
+    expected, found, filled = both(log_of(CAPTURES[0], tmp_path), detections=[each])
+    assert found == expected != []
+    assert not filled
