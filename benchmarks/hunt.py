@@ -61,7 +61,7 @@ def run(command: list[str], *, watched: bool = False) -> Run:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            env=_environment(),
             start_new_session=True,
         )
         most = [0]
@@ -75,6 +75,12 @@ def run(command: list[str], *, watched: bool = False) -> Run:
     if code not in (0, 1):
         raise SystemExit(f"{command[0]} failed with {code}: {' '.join(command)}")
     return Run(taken, most[0] / 1024)
+
+
+def _environment() -> dict[str, str]:
+    """Of a shell where nothing was set for Python, so that it keeps the code that it compiled."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**kept, "LC_ALL": "C.UTF-8"}
 
 
 def _watch(process: subprocess.Popen[bytes], most: list[int]) -> None:
