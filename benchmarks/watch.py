@@ -136,6 +136,7 @@ def load(sensor: str, rate: int, seconds: int, sockets: int = 1) -> Load:
         accesses = rate * seconds
         with bench(Path(name), sensor, sockets) as (doors, watch, heard):
             watch.until_ready()
+            time.sleep(_QUIET)
             before = watch.processor()
             took = send(doors, accesses, rate)
             sending = watch.processor() - before

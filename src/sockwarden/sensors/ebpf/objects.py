@@ -99,6 +99,9 @@ class Object:
         mark = self._library.log.mark()
         if number := self._library.call.bpf_object__load(self._opened()):
             raise self._library.refused("the BPF programs cannot be loaded", number, mark)
+        # The kernel's types, which were looked up, are megabytes that glibc would keep for more of the like.
+        if give_back := getattr(ctypes.CDLL(None), "malloc_trim", None):
+            give_back(0)
 
     def attach(self, name: str) -> Link:
         """Puts a loaded program into the place that its section names. Raises RefusedError."""
