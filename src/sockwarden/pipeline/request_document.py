@@ -72,7 +72,7 @@ def part_of(access: Document) -> Document:
         about["process"] = {key: value for key, value in about["process"].items() if key != "ancestors"}
     if connector := get(ours, "connection.connector"):
         about["connection"] = {"connector": connector}
-    taken = {field: access[field] for field in ("_id", "user", "destination", "network") if access.get(field)}
+    taken = {field: access[field] for field in ("user", "destination", "network") if access.get(field)}
     return {**taken, "process": who, "sockwarden": about}
 
 

@@ -6,6 +6,7 @@ import select
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -35,11 +36,14 @@ _MOST_WAITING, _MOST_OF_ONE = 40_000, 20_000
 class _Access(NamedTuple):
     """An access by which a process came to a connection.
 
-    part     what a request takes over from it, as JSON: whole documents of all connections would be 100 MB
+    id       its document's `_id`
+    part     what a request takes over from it, as JSON: whole documents of all connections would be 100 MB. Those of a
+             process that connects again and again are one and the same.
     moment   None where only a sweep knew of it
     passing  see `_is_passing`
     """
 
+    id: str
     part: bytes
     pid: object
     moment: Moment | None
@@ -96,7 +100,8 @@ class Requests:
             return
         known = self._accesses.setdefault(client, [])
         passing = moment is None and _is_passing(access)
-        known.append(_Access(encode(part_of(access)), get(access, "process.pid"), moment, passing))
+        part = _same(encode(part_of(access)))
+        known.append(_Access(access["_id"], part, get(access, "process.pid"), moment, passing))
         del known[:-_MOST_HOLDERS]
         self._accesses.move_to_end(client)
         if len(self._accesses) > _MOST_CONNECTIONS:
@@ -165,7 +170,7 @@ class Requests:
     def _told_of(self, pending: _Pending, offset: int) -> Told:
         asked = pending.asked
         access, holders = self._sender(asked)
-        part = msgspec.json.decode(access.part, type=dict) if access else None
+        part = {**msgspec.json.decode(access.part, type=dict), "_id": access.id} if access else None
         document = document_of(asked, part, self._boot, offset)
         document["sockwarden"]["sensor"] = {"name": "ebpf", "hook": self._hook}
         if holders > 1:
@@ -189,6 +194,12 @@ class Requests:
             return (known[0] if known else None), len(known)
         others = [each for each in before if not each.passing]
         return (others or before)[-1], len({each.pid for each in before})
+
+
+@lru_cache(maxsize=1024)
+def _same(part: bytes) -> bytes:
+    """Of equal ones the first."""
+    return part
 
 
 def _is_passing(access: Document) -> bool:
