@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sockwarden.readers import scan
-from sockwarden.readers.candidates import HEADER
+from sockwarden.readers.candidates import HEADER, accesses, look
+from sockwarden.readers.stretches import View
+from sockwarden.sockets import packaged
 
 pytestmark = pytest.mark.skipif(not scan.is_built() and "CI" not in os.environ, reason="there was no C compiler")
 MOST = 300
@@ -96,6 +98,16 @@ def test_what_is_passed_over_comes_no_more_and_the_rest_does() -> None:
             walk.pass_over(kind, begin, end)
     assert found == wanted
     assert 1500 <= passed < 6000
+
+
+@pytest.mark.parametrize("address", [b"0200", b"02000", b"0100", b"10", b""])
+def test_of_an_address_that_is_cut_nothing_behind_it_is_read(address: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = bytearray(b"type=SOCKADDR %s: saddr=%s\n" % (STAMP, address))
+    passed: list[tuple[int, int, int]] = []
+    monkeypatch.setattr(scan.Walk, "pass_over", lambda _, kind, begin, end: passed.append((kind, begin, end)))
+    look(View(text, 0, len(text), len(text)), [accesses(packaged().wanted)])
+    start = text.index(b"saddr=") + len(b"saddr=")
+    assert all((begin, end) == (start, start + len(address)) for _, begin, end in passed)
 
 
 @pytest.mark.parametrize("more", [b"", b"A", b"AB" * 40])

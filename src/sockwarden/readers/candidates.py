@@ -77,7 +77,7 @@ def look(view: View, searches: Sequence[Search]) -> tuple[list[int], list[Places
             given = bytes(text[at:stop])
             family = given[:4]
             if family in _INET:
-                kind, stop = scan.HEAD_OF_ADDRESS, at + _HEAD
+                kind, stop = scan.HEAD_OF_ADDRESS, min(at + _HEAD, stop)
                 given = given[:_HEAD]
             needs = of_address[given] if family in _UNIX or family in _INET else ()
         elif kind == scan.BOOT:
