@@ -184,7 +184,7 @@ class Lessons:
         for path in socket_paths(document):
             stretches = self._stretches.get((host, path.get("dev", ""), path["inode"]))
             if stretches:
-                number = max(bisect_right(stretches, at, key=lambda one: one.start) - 1, 0)
+                number = _place(stretches, at)
                 if len(stretches[number].names) > 1:
                     return None
                 begin = max(begin, stretches[number].start) if number else begin
@@ -235,7 +235,7 @@ class Lessons:
             stretches[-1] = _Stretch(at)
 
     def _find(self, stretches: list[_Stretch], host: str, at: Position) -> _Stretch:
-        stretch = stretches[max(bisect_right(stretches, at, key=lambda one: one.start) - 1, 0)]
+        stretch = stretches[_place(stretches, at)]
         # A boot after the stretch began, with no lesson since: nothing is known of the inode now.
         return _Stretch(at) if stretch.start < self._boot_before(host, at) else stretch
 
@@ -243,6 +243,11 @@ class Lessons:
         boots = self._boots.get(host, [])
         index = bisect_right(boots, at)
         return boots[index - 1] if index else _START
+
+
+def _place(stretches: list[_Stretch], at: Position) -> int:
+    """Where the stretch is that a moment lies in; what came before the first is taken for that one's."""
+    return max(bisect_right(stretches, at, key=lambda one: one.start) - 1, 0)
 
 
 def host_of(document: Document) -> str:
