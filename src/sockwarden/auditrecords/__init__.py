@@ -2,7 +2,7 @@
 
 from sockwarden.auditrecords.assemble import Assembler, key_of
 from sockwarden.auditrecords.call import may_have_address
-from sockwarden.auditrecords.event import Event
+from sockwarden.auditrecords.event import Event, digest_of, part_of
 from sockwarden.auditrecords.interpret import IDENTITY, document_of, iso, lesson_of, original_of
 from sockwarden.auditrecords.likeness import Likeness, likeness_of
 from sockwarden.auditrecords.parse import parse_datagram, parse_line
@@ -16,6 +16,7 @@ __all__ = [
     "Likeness",
     "Record",
     "Rejected",
+    "digest_of",
     "document_of",
     "iso",
     "key_of",
@@ -23,6 +24,7 @@ __all__ = [
     "likeness_of",
     "may_have_address",
     "original_of",
+    "part_of",
     "parse_datagram",
     "parse_line",
 ]

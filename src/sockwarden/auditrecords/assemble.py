@@ -131,7 +131,6 @@ class Assembler:
             return None
         stamp = lines[0][header.end(2) : header.end()]
         time, serial = moment_of(*header.groups()[2:])
-        key = (time, serial, b"", "")
         records: list[Record] = []
         for line in lines:
             kind, _, rest = line.partition(stamp)
@@ -140,14 +139,19 @@ class Assembler:
                 return None
             records.append(record_of(name, time, serial, rest))
         items = _ITEMS.search(records[0].body)
-        if key in self._closed or key in self._open or not items or len(lines) > MOST_OF_A_TYPE:
+        if not items or len(lines) > MOST_OF_A_TYPE or sum(record.type == "PATH" for record in records) < int(items[1]):
             return None
-        if sum(record.type == "PATH" for record in records) < int(items[1]):
-            return None
+        return Event(b"", time, serial, records) if self.passed(time, serial) else None
+
+    def passed(self, time: int, serial: int) -> bool:
+        """Takes in that a whole event was there, which needs no more parse; False where one with this stamp was."""
+        key = (time, serial, b"", "")
+        if key in self._closed or key in self._open:
+            return False
         self._newest = max(self._newest, time)
         self.counts.events += 1
         self._remember(key)
-        return Event(b"", time, serial, records)
+        return True
 
     def expire(self, now: int) -> Iterator[Event]:
         """Closes what has been open for too long by a clock in milliseconds: a live stream may fall silent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
 
@@ -38,5 +39,14 @@ class Event(msgspec.Struct, gc=False):
         Over time, serial and the kernel's text of each record, sorted. Left out, since they differ by the way an
         event came: node, auditd's interpretation, the end-of-event mark, and the order of records.
         """
-        parts = sorted(f"{record.type} ".encode() + record.body for record in self.records if record.type != "EOE")
-        return hashlib.sha256(b"\n".join([f"{self.time}:{self.serial}".encode(), *parts])).hexdigest()
+        return digest_of(self.time, self.serial, (part_of(record) for record in self.records if record.type != "EOE"))
+
+
+def part_of(record: Record) -> bytes:
+    """What a digest takes in of a record."""
+    return f"{record.type} ".encode() + record.body
+
+
+def digest_of(time: int, serial: int, parts: Iterable[bytes]) -> str:
+    """An event's digest."""
+    return hashlib.sha256(b"\n".join([b"%d:%d" % (time, serial), *sorted(parts)])).hexdigest()

@@ -15,7 +15,7 @@ from typing import Any
 from sockwarden.auditrecords import sockaddr
 from sockwarden.auditrecords.call import call_of, results_of
 from sockwarden.auditrecords.event import Event
-from sockwarden.auditrecords.record import decode, fields, text
+from sockwarden.auditrecords.record import Record, decode, fields, text
 from sockwarden.auditrecords.sockaddr import Address
 from sockwarden.auditrecords.syscalls import CREAT_FLAGS, FLAGS_ARGUMENT, Call
 from sockwarden.document import Document
@@ -124,7 +124,7 @@ def _frame(event: Event, action: str) -> Document:
             "module": "auditd",
             "dataset": "auditd.log",
             "sequence": event.serial,
-            "original": original_of(event),
+            "original": list(map(original_of, event.records)),
         },
         "host": {"os": {"type": "linux"}},
         "auditd": {"sequence": event.serial},
@@ -137,9 +137,9 @@ def _frame(event: Event, action: str) -> Document:
     return document
 
 
-def original_of(event: Event) -> list[str]:
-    """Its records as the kernel printed them, each behind its type: `event.original`."""
-    return [f"type={record.type} {decode(record.body)}" for record in event.records]
+def original_of(record: Record) -> str:
+    """A record as the kernel printed it, behind its type; these of an event are `event.original`."""
+    return f"type={record.type} {decode(record.body)}"
 
 
 def iso(time: int) -> str:

@@ -1,6 +1,7 @@
 """Calls that are alike: events that differ in nothing but when they were, by which process, and its pointers.
 
-A program that asks the same of the same socket again and again leaves such events by the thousand.
+A program that asks the same of the same socket again and again leaves such events by the thousand. Whether they are
+alike, their lines tell before they are parsed.
 """
 
 from __future__ import annotations
@@ -10,44 +11,53 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sockwarden.auditrecords.call import call_named
-from sockwarden.auditrecords.event import Event
+from sockwarden.auditrecords.parse import moment_of, stripped
 from sockwarden.auditrecords.syscalls import FLAGS_ARGUMENT
 
 _MOST_TEXT = 8192
-"""Bytes of records that are compared: longer ones do not come again."""
+"""Bytes of lines that are compared: longer ones do not come again."""
 _NUMBER = rb"(0|[1-9]\d{0,9})"
 _SYSTEM = re.compile(
-    rb"(arch=[0-9a-f]{1,8} syscall=\d{1,10})( success=(?:yes|no) exit=-?\d{1,20})"
+    rb"type=SYSCALL msg=(audit\((\d{1,11})\.(\d{3}):(\d{1,10})\):) "
+    rb"((arch=[0-9a-f]{1,8} syscall=\d{1,10})( success=(?:yes|no) exit=-?\d{1,20})"
     rb" a0=([0-9a-f]{1,16}) a1=([0-9a-f]{1,16}) a2=([0-9a-f]{1,16}) a3=([0-9a-f]{1,16})"
-    rb"( items=\d{1,4}) ppid=" + _NUMBER + rb" pid=" + _NUMBER + rb"( .*)",
-    re.DOTALL,
+    rb"( items=\d{1,4}) ppid=" + _NUMBER + rb" pid=" + _NUMBER + rb"( [^\x1d\n]*))"
 )
-"""A SYSCALL record as audit_log_exit prints it (kernel/auditsc.c)."""
+"""A SYSCALL record as audit_log_exit prints it (kernel/auditsc.c), in a line of auditd's."""
 
 
 class Likeness(NamedTuple):
-    """key: equal where events are alike. ppid, pid: as printed."""
+    """What makes an event alike others, and what tells it from them.
+
+    key           equal where events are alike, of such as Assembler.whole takes
+    time, serial  when it was, in milliseconds since the epoch, and its number
+    system        its SYSCALL record's body
+    ppid, pid     as printed
+    """
 
     key: tuple[bytes, ...]
+    time: int
+    serial: int
+    system: bytes
     ppid: bytes
     pid: bytes
 
 
-def likeness_of(event: Event) -> Likeness | None:
-    """What is alike in other events; None for one with records that say more than a plain connect or open does."""
-    system = event.records[0]
-    if system.type != "SYSCALL" or event.node or not event.complete:
+def likeness_of(text: bytes) -> Likeness | None:
+    """That of an event's lines, each of which has the event's stamp in its header. None for one that says more than a
+    plain connect or open does.
+    """
+    system = _SYSTEM.match(text)
+    arguments = _arguments(system[6]) if system else None
+    if system is None or arguments is None or len(text) > _MOST_TEXT:
         return None
-    call = _SYSTEM.fullmatch(system.body)
-    arguments = _arguments(call[1]) if call else None
-    if call is None or arguments is None:
+    stamp, seconds, millis, serial, body, call, result, *given, items, ppid, pid, _ = system.groups()
+    if text.count(stamp) != text.count(b"\n") + 1:
         return None
-    parts = [call[1], call[2], call[7], call[10], system.enriched, *(call[3 + number] for number in arguments)]
-    for record in event.records[1:]:
-        parts += (record.type.encode(), record.body)
-    if sum(map(len, parts)) > _MOST_TEXT:
-        return None
-    return Likeness(tuple(parts), call[8], call[9])
+    # Where a line has its stamp is part of it; no line has a newline, so nothing else can stand there.
+    rest = text[system.start(15) :].replace(stamp, b"\n")
+    key = (call, result, items, rest, *(given[number] for number in arguments))
+    return Likeness(key, *moment_of(seconds, millis, serial), stripped(body), ppid, pid)
 
 
 @lru_cache(maxsize=64)

@@ -66,7 +66,12 @@ def moment_of(seconds: bytes, millis: bytes, serial: bytes) -> tuple[int, int]:
 def record_of(kind: str, time: int, serial: int, rest: bytes, node: bytes = b"") -> Record:
     """A record of what follows its header."""
     body, _, enriched = rest.partition(b"\x1d")
-    return Record(kind, time, serial, body.strip(b" \r\n\0"), enriched.strip(b" \r\n\0"), node)
+    return Record(kind, time, serial, stripped(body), stripped(enriched), node)
+
+
+def stripped(text: bytes) -> bytes:
+    """A record's text without what may stand around it."""
+    return text.strip(b" \r\n\0")
 
 
 def _journal(line: bytes) -> Record | Rejected | None:
@@ -91,7 +96,7 @@ def _journal(line: bytes) -> Record | Rejected | None:
         return Rejected("torn", line)
     # journald puts the type's name before the kernel's text.
     body = message.partition(b" ")[2]
-    return Record(types.name_of(int(number)), int(micros) // 1000, int(serial), body.strip(b" \r\n\0"), node=node)
+    return Record(types.name_of(int(number)), int(micros) // 1000, int(serial), stripped(body), node=node)
 
 
 def _journal_bytes(message: Any) -> bytes:

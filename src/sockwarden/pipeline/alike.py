@@ -6,13 +6,13 @@ in full where a detector that it concerns looks at one of these, or where what i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from sockwarden.alerts import Detector, Severity, uuid_of
-from sockwarden.auditrecords import IDENTITY, Event, Likeness, iso, original_of
+from sockwarden.auditrecords import IDENTITY, Event, Likeness, Record, digest_of, iso, original_of, part_of
 from sockwarden.detect import Engine
 from sockwarden.document import Document, get, put
 from sockwarden.sinks import Lines
@@ -49,6 +49,10 @@ _GAPS = {b"id", b"time", b"sequence", b"pid", b"ppid", b"original", b"uuid"}
 _FIELDS = frozenset(_OF_EVENT) | {"_id"}
 
 
+Learn = Callable[[Document, "Sequence[tuple[Detector, int, Document]]", tuple[int, int, int]], None]
+"""Takes what came of an event, as Alike.learn."""
+
+
 class _Alert(NamedTuple):
     """An alert with gaps. start: that of its line, in pieces of which every second one is a gap's name; None where the
     alert has no such form.
@@ -66,31 +70,35 @@ class Judgement(msgspec.Struct):
     lasting             from when to before when it is that of all that are alike
     asked               detectors that had to be asked
     undecided, trusted  whether it counts as such
+    parts, originals    what its digest takes in of the records behind the first, and the end of `event.original`
     """
 
     lasting: tuple[Position, Position]
     asked: int
     undecided: int
     trusted: int
+    parts: list[bytes]
+    originals: bytes
     alerts: list[_Alert]
 
-    def holds(self, event: Event) -> bool:
+    def holds(self, likeness: Likeness) -> bool:
         """Whether it is that of this event, too."""
         begin, end = self.lasting
-        return begin <= (iso(event.time), event.serial) < end
+        return begin <= (iso(likeness.time), likeness.serial) < end
 
-    def written(self, event: Event, likeness: Likeness) -> Iterator[tuple[int, str, Severity, bytes | None]]:
+    def written(self, likeness: Likeness) -> Iterator[tuple[int, str, Severity, bytes | None]]:
         """The alerts of an event that is alike: by which detector, uuid, severity, and the start of the line."""
         if not self.alerts:
             return
-        digest, time = event.digest(), iso(event.time)
+        system = Record("SYSCALL", likeness.time, likeness.serial, likeness.system)
+        digest, first = digest_of(likeness.time, likeness.serial, [*self.parts, part_of(system)]), original_of(system)
         values = {
             b"id": b'"%s"' % digest.encode(),
-            b"time": b'"%s"' % time.encode(),
-            b"sequence": b"%d" % event.serial,
+            b"time": b'"%s"' % iso(likeness.time).encode(),
+            b"sequence": b"%d" % likeness.serial,
             b"pid": likeness.pid,
             b"ppid": likeness.ppid,
-            b"original": msgspec.json.encode(original_of(event)),
+            b"original": b"[%s,%s" % (msgspec.json.encode(first), self.originals),
         }
         for number, rule_id, severity, start in self.alerts:
             uuid = uuid_of({**IDENTITY, "_id": digest}, rule_id)
@@ -113,10 +121,14 @@ class Alike:
         self._lessons = lessons
         self._known: dict[tuple[bytes, ...], Judgement | None] = {}
 
-    def get(self, event: Event, likeness: Likeness) -> Judgement | None:
+    def knows(self, likeness: Likeness) -> bool:
+        """Whether there is one."""
+        return self.get(likeness) is not None
+
+    def get(self, likeness: Likeness) -> Judgement | None:
         """The judgement of an event that was alike, where it is this one's."""
         known = self._known.get(likeness.key)
-        return known if known and known.holds(event) else None
+        return known if known and known.holds(likeness) else None
 
     def is_worth(self, likeness: Likeness) -> bool:
         """Whether to learn what comes of an access: of the first that is alike it is not, most come alone."""
@@ -130,6 +142,7 @@ class Alike:
     def learn(
         self,
         likeness: Likeness,
+        event: Event,
         document: Document,
         found: Sequence[tuple[Detector, int, Document]],
         counts: tuple[int, int, int],
@@ -153,7 +166,8 @@ class Alike:
             if pieces and (len(pieces) == 1 or not _GAPS.issuperset(pieces[1::2])):
                 return  # JSON in UTF-8 could not hold it
             alerts.append(_Alert(number, detector.rule_id, severity, pieces))
-        self._known[likeness.key] = Judgement(lasting, *counts, alerts)
+        parts, originals = list(map(part_of, event.records[1:])), list(map(original_of, event.records[1:]))
+        self._known[likeness.key] = Judgement(lasting, *counts, parts, msgspec.json.encode(originals)[1:], alerts)
 
 
 def _with_gaps(alert: Document) -> Document:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import starmap
 from typing import NamedTuple
 
 import msgspec
 
 from sockwarden.alerts import Detector, Severity
-from sockwarden.auditrecords import Likeness, document_of, iso, likeness_of
+from sockwarden.auditrecords import document_of, iso
 from sockwarden.detect import Counts, Detection, Engine
 from sockwarden.document import Document, get
 from sockwarden.errors import InputError
 from sockwarden.literals import EVERYTHING
-from sockwarden.pipeline.alike import Alike, Judgement
+from sockwarden.pipeline.alike import Alike, Judgement, Learn
 from sockwarden.pipeline.processes import batched, in_order
 from sockwarden.pipeline.replay import Learned, Progress, Replay
 from sockwarden.pipeline.wanted import wanted_by
@@ -216,20 +218,19 @@ class Hunt:
             for document in learned.documents(stretch, met.tally):
                 yield from self._judged(document, met)
             return
-        for event in learned.form.events(stretch, learned.wanted, met.tally):
-            likeness = likeness_of(event)
-            if likeness and (known := alike.get(event, likeness)):
-                if self._window.holds({"@timestamp": iso(event.time)}):
+        for likeness, event in learned.form.events(stretch, learned.wanted, met.tally, alike.knows):
+            if event is None:
+                known = alike.get(likeness) if likeness else None
+                if likeness and known and self._window.holds({"@timestamp": iso(likeness.time)}):
                     met.repeat(known)
-                    yield from (_Hit(*written) for written in known.written(event, likeness))
+                    yield from starmap(_Hit, known.written(likeness))
             elif made := document_of(event):
-                worth = likeness if likeness and alike.is_worth(likeness) else None
-                yield from self._judged(learned.resolved(made), met, alike, worth)
+                worth = likeness and alike.is_worth(likeness)
+                learn = partial(alike.learn, likeness, event) if likeness and worth else None
+                yield from self._judged(learned.resolved(made), met, learn)
 
-    def _judged(
-        self, document: Document, met: Met, alike: Alike | None = None, likeness: Likeness | None = None
-    ) -> Iterator[_Hit]:
-        """What is found of a document; with a likeness, it is learnt."""
+    def _judged(self, document: Document, met: Met, learn: Learn | None = None) -> Iterator[_Hit]:
+        """What is found of a document, which is also passed to learn."""
         if not self._window.holds(document):
             return
         before = met.counts.asked, met.undecided, met.trusted
@@ -238,10 +239,9 @@ class Hunt:
         for number, alert in self.engine.find(document):
             found.append((self._detections[number].detector, number, alert))
             yield self._hit(number, alert, document)
-        if alike and likeness:
+        if learn:
             asked, undecided, trusted = before
-            counts = met.counts.asked - asked, met.undecided - undecided, met.trusted - trusted
-            alike.learn(likeness, document, found, counts)
+            learn(document, found, (met.counts.asked - asked, met.undecided - undecided, met.trusted - trusted))
 
     def _hit(self, number: int, alert: Document, document: Document) -> _Hit:
         detector = self._detections[number].detector

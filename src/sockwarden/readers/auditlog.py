@@ -6,17 +6,20 @@ Only the lines of candidates.py are parsed, unless everything is wanted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from sockwarden.auditrecords import (
     REASONS,
     Assembler,
     Event,
+    Likeness,
     Record,
     Rejected,
     document_of,
     key_of,
     lesson_of,
+    likeness_of,
     parse_line,
 )
 from sockwarden.document import Document
@@ -33,6 +36,8 @@ _RECORD = re.compile(
 _JOURNAL = re.compile(rb'^\{[^\n]*"(?:_AUDIT_ID|__REALTIME_TIMESTAMP)"', re.MULTILINE)
 _INTERPRETED = re.compile(rb"^(?:node=\S+ )?type=\S+ msg=audit\(\d+/\d+/\d+ ", re.MULTILINE)
 
+IsKnown = Callable[[Likeness], bool]
+
 
 def recognise(head: bytes) -> bool:
     """Whether the first bytes of an input are audit records."""
@@ -46,18 +51,22 @@ def is_interpreted(head: bytes) -> bool:
 
 def documents(stretch: Stretch, wanted: Wanted, tally: Tally) -> Iterator[Document]:
     """The documents of every event that begins in a stretch and may hold what is wanted."""
-    yield from filter(None, map(document_of, events(stretch, wanted, tally)))
+    yield from filter(None, map(document_of, _only_events(events(stretch, wanted, tally))))
 
 
-def events(stretch: Stretch, wanted: Wanted, tally: Tally) -> Iterator[Event]:
-    """These events themselves."""
+def events(
+    stretch: Stretch, wanted: Wanted, tally: Tally, is_known: IsKnown | None = None
+) -> Iterator[tuple[Likeness | None, Event | None]]:
+    """These events themselves, each with what makes it alike others, where it may be; of one that is_known no more than
+    that. Without is_known none is asked for.
+    """
     search = candidates.accesses(wanted)
     if stretch.seen and not wanted.everything:
         tally.read += stretch.size
-        places = stretch.seen.places(wanted.inodes)
-        yield from _parsed(gathered_again(stretch, search, places), tally)
+        found = gathered_again(stretch, search, stretch.seen.places(wanted.inodes))
+        yield from _parsed(found, tally, is_known)
     else:
-        yield from _events(stretch, None if wanted.everything else [search], tally)
+        yield from _events(stretch, None if wanted.everything else [search], tally, is_known)
 
 
 def lessons(stretch: Stretch, wanted: Wanted, later: Wanted, tally: Tally) -> Iterator[Document]:
@@ -65,10 +74,17 @@ def lessons(stretch: Stretch, wanted: Wanted, later: Wanted, tally: Tally) -> It
     again; where that is, is kept with it.
     """
     searches = [candidates.lessons(wanted), candidates.accesses(later, by_inode=True)][: 1 if later.everything else 2]
-    yield from filter(None, map(lesson_of, _events(stretch, None if wanted.everything else searches, tally)))
+    found = _events(stretch, None if wanted.everything else searches, tally)
+    yield from filter(None, map(lesson_of, _only_events(found)))
 
 
-def _events(stretch: Stretch, searches: list[candidates.Search] | None, tally: Tally) -> Iterator[Event]:
+def _only_events(found: Iterable[tuple[object, Event | None]]) -> Iterator[Event]:
+    return (event for _, event in found if event)
+
+
+def _events(
+    stretch: Stretch, searches: list[candidates.Search] | None, tally: Tally, is_known: IsKnown | None = None
+) -> Iterator[tuple[Likeness | None, Event | None]]:
     """What the first of the searches finds; without any, every event. What the second finds is kept as seen."""
     for view in stretch.views():
         tally.read += view.size
@@ -76,25 +92,32 @@ def _events(stretch: Stretch, searches: list[candidates.Search] | None, tally: T
         others = [view.line(start) for start in starts]
         if not searches or any(isinstance(parse_line(line), Record) for line in others):
             assembler = Assembler()
-            yield from _all(view, assembler, tally)
+            yield from ((None, event) for event in _all(view, assembler, tally))
             _count(assembler, tally)
             continue
         for line in others:
             _record(line, tally)
         if len(places) > 1 and not others:
             stretch.see(view, places[1])
-        yield from _parsed(gathered(view, searches[0], places[0]), tally)
+        yield from _parsed(gathered(view, searches[0], places[0]), tally, is_known)
 
 
-def _parsed(gathered: Iterator[list[bytes]], tally: Tally) -> Iterator[Event]:
-    """The events of lines, each event's together."""
+def _parsed(
+    gathered: Iterator[bytes], tally: Tally, is_known: IsKnown | None
+) -> Iterator[tuple[Likeness | None, Event | None]]:
+    """The events of lines, each event's together, as `events` has them."""
     assembler = Assembler()
-    for lines in gathered:
+    for text in gathered:
+        likeness = likeness_of(text) if is_known else None
+        if is_known and likeness and is_known(likeness) and assembler.passed(likeness.time, likeness.serial):
+            yield likeness, None
+            continue
+        lines = text.split(b"\n")
         if event := assembler.whole(lines):
-            yield event
-        else:
-            yield from _pushed(assembler, lines, tally)
-            yield from assembler.flush()
+            yield likeness, event
+            continue
+        for each in chain(_pushed(assembler, lines, tally), assembler.flush()):
+            yield None, each
     _count(assembler, tally)
 
 

@@ -18,47 +18,56 @@ _NEAR = (1 << 12, 1 << 16)
 _MOST_FAR = 16
 """Events of a view that are looked for in the whole reach by themselves; for more, the view is indexed."""
 _HEADER_AT = re.compile(rb"^" + HEADER.pattern, re.MULTILINE)
+_EVENT = re.compile(
+    rb"type=SYSCALL msg=(audit\([^)\n]{1,40}\)):[^\n]*\n"
+    rb"(?:type=(?:SOCKADDR|CWD|PATH) msg=\1:[^\n]*\n)*type=PROCTITLE msg=\1:[^\n]*"
+)
+"""An event's lines as they mostly come."""
 _ITEMS = re.compile(rb" items=(\d{1,4}) ")
 
 _Given = dict[bytes, int]
 """Stamps of events whose lines were given, each with where the line is in the stream that called for them."""
 
 
-def gathered(view: View, search: Search, places: Places, given: _Given | None = None) -> Iterator[list[bytes]]:
-    """The lines that places call for, those of one event together, in the order of the first that called for them. A
-    line that is no record of auditd's calls for nothing; of lines that call for themselves, repetitions are left out.
+def gathered(view: View, search: Search, places: Places, given: _Given | None = None) -> Iterator[bytes]:
+    """The lines that places call for, those of one event together as one text, in the order of the first that called
+    for them. A line that is no record of auditd's calls for nothing; of lines that call for themselves, repetitions are left out.
     """
     events, repeated = _Events(view, search, {} if given is None else given), Repeated()
     for start, need in sorted(places, key=itemgetter(0)):
         if need == "line":
             if stamp := events.stamp_at(start):
-                yield from ([line] for line in repeated.take(view.line(start), stamp))
-        elif lines := events.lines(start, need, REACH):
-            yield from ([line] for line in repeated.rest())
-            yield lines
-    yield from ([line] for line in repeated.rest())
+                yield from repeated.take(view.line(start), stamp)
+        elif text := events.text(start, need, REACH):
+            yield from repeated.rest()
+            yield text
+    yield from repeated.rest()
 
 
-def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator[list[bytes]]:
+def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator[bytes]:
     """The lines of events that places call for which were seen in a stretch before. As long as each event's lie
     together, little more than these is read of it.
     """
     given: _Given = {}
     near: View | None = None
     for number, (place, need) in enumerate(places):
-        lines = None
+        text = None
         for reach in _NEAR:
             near = stretch.near(place, reach, near)
-            lines = near and _Events(near, search, given).lines(stretch.place_in(near, place), need, reach)
-            if lines is not None:
+            text = near and _Events(near, search, given).text(stretch.place_in(near, place), need, reach)
+            if text is not None:
                 break
         else:
             for view in stretch.views():
                 rest = [(stretch.place_in(view, one), each) for one, each in places[number:]]
                 yield from gathered(view, search, rest, given)
             return
-        if lines:
-            yield lines
+        if text:
+            yield text
+
+
+_Span = tuple[int, int]
+"""From where to where: of lines, up to the last one's newline."""
 
 
 class _Events:
@@ -77,59 +86,74 @@ class _Events:
         header = HEADER.match(self._text, start)
         return header[1] if header and self._view.end_of(start) - start <= MOST_LINE_BYTES else None
 
-    def lines(self, start: int, need: Need, reach: int) -> list[bytes] | None:
+    def text(self, start: int, need: Need, reach: int) -> bytes | None:
         """An event's lines, from one that calls for it; empty where they are not needed, or were given; None where they
         would have to be looked for farther than a reach.
         """
         stamp = self.stamp_at(start)
         given = self._given.get(stamp) if stamp else None
         if stamp is None or (given is not None and self._view.at + start - given <= REACH):
-            return []
-        found = self._found(start, stamp, reach)
+            return b""
+        found = self._together(start, stamp) or self._found(start, stamp, reach)
         if not found:
             return None
-        lines = [line for _, line in found]
-        if need == "directory" and not any(map(self._search.holds, filter(_is_directory, lines))):
-            return []
+        text = b"\n".join([self._text[begin:end] for begin, end in found])
+        if need == "directory" and not any(map(self._search.holds, filter(_is_directory, text.split(b"\n")))):
+            return b""
         # What an earlier view was asked for already, that one gives.
-        before = (at for at, _ in found if at < self._view.begin)
-        if any(places_in(self._view, at, self._view.end_of(at), [self._search])[0] for at in before):
-            return []
+        edge = self._view.begin
+        before = ((at, min(end, self._view.end_of(edge - 1))) for at, end in found if at < edge)
+        if any(places_in(self._view, at, end, [self._search])[0] for at, end in before):
+            return b""
         self._given[stamp] = self._view.at + start
-        return lines
+        return text
 
-    def _found(self, start: int, stamp: bytes, reach: int) -> list[tuple[int, bytes]]:
-        """An event's lines and where they start: nearby where it is whole there, else within the whole reach."""
+    def _together(self, start: int, stamp: bytes) -> list[_Span]:
+        """Where an event is whole nearby with nothing of others between, as mostly."""
+        text, least, most = self._text, max(start - _NEAR[0], 0), min(start + _NEAR[0], len(self._text))
+        event = _EVENT.match(text, text.rfind(b"\n", 0, find(text, stamp, least, most)) + 1)
+        if not event or event[1] != stamp or find(text, stamp, event.end(), max(most, event.end())) >= 0:
+            return []
+        return [event.span()] if _is_whole_nearby(bytes(event[0])) else []
+
+    def _found(self, start: int, stamp: bytes, reach: int) -> list[_Span]:
+        """Where an event's lines are: nearby where it is whole there, else within the whole reach."""
         for near in _NEAR:
             if near <= reach:
                 found = list(self._stamped(max(start - near, 0), start + near, stamp))
-                text = b"\n".join([line for _, line in found])
-                # An address nearby is part of it; of a call without one nobody knows, unless it is one that has none.
-                if _is_whole(text) and (near > _NEAR[0] or b"type=SOCKADDR " in text or not may_have_address(text)):
+                text = b"\n".join([self._text[begin:end] for begin, end in found])
+                if _is_whole_nearby(text) if near == _NEAR[0] else _is_whole(text):
                     return found
         return self._far_apart(start, stamp) if reach == REACH else []
 
-    def _far_apart(self, start: int, stamp: bytes) -> list[tuple[int, bytes]]:
+    def _far_apart(self, start: int, stamp: bytes) -> list[_Span]:
         self._far += 1
         if self._far <= _MOST_FAR:
             return list(self._stamped(max(start - REACH, 0), start + REACH, stamp))
         if not self._index:
             for match in _HEADER_AT.finditer(self._text):
                 self._index.setdefault(match[1], []).append(match.start())
-        return [(at, self._view.line(at)) for at in self._index.get(stamp, ()) if abs(at - start) <= REACH]
+        return [(at, self._view.end_of(at)) for at in self._index.get(stamp, ()) if abs(at - start) <= REACH]
 
-    def _stamped(self, begin: int, end: int, stamp: bytes) -> Iterator[tuple[int, bytes]]:
+    def _stamped(self, begin: int, end: int, stamp: bytes) -> Iterator[_Span]:
         text, end = self._text, min(end, len(self._text))
         at = find(text, stamp, begin, end)
         while at >= 0:
             start, stop = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
             if (header := HEADER.match(text, start)) and header[1] == stamp:
-                yield start, bytes(text[start:stop])
+                yield start, stop
             at = find(text, stamp, stop, end) if stop < end else -1
 
 
 def _is_directory(line: bytes) -> bool:
     return b"type=CWD " in line
+
+
+def _is_whole_nearby(text: bytes) -> bool:
+    """Whether it is whole, where few lines around were looked at: an address nearby is part of it; of a call without
+    one nobody knows, unless it is one that has none.
+    """
+    return _is_whole(text) and (b"type=SOCKADDR " in text or not may_have_address(text))
 
 
 def _is_whole(text: bytes) -> bool:
