@@ -27,6 +27,7 @@ from sockwarden.literals import Wanted
 from sockwarden.readers import candidates
 from sockwarden.readers.blocks import MOST_LINE_BYTES, too_long
 from sockwarden.readers.gathering import gathered, gathered_again
+from sockwarden.readers.look import Look
 from sockwarden.readers.stretches import Stretch, View
 from sockwarden.readers.tally import Tally
 
@@ -61,10 +62,10 @@ def events(
     that. Without is_known none is asked for.
     """
     search = candidates.accesses(wanted)
-    if stretch.seen and not wanted.everything:
+    places = stretch.seen.places(wanted.inodes) if stretch.seen and not wanted.everything else None
+    if places is not None:
         tally.read += stretch.size
-        found = gathered_again(stretch, search, stretch.seen.places(wanted.inodes))
-        yield from _parsed(found, tally, is_known)
+        yield from _parsed(gathered_again(stretch, search, places), tally, is_known)
     else:
         yield from _events(stretch, None if wanted.everything else [search], tally, is_known)
 
@@ -86,20 +87,47 @@ def _events(
     stretch: Stretch, searches: list[candidates.Search] | None, tally: Tally, is_known: IsKnown | None = None
 ) -> Iterator[tuple[Likeness | None, Event | None]]:
     """What the first of the searches finds; without any, every event. What the second finds is kept as seen."""
+    if searches and (look := _looked(stretch, searches)):
+        tally.read += stretch.size
+        for line in look.others:
+            _record(line, tally)
+        if len(searches) > 1 and not look.others and look.noted is not None:
+            stretch.see(look.found[1], look.noted, look.inodes)
+        yield from _parsed(gathered_again(stretch, searches[0], look.found[0]), tally, is_known)
+        return
     for view in stretch.views():
         tally.read += view.size
-        starts, places = candidates.look(view, searches) if searches else ([], [])
-        others = [view.line(start) for start in starts]
-        if not searches or any(isinstance(parse_line(line), Record) for line in others):
+        look = Look(searches or ())
+        if searches:
+            look.over(view, view.at)
+            look.end()
+        if not searches or _hold_record(look.others):
             assembler = Assembler()
             yield from ((None, event) for event in _all(view, assembler, tally))
             _count(assembler, tally)
             continue
-        for line in others:
+        for line in look.others:
             _record(line, tally)
-        if len(places) > 1 and not others:
-            stretch.see(view, places[1])
-        yield from _parsed(gathered(view, searches[0], places[0]), tally, is_known)
+        yield from _parsed(gathered(view, searches[0], look.found[0]), tally, is_known)
+
+
+def _looked(stretch: Stretch, searches: list[candidates.Search]) -> Look | None:
+    """A look at a stretch; None where it cannot be had a piece at a time, or every line must be parsed."""
+    look, known = Look(searches), 0
+    for piece in stretch.pieces():
+        if not piece:
+            return None
+        look.over(piece, stretch.begin)
+        if _hold_record(look.others[known:]):
+            return None
+        known = len(look.others)
+    look.end()
+    return look
+
+
+def _hold_record(lines: list[bytes]) -> bool:
+    """Whether what is no record of auditd's form is one of another."""
+    return any(isinstance(parse_line(line), Record) for line in lines)
 
 
 def _parsed(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from operator import itemgetter
 
 from sockwarden.auditrecords import may_have_address
 from sockwarden.readers.blocks import MOST_LINE_BYTES
-from sockwarden.readers.candidates import HEADER, Search, places_in
+from sockwarden.readers.candidates import Search
 from sockwarden.readers.find import find
+from sockwarden.readers.look import HEADER, is_called
 from sockwarden.readers.repeated import Repeated
 from sockwarden.readers.stretches import REACH, Need, Places, Stretch, View
 
@@ -18,39 +18,43 @@ _NEAR = (1 << 12, 1 << 16)
 _MOST_FAR = 16
 """Events of a view that are looked for in the whole reach by themselves; for more, the view is indexed."""
 _HEADER_AT = re.compile(rb"^" + HEADER.pattern, re.MULTILINE)
-_EVENT = re.compile(
-    rb"type=SYSCALL msg=(audit\([^)\n]{1,40}\)):[^\n]*\n"
-    rb"(?:type=(?:SOCKADDR|CWD|PATH) msg=\1:[^\n]*\n)*type=PROCTITLE msg=\1:[^\n]*"
-)
-"""An event's lines as they mostly come."""
+_HEADS = frozenset(b"type=%s msg=" % kind for kind in (b"SYSCALL", b"SOCKADDR", b"CWD", b"PATH", b"PROCTITLE"))
+"""What mostly stands before a stamp."""
+_MOST_DONE = 4096
 _ITEMS = re.compile(rb" items=(\d{1,4}) ")
 
 _Given = dict[bytes, int]
 """Stamps of events whose lines were given, each with where the line is in the stream that called for them."""
 
 
-def gathered(view: View, search: Search, places: Places, given: _Given | None = None) -> Iterator[bytes]:
-    """The lines that places call for, those of one event together as one text, in the order of the first that called
-    for them. A line that is no record of auditd's calls for nothing; of lines that call for themselves, repetitions are left out.
+def gathered(view: View, search: Search, places: Places) -> Iterator[bytes]:
+    """The lines that places in a view call for, those of one event together as one text, in the order of the first that
+    called for them. A line that is no record of auditd's calls for nothing; of lines that call for themselves,
+    repetitions are left out.
     """
-    events, repeated = _Events(view, search, {} if given is None else given), Repeated()
-    for start, need in sorted(places, key=itemgetter(0)):
-        if need == "line":
-            if stamp := events.stamp_at(start):
-                yield from repeated.take(view.line(start), stamp)
-        elif text := events.text(start, need, REACH):
-            yield from repeated.rest()
-            yield text
+    repeated = Repeated()
+    yield from _gathered(view, search, places, {}, repeated)
     yield from repeated.rest()
 
 
 def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator[bytes]:
-    """The lines of events that places call for which were seen in a stretch before. As long as each event's lie
-    together, little more than these is read of it.
-    """
+    """The same of places in a stretch. As long as each event's lines lie together, little more than these is read."""
     given: _Given = {}
+    repeated = Repeated()
     near: View | None = None
+    done: set[int] = set()
     for number, (place, need) in enumerate(places):
+        if isinstance(need, bytes):
+            yield from repeated.take(need)
+            continue
+        if place in done:
+            continue
+        if need == "event":
+            near = None
+            if text := _nearby(stretch, place, given, done):
+                yield from repeated.rest()
+                yield text
+                continue
         text = None
         for reach in _NEAR:
             near = stretch.near(place, reach, near)
@@ -60,10 +64,52 @@ def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator
         else:
             for view in stretch.views():
                 rest = [(stretch.place_in(view, one), each) for one, each in places[number:]]
-                yield from gathered(view, search, rest, given)
-            return
+                yield from _gathered(view, search, rest, given, repeated)
+            break
         if text:
+            yield from repeated.rest()
             yield text
+    yield from repeated.rest()
+
+
+def _gathered(view: View, search: Search, places: Places, given: _Given, repeated: Repeated) -> Iterator[bytes]:
+    events = _Events(view, search, given)
+    for start, need in places:
+        if isinstance(need, bytes):
+            yield from repeated.take(need)
+        elif text := events.text(start, need, REACH):
+            yield from repeated.rest()
+            yield text
+
+
+def _nearby(stretch: Stretch, place: int, given: _Given, done: set[int]) -> bytes | None:
+    """The text of the event that a line is of, where that is whole nearby and in the stretch, as mostly; the places of
+    its lines are done then. None for any other, and where it was given.
+    """
+    begin = max(stretch.begin + place - _NEAR[0], 0)
+    text, offset = stretch.stream.read(begin, begin + 3 * _NEAR[0]), begin - stretch.begin
+    header = HEADER.match(text, place - offset)
+    if not header or (stamp := header[1]) in given:
+        return None
+    lines, places = [], []
+    at, stop = find(text, stamp, 0, len(text)), 0
+    while at >= 0:
+        start, stop = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+        # What lies on the edge of what was read may be a part of a line.
+        if start + offset < 0 or not start or stop < 0:
+            return None
+        if bytes(text[start:at]) not in _HEADS and not ((head := HEADER.match(text, start)) and head.start(1) == at):
+            return None
+        lines.append(text[start:stop])
+        places.append(start + offset)
+        at = find(text, stamp, stop, len(text))
+    if not _is_whole_nearby(found := b"\n".join(lines)):
+        return None
+    given[stamp] = stretch.begin + place
+    if len(done) > _MOST_DONE:
+        done.clear()
+    done.update(places)
+    return found
 
 
 _Span = tuple[int, int]
@@ -94,7 +140,7 @@ class _Events:
         given = self._given.get(stamp) if stamp else None
         if stamp is None or (given is not None and self._view.at + start - given <= REACH):
             return b""
-        found = self._together(start, stamp) or self._found(start, stamp, reach)
+        found = self._found(start, stamp, reach)
         if not found:
             return None
         text = b"\n".join([self._text[begin:end] for begin, end in found])
@@ -103,18 +149,10 @@ class _Events:
         # What an earlier view was asked for already, that one gives.
         edge = self._view.begin
         before = ((at, min(end, self._view.end_of(edge - 1))) for at, end in found if at < edge)
-        if any(places_in(self._view, at, end, [self._search])[0] for at, end in before):
+        if any(is_called(self._view, at, end, self._search) for at, end in before):
             return b""
         self._given[stamp] = self._view.at + start
         return text
-
-    def _together(self, start: int, stamp: bytes) -> list[_Span]:
-        """Where an event is whole nearby with nothing of others between, as mostly."""
-        text, least, most = self._text, max(start - _NEAR[0], 0), min(start + _NEAR[0], len(self._text))
-        event = _EVENT.match(text, text.rfind(b"\n", 0, find(text, stamp, least, most)) + 1)
-        if not event or event[1] != stamp or find(text, stamp, event.end(), max(most, event.end())) >= 0:
-            return []
-        return [event.span()] if _is_whole_nearby(bytes(event[0])) else []
 
     def _found(self, start: int, stamp: bytes, reach: int) -> list[_Span]:
         """Where an event's lines are: nearby where it is whole there, else within the whole reach."""

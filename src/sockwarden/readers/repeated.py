@@ -32,12 +32,13 @@ class Repeated:
         self._highest: dict[bytes, int] = {}
         self._count = 0
 
-    def take(self, line: bytes, stamp: bytes) -> Iterator[bytes]:
-        """Takes a line with its `audit(…)`, and gives what is to be told now. Where serials begin again the machine
-        may have been started again, and all that is said anew counts.
+    def take(self, line: bytes) -> Iterator[bytes]:
+        """Takes a record's line, and gives what is to be told now. Where serials begin again the machine may have been
+        started again, and all that is said anew counts.
         """
-        head, _, body = line.partition(stamp)
-        time, _, serial = stamp[len(b"audit(") : -1].partition(b":")
+        head, _, rest = line.partition(b" msg=audit(")
+        stamp, _, body = rest.partition(b")")
+        time, _, serial = stamp.partition(b":")
         try:
             moment = (int(time.replace(b".", b"")), int(serial))
         except ValueError:

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VERSION 1
+#define VERSION 2
 #define MOST_NODE 255
 #define MOST_WORD 40
 #define HEAD 8
@@ -15,19 +15,28 @@
 #define MOST_KNOWN (SLOTS / 2)
 #define MOST_TEXT 4096
 #define ARENA (1 << 20)
+#define MOST_NOTED 8192
+#define MOST_OF_A_TEXT 256
+#define MANY UINT32_MAX
 
 enum kind { OTHER, ADDRESS, HEAD_OF_ADDRESS, SOCKET_FILE, BOOT };
 
 struct text {
     uint64_t hash;
     uint32_t at;
+    uint32_t number;
+    uint32_t noted;
     uint16_t size;
     uint8_t kind;
     uint8_t used;
 };
 
-/* Texts of no interest. */
-struct known {
+/* What a walk knows: texts that are not to be told of, and where lines were with such that have a number, in pairs of
+ * the number and the place, MANY for all beyond the most of a text. Beyond the most of all they are counted.
+ */
+struct walk {
+    int64_t noted;
+    uint32_t pairs[2 * MOST_NOTED];
     uint32_t count;
     uint32_t filled;
     struct text slots[SLOTS];
@@ -40,12 +49,18 @@ struct span {
 
 int32_t sockwarden_scan_version(void) { return VERSION; }
 
-int64_t sockwarden_known_size(void) { return sizeof(struct known); }
+int64_t sockwarden_walk_size(void) { return sizeof(struct walk); }
 
-void sockwarden_forget(struct known *known)
+static void forget(struct walk *walk)
 {
-    known->count = known->filled = 0;
-    memset(known->slots, 0, sizeof known->slots);
+    walk->count = walk->filled = 0;
+    memset(walk->slots, 0, sizeof walk->slots);
+}
+
+void sockwarden_begin(struct walk *walk)
+{
+    walk->noted = 0;
+    forget(walk);
 }
 
 static uint64_t hash_of(struct span text, int kind)
@@ -64,39 +79,52 @@ static uint64_t hash_of(struct span text, int kind)
 }
 
 /* The slot of a text, or the free one where it belongs. At most half of all are ever used. */
-static struct text *slot_of(struct known *known, struct span text, int kind, uint64_t hash)
+static struct text *slot_of(struct walk *walk, struct span text, int kind, uint64_t hash)
 {
     size_t size = (size_t)(text.to - text.from);
     for (size_t place = hash % SLOTS;; place = (place + 1) % SLOTS) {
-        struct text *slot = &known->slots[place];
+        struct text *slot = &walk->slots[place];
         if (!slot->used || (slot->hash == hash && slot->kind == kind && slot->size == size &&
-                            !memcmp(known->arena + slot->at, text.from, size)))
+                            !memcmp(walk->arena + slot->at, text.from, size)))
             return slot;
     }
 }
 
-static int is_known(struct known *known, struct span text, int kind)
+static struct text *known(struct walk *walk, struct span text, int kind)
 {
     if (text.to - text.from > MOST_TEXT)
-        return 0;
-    return slot_of(known, text, kind, hash_of(text, kind))->used;
+        return NULL;
+    struct text *slot = slot_of(walk, text, kind, hash_of(text, kind));
+    return slot->used ? slot : NULL;
 }
 
-void sockwarden_know(struct known *known, int kind, const uint8_t *from, int64_t size)
+void sockwarden_know(struct walk *walk, int kind, const uint8_t *from, int64_t size, uint32_t number)
 {
     if (size < 0 || size > MOST_TEXT)
         return;
-    if (known->count >= MOST_KNOWN || known->filled + size > ARENA)
-        sockwarden_forget(known);
+    if (walk->count >= MOST_KNOWN || walk->filled + size > ARENA)
+        forget(walk);
     struct span text = {from, from + size};
     uint64_t hash = hash_of(text, kind);
-    struct text *slot = slot_of(known, text, kind, hash);
+    struct text *slot = slot_of(walk, text, kind, hash);
     if (slot->used)
         return;
-    *slot = (struct text){hash, known->filled, (uint16_t)size, (uint8_t)kind, 1};
-    memcpy(known->arena + known->filled, from, (size_t)size);
-    known->filled += (uint32_t)size;
-    known->count++;
+    *slot = (struct text){hash, walk->filled, number, 0, (uint16_t)size, (uint8_t)kind, 1};
+    memcpy(walk->arena + walk->filled, from, (size_t)size);
+    walk->filled += (uint32_t)size;
+    walk->count++;
+}
+
+static void note(struct walk *walk, struct text *slot, uint32_t place)
+{
+    if (slot->noted > MOST_OF_A_TEXT)
+        return;
+    if (walk->noted < MOST_NOTED) {
+        walk->pairs[2 * walk->noted] = slot->number;
+        walk->pairs[2 * walk->noted + 1] = slot->noted < MOST_OF_A_TEXT ? place : MANY;
+    }
+    slot->noted++;
+    walk->noted++;
 }
 
 /* Takes a literal from the front. */
@@ -142,11 +170,15 @@ static const uint8_t *find(struct span text, const char *literal)
     return memmem(text.from, (size_t)(text.to - text.from), literal, strlen(literal));
 }
 
-/* Looks at a line; its kind, or -1 where it is of no interest. `text` is what the answer depends on. */
-static int look(struct known *known, struct span line, int64_t most_line, struct span *text)
+/* Looks at a line; its kind, or -1 where it is not to be told of. `text` is what the answer depends on, `slot` that of
+ * a text that is known.
+ */
+static int look(struct walk *walk, struct span line, int64_t most_line, struct span *text, struct text **slot)
 {
     struct span rest = line, type;
+    int kind;
     *text = line;
+    *slot = NULL;
     if (line.to - line.from > most_line || !take_header(&rest, &type))
         return OTHER;
     if (is(type, "SOCKADDR")) {
@@ -155,30 +187,37 @@ static int look(struct known *known, struct span line, int64_t most_line, struct
             return -1;
         *text = (struct span){field + sizeof " saddr=" - 1, line.to};
         struct span head = {text->from, text->to - text->from > HEAD ? text->from + HEAD : text->to};
-        return is_known(known, head, HEAD_OF_ADDRESS) || is_known(known, *text, ADDRESS) ? -1 : ADDRESS;
-    }
-    if (is(type, "PATH")) {
+        *slot = known(walk, head, HEAD_OF_ADDRESS);
+        kind = ADDRESS;
+    } else if (is(type, "PATH")) {
         if (!find(rest, " mode=014"))
             return -1;
         *text = rest;
-        return is_known(known, rest, SOCKET_FILE) ? -1 : SOCKET_FILE;
+        kind = SOCKET_FILE;
+    } else {
+        return is(type, "SYSTEM_BOOT") || is(type, "KERNEL") ? BOOT : -1;
     }
-    return is(type, "SYSTEM_BOOT") || is(type, "KERNEL") ? BOOT : -1;
+    if (!*slot)
+        *slot = known(walk, *text, kind);
+    return *slot ? -1 : kind;
 }
 
 /* Looks at the lines that start in [begin, end), of which each ends with a newline before `end` or there. Writes of each
- * that is of interest its kind, where it starts, and its text; `most` of them. Returns how many, and in `next` where to
- * go on.
+ * that is to be told of its kind, where it starts, and its text; `most` of them. Places of others that are noted are
+ * counted from `base`. Returns how many were told of, and in `next` where to go on.
  */
-int64_t sockwarden_scan(const uint8_t *bytes, int64_t begin, int64_t end, int64_t most_line, struct known *known,
-                        int64_t *found, int64_t most, int64_t *next)
+int64_t sockwarden_scan(struct walk *walk, const uint8_t *bytes, int64_t begin, int64_t end, int64_t base,
+                        int64_t most_line, int64_t *found, int64_t most, int64_t *next)
 {
     int64_t count = 0;
     const uint8_t *at = bytes + begin, *stop = bytes + end;
     while (at < stop && count < most) {
         const uint8_t *newline = memchr(at, '\n', (size_t)(stop - at));
         struct span line = {at, newline ? newline : stop}, text;
-        int kind = look(known, line, most_line, &text);
+        struct text *slot;
+        int kind = look(walk, line, most_line, &text, &slot);
+        if (slot && slot->number)
+            note(walk, slot, (uint32_t)(base + (line.from - bytes)));
         if (kind >= 0) {
             found[0] = kind;
             found[1] = line.from - bytes;

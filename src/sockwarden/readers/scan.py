@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ctypes
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
 _LIBRARY = Path(__file__).with_name("libscan.so")
-_VERSION = 1
+_VERSION = 2
 _FIRST, _MOST = 64, 1024
-"""Lines that are told of at once: few at first, since what comes most is soon known to be of no interest."""
+"""Lines that are told of at once: few at first, since what comes most is soon known."""
+MOST_NOTED, MANY = 8192, (1 << 32) - 1
+"""Lines whose places are noted, and what stands for a place where there are more with the same text, as in scan.c."""
 
 
 OTHER, ADDRESS, HEAD_OF_ADDRESS, SOCKET_FILE, BOOT = range(5)
-"""What a line is, or a text of no interest, as in scan.c."""
+"""What a line is, or a text that is known, as in scan.c."""
 
 
 def _load() -> ctypes.CDLL | None:
@@ -24,10 +27,10 @@ def _load() -> ctypes.CDLL | None:
     except (OSError, AttributeError):
         return None
     size, pointer = ctypes.c_int64, ctypes.c_void_p
-    library.sockwarden_known_size.restype = library.sockwarden_scan.restype = size
-    library.sockwarden_scan.argtypes = [pointer, size, size, size, pointer, pointer, size, pointer]
-    library.sockwarden_know.argtypes = [pointer, ctypes.c_int, pointer, size]
-    library.sockwarden_forget.argtypes = [pointer]
+    library.sockwarden_walk_size.restype = library.sockwarden_scan.restype = size
+    library.sockwarden_scan.argtypes = [pointer, pointer, size, size, size, size, pointer, size, pointer]
+    library.sockwarden_know.argtypes = [pointer, ctypes.c_int, ctypes.c_char_p, size, ctypes.c_uint32]
+    library.sockwarden_begin.argtypes = [pointer]
     return library
 
 
@@ -44,31 +47,44 @@ def is_built() -> bool:
 
 
 class Walk:
-    """A walk over the lines that start in a part of a text, and end there; the text must not change meanwhile."""
+    """A walk over the lines of one text after another."""
 
-    def __init__(self, text: bytearray, begin: int, end: int, most_line: int) -> None:
+    def __init__(self, most_line: int) -> None:
         """most_line: bytes; a longer line is no record."""
         assert _library is not None  # noqa: S101 - who asks has asked is_built
         self._scan, self._know = _library.sockwarden_scan, _library.sockwarden_know
-        self._text = ctypes.c_char.from_buffer(text) if text else ctypes.c_char()
-        self._at, self._end, self._most_line = begin, end, most_line
-        self._known = _spare.pop() if _spare else ctypes.create_string_buffer(_library.sockwarden_known_size())
-        _library.sockwarden_forget(ctypes.addressof(self._known))
+        self._most_line = most_line
+        self._held = _spare.pop() if _spare else ctypes.create_string_buffer(_library.sockwarden_walk_size())
+        self._walk = ctypes.addressof(self._held)
+        _library.sockwarden_begin(self._walk)
 
-    def lines(self) -> Iterator[tuple[int, int, int, int]]:
-        """Lines that are no records, and those of interest: the kind, where each starts, from where to where the text
-        is that decides of it. One that is not to come again may still come a few times.
+    def lines(self, text: bytearray, begin: int, end: int, base: int = 0) -> Iterator[tuple[int, int, int, int]]:
+        """Of the lines that start in a part of a text, and end there, those that are no records, and those of interest:
+        the kind, where each starts, from where to where the text is that decides of it. One that is not to come again
+        may still come a few times. The text must not change meanwhile; places that are noted are counted from the base.
         """
-        text, known = ctypes.addressof(self._text), ctypes.addressof(self._known)
-        found, behind = (ctypes.c_int64 * (4 * _MOST))(), ctypes.c_int64(self._at)
+        held = ctypes.c_char.from_buffer(text) if text else ctypes.c_char()
+        at, found, behind = ctypes.addressof(held), (ctypes.c_int64 * (4 * _MOST))(), ctypes.c_int64(begin)
         most = _FIRST
-        while behind.value < self._end:
-            count = self._scan(text, behind.value, self._end, self._most_line, known, found, most, ctypes.byref(behind))
+        while behind.value < end:
+            places = behind.value, end, base
+            count = self._scan(self._walk, at, *places, self._most_line, found, most, ctypes.byref(behind))
             most = min(2 * most, _MOST)
             numbers = iter(found[: 4 * count])
             yield from zip(numbers, numbers, numbers, numbers, strict=True)
-        _spare.append(self._known)
 
-    def pass_over(self, kind: int, begin: int, end: int) -> None:
+    def pass_over(self, kind: int, text: bytes) -> None:
         """Lines of a kind with this text are not to come again."""
-        self._know(ctypes.addressof(self._known), kind, ctypes.addressof(self._text) + begin, end - begin)
+        self._know(self._walk, kind, text, len(text), 0)
+
+    def note(self, kind: int, text: bytes, number: int) -> None:
+        """Neither are these, but where each starts is noted with the number."""
+        self._know(self._walk, kind, text, len(text), number)
+
+    def end(self) -> array[int] | None:
+        """Ends the walk: what was noted, in pairs of the number and the place or MANY; None for more than MOST_NOTED."""
+        count = ctypes.c_int64.from_buffer(self._held).value
+        noted = array("I")
+        noted.frombytes(memoryview(self._held).cast("B")[8 : 8 + 8 * min(count, MOST_NOTED)])
+        _spare.append(self._held)
+        return noted if count <= MOST_NOTED else None

@@ -13,6 +13,8 @@ from itertools import chain
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
+from sockwarden.readers import scan
+from sockwarden.readers.blocks import MOST_LINE_BYTES
 from sockwarden.readers.streams import Stream
 
 STRETCH_BYTES = 1 << 24
@@ -20,30 +22,41 @@ REACH = 1 << 21
 """How far apart the lines of one event may be: thousands of records, many times what kernel and auditd hold back."""
 
 
-MOST_SEEN = 1 << 13
+MOST_SEEN = scan.MOST_NOTED
 """Places that are kept of a look at a stretch; with more, it must be looked at again."""
-Need = Literal["event", "line", "directory", "nothing"] | int
+Need = Literal["event", "line", "directory", "nothing"] | int | bytes
 """What a line calls for: its whole event; itself; its event if the caller's directory holds what is wanted; nothing; a
-number: its event if that inode is wanted.
+number: its event if that inode is wanted; bytes: itself, and that is it.
 """
 Places = Sequence[tuple[int, Need]]
-"""Where the lines of a view start that call for anything, each with what."""
+"""Where lines start that call for anything, each with what, in order."""
+PIECE_BYTES = MOST_LINE_BYTES + 2
+"""What is looked at at once: what a processor's cache holds, and the longest line with what ends it and the one before."""
+
+
+_KEPT: tuple[Need, ...] = ("event", "directory")
 
 
 class Seen(NamedTuple):
     """What a look at a stretch of records found for the next: where lines start, from the stretch's beginning.
 
     events, directories  those that call for either
-    inodes               those of other socket files
+    noted                those of other socket files, in pairs: the inode's number, the place; MANY for places not kept
+    inodes               these numbers
     """
 
     events: array[int]
     directories: array[int]
-    inodes: dict[int, array[int]]
+    noted: array[int]
+    inodes: dict[int, int]
 
-    def places(self, inodes: AbstractSet[int]) -> Places:
-        """Where to look when these inodes are wanted, in order."""
-        wanted = [place for inode in self.inodes.keys() & inodes for place in self.inodes[inode]]
+    def places(self, inodes: AbstractSet[int]) -> Places | None:
+        """Where to look when these inodes are wanted, in order; None where not all of it is known."""
+        numbers = {self.inodes[inode] for inode in self.inodes.keys() & inodes}
+        pairs = zip(self.noted[::2], self.noted[1::2], strict=True) if numbers else ()
+        wanted = [place for number, place in pairs if number in numbers]
+        if scan.MANY in wanted:
+            return None
         directories: list[tuple[int, Need]] = [(at, "directory") for at in self.directories]
         return sorted([*((at, "event") for at in chain(self.events, wanted)), *directories], key=itemgetter(0))
 
@@ -77,31 +90,21 @@ class Stretch:
 
     def __init__(self, stream: Stream, begin: int = 0, end: int | None = None) -> None:
         self.stream = stream
-        self._begin = begin
+        self.begin = begin
         self.end = end
         self.seen: Seen | None = None
 
-    def see(self, view: View, places: Places) -> None:
-        """Keeps what was seen in a view, unless that is too much, or there is more than one."""
-        if self.end is None or len(places) > MOST_SEEN:
-            return
-        events, directories, offset = array("I"), array("I"), view.at - self._begin
-        inodes: dict[int, array[int]] = {}
-        for at, need in places:
-            if isinstance(need, int):
-                kept = inodes.get(need)
-                if kept is None:
-                    kept = inodes[need] = array("I")
-            else:
-                kept = events if need == "event" else directories
-            kept.append(at + offset)
-        self.seen = Seen(events, directories, inodes)
+    def see(self, places: Places, noted: array[int], inodes: dict[int, int]) -> None:
+        """Keeps what was seen, as Seen has it, unless that is too much."""
+        if len(places) + len(noted) // 2 <= MOST_SEEN:
+            events, directories = (array("I", [at for at, each in places if each == need]) for need in _KEPT)
+            self.seen = Seen(events, directories, noted, inodes)
 
     def near(self, place: int, reach: int, before: View | None = None) -> View | None:
         """What lies around a line that was seen, as far as a reach: the view before, where it holds that; None where
         lines are too long for it.
         """
-        at, size = self._begin + place, self.stream.plain_size or 0
+        at, size = self.begin + place, self.stream.plain_size or 0
         if before and before.at <= max(at - reach, 0) and min(at + reach, size) <= before.at + len(before.text):
             return before
         begin, end = max(at - 2 * reach, 0), at + 2 * reach
@@ -109,35 +112,56 @@ class Stretch:
         view = _view(text, at - begin, at - begin, first=not begin, last=end >= size, at=begin)
         if view.at + len(text) < min(at + reach, size):
             return None
-        return view._replace(begin=max(self._begin - view.at, 0), end=len(text))
+        return view._replace(begin=max(self.begin - view.at, 0), end=len(text))
 
     def place_in(self, view: View, place: int) -> int:
         """Where a line that was seen starts in a view of the stretch."""
-        return self._begin + place - view.at
+        return self.begin + place - view.at
 
     @property
     def size(self) -> int:
         """Bytes; 0 where that is not known before it is read."""
-        return 0 if self.end is None else self.end - self._begin
+        return 0 if self.end is None else self.end - self.begin
+
+    def pieces(self) -> Iterator[View | None]:
+        """Its lines, whole, in pieces that a cache holds, with nothing around them; None where that cannot be had: of
+        what is packed, or where a line is too long.
+        """
+        if self.end is None:
+            yield None
+            return
+        at, begin = max(self.begin - 1, 0), 0 if not self.begin else None
+        while at < self.end:
+            text = self.stream.read(at, at + PIECE_BYTES)
+            if at + len(text) >= (self.stream.plain_size or 0) and not text.endswith(b"\n"):
+                text += b"\n"
+            stop = text.rfind(b"\n") + 1
+            if not stop:
+                yield None
+                return
+            begin = text.find(b"\n") + 1 if begin is None else begin
+            end = stop if at + stop < self.end else _line_from(text, self.end - at) or stop
+            yield View(text, begin, max(begin, end), 0, at)
+            at, begin = at + stop, 0
 
     def views(self) -> Iterator[View]:
         """The stretch with what lies around it, in pieces of bounded size."""
         if self.end is None:
             yield from _sliding(self.stream.chunks())
             return
-        before = max(self._begin - REACH, 0)
+        before = max(self.begin - REACH, 0)
         text = self.stream.read(before, self.end + REACH)
         whole = self.end + REACH >= (self.stream.plain_size or 0)
         end = min(self.end - before, len(text))
-        yield _view(text, self._begin - before, end, first=not before, last=whole, at=before)
+        yield _view(text, self.begin - before, end, first=not before, last=whole, at=before)
 
     def chunks(self) -> Iterator[bytes]:
         """Its lines, whole, in pieces of bounded size that may end anywhere."""
         if self.end is None:
             yield from self.stream.chunks()
             return
-        inside = self._begin == 0
-        at = max(self._begin - 1, 0)
+        inside = self.begin == 0
+        at = max(self.begin - 1, 0)
         for chunk in self.stream.chunks(at):
             start = 0
             if not inside:
