@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from sockwarden.auditrecords import Likeness
 from sockwarden.content import packaged
 from sockwarden.detect import Detection, RuleDetection
-from sockwarden.pipeline import Hunt, Started, Window
+from sockwarden.pipeline import Hunt, Started, Window, alike
 from sockwarden.pipeline.alike import Judgement
 from sockwarden.readers import plan
 from sockwarden.rules import load_packaged, parse_rule, select
@@ -54,17 +55,16 @@ def both(
     lines, one = Lines(form), Hunt(detections or rules(), window=window)
     expected = [lines.line(alert) for alert in one.alerts(plan([str(log)]))]
     filled = 0
-    written = Judgement.written
+    values = Judgement.values
 
-    def counted(judgement: Judgement, *given: object) -> Iterator[object]:
+    def counted(judgement: Judgement, likeness: Likeness) -> tuple[list[bytes], list[str]]:
         nonlocal filled
-        for alert in written(judgement, *given):  # type: ignore[arg-type]
-            filled += 1
-            yield alert
+        filled += len(judgement.templates)
+        return values(judgement, likeness)
 
     found: list[bytes | None] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Judgement, "written", counted)
+        patch.setattr(Judgement, "values", counted)
         other = Hunt(detections or rules(), window=window, processes=1)
         for alert in other.found(plan([str(log)]), lines=lines):
             if isinstance(alert, Started):
@@ -83,6 +83,20 @@ def test_lines_are_those_of_each_judged(capture: Path, form: str, tmp_path: Path
     expected, found, filled = both(log_of(capture, tmp_path), form)
     assert found == expected != []
     assert filled > len(found) / 4
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_of_many_that_differ_few_are_kept(most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are forgotten and learnt anew, also where alerts of both are on their way at once."""
+    monkeypatch.setattr(alike, "_MOST", most)
+    expected, found, filled = both(log_of(CAPTURES[0], tmp_path, times=8))
+    assert found == expected != []
+    log = tmp_path / "turns.log"
+    log.write_text("".join(connect(serial, f"/run/{name}.sock") for serial, name in enumerate("aabbccddaabbccdd" * 20, 1)))
+    log.write_text(log.read_text().replace("/run/a.sock", "/run/docker.sock").replace("/run/d.sock", "/run/docker.sock"))
+    expected, found, filled = both(log)
+    assert found == expected != []
+    assert filled > 10
 
 
 def test_what_is_outside_the_window_is_left_out(tmp_path: Path) -> None:

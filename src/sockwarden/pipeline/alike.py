@@ -6,7 +6,7 @@ in full where a detector that it concerns looks at one of these, or where what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -18,8 +18,9 @@ from sockwarden.document import Document, get, put
 from sockwarden.sinks import Lines
 from sockwarden.sockets import Lessons, Position
 
-_MOST = 512
+_MOST = 256
 """Likenesses kept, some 20 kB each where they make alerts."""
+_NAMES = ("time", "sequence", "pid", "ppid", "original", "id", "uuid")
 _GAP = b"\0"
 """Stands around a gap's name; JSON has none."""
 
@@ -45,7 +46,7 @@ _OF_ALERT = {
     "kibana.alert.last_detected": _gap("time"),
 }
 """Where its alert does, beside its ancestor."""
-_GAPS = {b"id", b"time", b"sequence", b"pid", b"ppid", b"original", b"uuid"}
+_GAPS = {name.encode(): place for place, name in enumerate(_NAMES)}
 _FIELDS = frozenset(_OF_EVENT) | {"_id"}
 
 
@@ -53,63 +54,86 @@ Learn = Callable[[Document, "Sequence[tuple[Detector, int, Document]]", tuple[in
 """Takes what came of an event, as Alike.learn."""
 
 
-class _Alert(NamedTuple):
-    """An alert with gaps. start: that of its line, in pieces of which every second one is a gap's name; None where the
-    alert has no such form.
+class Template(NamedTuple):
+    """An alert with gaps.
+
+    number  by which detector
+    pieces  the start of its line, with something to be replaced at every second place; None where it has no such form
+    gaps    what belongs there, by its place in _NAMES
     """
 
     number: int
     rule_id: str
     severity: Severity
-    start: list[bytes] | None
+    pieces: list[bytes] | None = None
+    gaps: list[int] = []
+
+    def filled(self, values: Sequence[bytes], uuid: str) -> bytes | None:
+        """The start of the line, with what `values` has for a repetition."""
+        if self.pieces is None:
+            return None
+        every, filled = (*values, b'"%s"' % uuid.encode()), self.pieces.copy()
+        filled[1::2] = [every[gap] for gap in self.gaps]
+        return b"".join(filled)
 
 
 class Judgement(msgspec.Struct):
     """What came of an access.
 
+    number              of this one: the how many-th it is
     lasting             from when to before when it is that of all that are alike
     asked               detectors that had to be asked
     undecided, trusted  whether it counts as such
     parts, originals    what its digest takes in of the records behind the first, and the end of `event.original`
+    templates           its alerts
     """
 
+    number: int
     lasting: tuple[Position, Position]
     asked: int
     undecided: int
     trusted: int
     parts: list[bytes]
     originals: bytes
-    alerts: list[_Alert]
+    templates: list[Template]
 
     def holds(self, likeness: Likeness) -> bool:
         """Whether it is that of this event, too."""
         begin, end = self.lasting
         return begin <= (iso(likeness.time), likeness.serial) < end
 
-    def written(self, likeness: Likeness) -> Iterator[tuple[int, str, Severity, bytes | None]]:
-        """The alerts of an event that is alike: by which detector, uuid, severity, and the start of the line."""
-        if not self.alerts:
-            return
+    def values(self, likeness: Likeness) -> tuple[list[bytes], list[str]]:
+        """Of an event that is alike what belongs into all gaps but the last, and the uuids of its alerts."""
         system = Record("SYSCALL", likeness.time, likeness.serial, likeness.system)
         digest, first = digest_of(likeness.time, likeness.serial, [*self.parts, part_of(system)]), original_of(system)
-        values = {
-            b"id": b'"%s"' % digest.encode(),
-            b"time": b'"%s"' % iso(likeness.time).encode(),
-            b"sequence": b"%d" % likeness.serial,
-            b"pid": likeness.pid,
-            b"ppid": likeness.ppid,
-            b"original": b"[%s,%s" % (msgspec.json.encode(first), self.originals),
-        }
-        for number, rule_id, severity, start in self.alerts:
-            uuid = uuid_of({**IDENTITY, "_id": digest}, rule_id)
-            values[b"uuid"] = b'"%s"' % uuid.encode()
-            yield number, uuid, severity, None if start is None else _filled(start, values)
+        values = [
+            b'"%s"' % iso(likeness.time).encode(),
+            b"%d" % likeness.serial,
+            likeness.pid,
+            likeness.ppid,
+            b"[%s,%s" % (msgspec.json.encode(first), self.originals),
+            b'"%s"' % digest.encode(),
+        ]
+        document = {**IDENTITY, "_id": digest}
+        return values, [uuid_of(document, template.rule_id) for template in self.templates]
 
 
-def _filled(start: list[bytes], values: dict[bytes, bytes]) -> bytes:
-    filled = start.copy()
-    filled[1::2] = [values[name] for name in start[1::2]]
-    return b"".join(filled)
+class Learnt:
+    """The alerts of judgements that other processes have learnt."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, dict[int, list[Template]]] = {}
+
+    def add(self, pid: int, learnt: Mapping[int, list[Template]]) -> Mapping[int, list[Template]]:
+        """Takes what a process has learnt since it told it last; gives all that it may mean, by the judgements' numbers.
+        What it has forgotten goes with the next call.
+        """
+        known = self._of.setdefault(pid, {})
+        newest = max(known, default=0)
+        for number in [number for number in known if number <= newest - _MOST]:
+            del known[number]
+        known.update(learnt)
+        return known
 
 
 class Alike:
@@ -120,6 +144,9 @@ class Alike:
         self._lines = lines
         self._lessons = lessons
         self._known: dict[tuple[bytes, ...], Judgement | None] = {}
+        self._next = self._oldest = 0
+        self.learnt: dict[int, list[Template]] = {}
+        """The alerts of judgements by their numbers, new since it was emptied."""
 
     def knows(self, likeness: Likeness) -> bool:
         """Whether there is one."""
@@ -134,8 +161,9 @@ class Alike:
         """Whether to learn what comes of an access: of the first that is alike it is not, most come alone."""
         if likeness.key in self._known:
             return True
-        if len(self._known) >= _MOST:
+        if len(self._known) >= _MOST or self._next - self._oldest >= _MOST:
             self._known.clear()
+            self._oldest = self._next
         self._known[likeness.key] = None
         return False
 
@@ -155,19 +183,24 @@ class Alike:
         lasting = self._lessons.lasting(document)
         if lasting is None or self._engine.depends_on(_FIELDS, document):
             return
-        alerts = []
+        templates = []
         for detector, number, alert in found:
             signal = alert["kibana"]["alert"]
             if signal["rule"] is not detector.rule:
                 return
-            severity = signal["severity"]
-            start = self._lines.start(_with_gaps(alert))
-            pieces = None if start is None else start.split(_GAP)
-            if pieces and (len(pieces) == 1 or not _GAPS.issuperset(pieces[1::2])):
-                return  # JSON in UTF-8 could not hold it
-            alerts.append(_Alert(number, detector.rule_id, severity, pieces))
+            template = Template(number, detector.rule_id, signal["severity"])
+            if start := self._lines.start(_with_gaps(alert)):
+                pieces = start.split(_GAP)
+                if len(pieces) == 1 or not _GAPS.keys() >= set(pieces[1::2]):
+                    return  # JSON in UTF-8 could not hold it
+                template = template._replace(pieces=pieces, gaps=[_GAPS[name] for name in pieces[1::2]])
+            templates.append(template)
         parts, originals = list(map(part_of, event.records[1:])), list(map(original_of, event.records[1:]))
-        self._known[likeness.key] = Judgement(lasting, *counts, parts, msgspec.json.encode(originals)[1:], alerts)
+        self._known[likeness.key] = Judgement(
+            self._next, lasting, *counts, parts, msgspec.json.encode(originals)[1:], templates
+        )
+        self.learnt[self._next] = templates
+        self._next += 1
 
 
 def _with_gaps(alert: Document) -> Document:

@@ -6,11 +6,11 @@ processes as there are processors share a stream's stretches; what is told and r
 
 from __future__ import annotations
 
+import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import starmap
 from typing import NamedTuple
 
 import msgspec
@@ -21,7 +21,7 @@ from sockwarden.detect import Counts, Detection, Engine
 from sockwarden.document import Document, get
 from sockwarden.errors import InputError
 from sockwarden.literals import EVERYTHING
-from sockwarden.pipeline.alike import Alike, Judgement, Learn
+from sockwarden.pipeline.alike import Alike, Judgement, Learn, Learnt, Template
 from sockwarden.pipeline.processes import batched, in_order
 from sockwarden.pipeline.replay import Learned, Progress, Replay
 from sockwarden.pipeline.wanted import wanted_by
@@ -66,7 +66,7 @@ class Started(NamedTuple):
     start: bytes | None
 
 
-class _Hit(msgspec.Struct, array_like=True, gc=False):
+class _Hit(msgspec.Struct, array_like=True, gc=False, tag=True):
     """An alert on its way between processes.
 
     number    by which detection
@@ -82,17 +82,29 @@ class _Hit(msgspec.Struct, array_like=True, gc=False):
     document: Document | None = None
 
 
-_unpack = msgspec.msgpack.Decoder(list[_Hit]).decode
+class _Repeated(msgspec.Struct, array_like=True, gc=False, tag=True):
+    """Alerts on their way of an access that is alike another: the judgement's number, and what it says of this one."""
+
+    number: int
+    values: list[bytes]
+    uuids: list[str]
+
+
+_unpack = msgspec.msgpack.Decoder(list[_Hit | _Repeated]).decode
 
 
 class _Part(NamedTuple):
     """What a process found in a part of a stretch.
 
-    hits  packed
-    met   what was met in the whole stretch; with its last part only
+    hits   packed
+    pid    the process
+    learnt what it has learnt since it told it last
+    met    what was met in the whole stretch; with its last part only
     """
 
     hits: bytes
+    pid: int = 0
+    learnt: dict[int, list[Template]] = {}
     met: Met | None = None
 
 
@@ -192,12 +204,13 @@ class Hunt:
         stream.on_read = lambda done: progress(stream, 2, done)
 
         alike = Alike(self.engine, self._lines, learned.lessons) if self._lines else None
+        learnt = Learnt()
 
         def judge(stretch: Stretch) -> Iterator[_Part]:
             return self._judge(stretch, learned, alike)
 
         for stretch, part in in_order(learned.stretches, judge, self._processes):
-            yield from self._admitted(part.hits)
+            yield from self._admitted(part.hits, learnt.add(part.pid, part.learnt))
             if part.met:
                 self._take_in(part.met, stream)
                 if stretch.end is not None:
@@ -209,11 +222,13 @@ class Hunt:
         met = Met(Tally(quarantine=self.met.tally.quarantine))
         self.engine.counts = met.counts
         for hits in batched(self._hits(stretch, learned, met, alike)):
-            yield _Part(_packed(hits))
+            learnt = alike.learnt if alike else {}
+            yield _Part(_packed(hits), os.getpid(), learnt)
+            learnt.clear()
         met.unread = stretch.stream.failures
-        yield _Part(_packed(()), met)
+        yield _Part(_packed(()), met=met)
 
-    def _hits(self, stretch: Stretch, learned: Learned, met: Met, alike: Alike | None) -> Iterator[_Hit]:
+    def _hits(self, stretch: Stretch, learned: Learned, met: Met, alike: Alike | None) -> Iterator[_Hit | _Repeated]:
         if not alike or not learned.form.events:
             for document in learned.documents(stretch, met.tally):
                 yield from self._judged(document, met)
@@ -223,13 +238,14 @@ class Hunt:
                 known = alike.get(likeness) if likeness else None
                 if likeness and known and self._window.holds({"@timestamp": iso(likeness.time)}):
                     met.repeat(known)
-                    yield from starmap(_Hit, known.written(likeness))
+                    if known.templates:
+                        yield _Repeated(known.number, *known.values(likeness))
             elif made := document_of(event):
                 worth = likeness and alike.is_worth(likeness)
                 learn = partial(alike.learn, likeness, event) if likeness and worth else None
                 yield from self._judged(learned.resolved(made), met, learn)
 
-    def _judged(self, document: Document, met: Met, learn: Learn | None = None) -> Iterator[_Hit]:
+    def _judged(self, document: Document, met: Met, learn: Learn | None = None) -> Iterator[_Hit | _Repeated]:
         """What is found of a document, which is also passed to learn."""
         if not self._window.holds(document):
             return
@@ -253,9 +269,15 @@ class Hunt:
             signal["rule"] = None
         return _Hit(number, alert=alert, document=document if detector.suppression else None)
 
-    def _admitted(self, packed: bytes) -> Iterator[Document | Started]:
+    def _admitted(self, packed: bytes, learnt: Mapping[int, list[Template]]) -> Iterator[Document | Started]:
         decode = _unpack if packed[:1] == b"m" else pickle.loads
         for hit in decode(packed[1:]):
+            if isinstance(hit, _Repeated):
+                for template, uuid in zip(learnt[hit.number], hit.uuids, strict=True):
+                    if self.engine.is_new(uuid):
+                        detector = self._detections[template.number].detector
+                        yield Started(detector, uuid, template.severity, template.filled(hit.values, uuid))
+                continue
             detector = self._detections[hit.number].detector
             if (alert := hit.alert) is None:
                 if self.engine.is_new(hit.uuid):
@@ -275,7 +297,7 @@ class Hunt:
         stream.failures |= met.unread
 
 
-def _packed(hits: Sequence[_Hit]) -> bytes:
+def _packed(hits: Sequence[_Hit | _Repeated]) -> bytes:
     """Hits as MessagePack, which is quicker to read than pickle; pickled where it cannot hold them."""
     try:
         return b"m" + msgspec.msgpack.encode(hits)
