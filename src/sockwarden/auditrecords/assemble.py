@@ -33,7 +33,11 @@ MOST_BYTES = 64 << 20
 REMEMBERED = 4096
 """Closed events remembered, so that a straggler or a copy makes no second event."""
 
-_WHOLE = {f"type={name}".encode(): name for name in ("SYSCALL", "SOCKADDR", "CWD", "PATH", "PROCTITLE")}
+_WHOLE = {
+    f"type={name}".encode(): name
+    for name in ("SYSCALL", "SOCKADDR", "CWD", "PATH", "PROCTITLE", "URINGOP", "SOCKETCALL")
+}
+_ORDER = re.compile("(?:URINGOP SYSCALL|SYSCALL(?: SOCKETCALL)?)(?: (?:SOCKADDR|CWD|PATH))* PROCTITLE")
 _LAST_KIND = b"type=PROCTITLE "
 _ITEMS = re.compile(rb" items=(\d{1,4})(?: |$)")
 
@@ -122,9 +126,9 @@ class Assembler:
             yield self._close(next(iter(self._open)))
 
     def whole(self, lines: Sequence[bytes]) -> Event | None:
-        """The event of a log's lines that are all of it, as they mostly come: SYSCALL first, PROCTITLE last, between
-        them its address, directory and paths, nothing twice. None for any other, which are to be pushed; these could
-        be, too, for the same.
+        """The event of a log's lines that are all of it, as they mostly come: SYSCALL, its address, directory and paths,
+        and PROCTITLE last, nothing twice; also a request on an io_uring before it, or what socketcall was given behind.
+        None for any other, which are to be pushed; these could be, too, for the same.
         """
         header = LOG.match(lines[0])
         if not header or lines[-1][: len(_LAST_KIND)] != _LAST_KIND or len(set(lines)) != len(lines):
@@ -134,14 +138,17 @@ class Assembler:
         records: list[Record] = []
         for line in lines:
             kind, _, rest = line.partition(stamp)
-            name = _WHOLE.get(kind)
-            if name is None or (name in ("SYSCALL", "PROCTITLE")) != (not records or len(records) == len(lines) - 1):
+            if (name := _WHOLE.get(kind)) is None:
                 return None
             records.append(record_of(name, time, serial, rest))
-        items = _ITEMS.search(records[0].body)
-        if not items or len(lines) > MOST_OF_A_TYPE or sum(record.type == "PATH" for record in records) < int(items[1]):
+        names = [record.type for record in records]
+        calls = [record.body for record in records if record.type in ("SYSCALL", "URINGOP")]
+        items = [int(found[1]) for body in calls if (found := _ITEMS.search(body))]
+        if not _ORDER.fullmatch(" ".join(names)) or not items or len(lines) > MOST_OF_A_TYPE:
             return None
-        return Event(b"", time, serial, records) if self.passed(time, serial) else None
+        if names.count("PATH") < max(items) or not self.passed(time, serial):
+            return None
+        return Event(b"", time, serial, records)
 
     def passed(self, time: int, serial: int) -> bool:
         """Takes in that a whole event was there, which needs no more parse; False where one with this stamp was."""

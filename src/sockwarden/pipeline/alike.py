@@ -84,7 +84,7 @@ class Judgement(msgspec.Struct):
     lasting             from when to before when it is that of all that are alike
     asked               detectors that had to be asked
     undecided, trusted  whether it counts as such
-    parts, originals    what its digest takes in of the records behind the first, and the end of `event.original`
+    parts, originals    what its digest takes in of the records that are alike, and the end of `event.original`
     templates           its alerts
     """
 
@@ -104,14 +104,14 @@ class Judgement(msgspec.Struct):
 
     def values(self, likeness: Likeness) -> tuple[list[bytes], list[str]]:
         """Of an event that is alike what belongs into all gaps but the last, and the uuids of its alerts."""
-        system = Record("SYSCALL", likeness.time, likeness.serial, likeness.system)
-        digest, first = digest_of(likeness.time, likeness.serial, [*self.parts, part_of(system)]), original_of(system)
+        first = [Record(kind, likeness.time, likeness.serial, body) for kind, body in likeness.bodies]
+        digest = digest_of(likeness.time, likeness.serial, [*self.parts, *map(part_of, first)])
         values = [
             b'"%s"' % iso(likeness.time).encode(),
             b"%d" % likeness.serial,
             likeness.pid,
             likeness.ppid,
-            b"[%s,%s" % (msgspec.json.encode(first), self.originals),
+            b"%s,%s" % (msgspec.json.encode(list(map(original_of, first)))[:-1], self.originals),
             b'"%s"' % digest.encode(),
         ]
         document = {**IDENTITY, "_id": digest}
@@ -195,7 +195,8 @@ class Alike:
                     return  # JSON in UTF-8 could not hold it
                 template = template._replace(pieces=pieces, gaps=[_GAPS[name] for name in pieces[1::2]])
             templates.append(template)
-        parts, originals = list(map(part_of, event.records[1:])), list(map(original_of, event.records[1:]))
+        rest = event.records[len(likeness.bodies) :]
+        parts, originals = list(map(part_of, rest)), list(map(original_of, rest))
         self._known[likeness.key] = Judgement(
             self._next, lasting, *counts, parts, msgspec.json.encode(originals)[1:], templates
         )
