@@ -11,12 +11,24 @@ import pytest
 from sockwarden.content import packaged
 from sockwarden.document import Document, put
 from sockwarden.kql import parse
-from sockwarden.rules import Rule, load_packaged, select
+from sockwarden.rules import Rule, load_packaged, parse_rule, select
 from sockwarden.rules.trial import SUFFIX
 
 RULES = load_packaged()
 (PUBLISHED,) = select(RULES, "unusual-process-connection-runtime-socket")
 (OURS,) = select(RULES, "unusual-process-runtime-socket-access")
+
+FILES = sorted(file for file in packaged("rules").iterdir() if file.name.endswith(".toml"))
+
+
+def test_each_passes_every_check() -> None:
+    """They are loaded without."""
+    checked = [parse_rule(file.read_text("utf-8"), file.name) for file in FILES]
+    fields = [name for name in Rule.__struct_fields__ if name != "matches"]
+    assert [[getattr(rule, name) for name in fields] for rule in checked] == [
+        [getattr(rule, name) for name in fields] for rule in RULES
+    ]
+
 
 ADDRESSES = (
     "/run/containerd/containerd.sock",

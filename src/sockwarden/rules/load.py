@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -38,7 +39,13 @@ def load_packaged() -> tuple[Rule, ...]:
     """The rules that sockwarden brings, in the order of their files' names."""
     files = [file for file in packaged("rules").iterdir() if file.name.endswith(".toml")]
     files.sort(key=lambda file: file.name)
-    return tuple(parse_rule(file.read_text("utf-8"), file.name) for file in files)
+    return tuple(_sound(file.read_text("utf-8"), file.name) for file in files)
+
+
+def _sound(text: str, name: str) -> Rule:
+    """A rule that needs no check, since the project's tests parse it: half of what reading them takes is that."""
+    document = tomllib.loads(text)
+    return _build(Path(name).stem, document, _compile(document["rule"]["query"]))
 
 
 def parse_rule(text: str, origin: str) -> Rule:
