@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
+
+import msgspec
 
 from sockwarden.document import Document
 from sockwarden.kql.dates import Clock
@@ -27,8 +28,7 @@ MOST_LINES = 100
 """Parts of one `and` or `or` that `explanation_lines` shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """Of one node of a query.
 
     query     the node, in its normal form

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import typing
-from dataclasses import dataclass
 
 from sockwarden.kql.scanner import AND, COMPARISON, NOT, OR, SPACE, scan_literal
 from sockwarden.kql.tree import MATCH_ALL, NO_FIELD, And, Is, Literal, Nested, Node, Not, Operator, Or, Range
@@ -23,7 +22,6 @@ _FIELD, _VALUE, _END = "a field name", "a value", "the end of the query"
 _FIELDLESS = ('":"', "a comparison")
 
 
-@dataclass(slots=True, eq=False)
 class ParseFailure(Exception):  # noqa: N818 - not an error that leaves the room: `parse` turns it into one
     """Where the grammar could not go on, and what was being read.
 
@@ -35,12 +33,11 @@ class ParseFailure(Exception):  # noqa: N818 - not an error that leaves the room
     in_list   inside `field:(…)`
     """
 
-    offset: int
-    expected: tuple[str, ...]
-    term: int
-    value: int | None
-    closers: str
-    in_list: bool
+    def __init__(self, parser: _Parser, expected: tuple[str, ...], *, in_list: bool) -> None:
+        super().__init__()
+        self.offset, self.expected = parser.position, expected
+        self.term, self.value = parser.term_start, parser.value_start
+        self.closers, self.in_list = "".join(parser.closers), in_list
 
 
 def read(query: str) -> Node:
@@ -151,11 +148,4 @@ class _Parser:
         self.fail(field, *operators, '"and"', '"or"', closer)
 
     def fail(self, field: Literal | None, *expected: str) -> typing.NoReturn:
-        raise ParseFailure(
-            self.position,
-            expected,
-            self.term_start,
-            self.value_start,
-            "".join(self.closers),
-            field is not None,
-        )
+        raise ParseFailure(self, expected, in_list=field is not None)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from sockwarden.kql.scanner import AND, COMPARISON, NOT, OR, SPACE, scan_literal
 from sockwarden.kql.syntax import parse
 from sockwarden.kql.tree import NO_FIELD, Literal
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A leaf: its field and value, the path before it where it is within `path:{…}` (`a.b.`), and the characters at
     which both begin. Of a value without a field both are the value's.
     """
@@ -27,8 +26,7 @@ class Place:
         return "" if self.field == NO_FIELD else f"{self.prefix}{self.field}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Bracket:
+class _Bracket(msgspec.Struct, frozen=True):
     field: Literal | None
     field_offset: int
     prefix: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from sockwarden.kql.parser import MAX_DEPTH
 from sockwarden.kql.scanner import AND, COMPARISON, NOT, OR, SPACE, literal_end
@@ -28,8 +29,7 @@ _NOT = re.compile(rf"n(?=ot(?:[{_SPACES}]|$))", re.IGNORECASE)
 _CONSTANTS = ("null", "true", "false")
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(msgspec.Struct, frozen=True):
     """Parts with a keyword between them, in brackets or not: what may be wrapped."""
 
     opener: str

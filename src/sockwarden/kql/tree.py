@@ -7,13 +7,13 @@ A literal keeps what Kibana keeps: whether it was quoted, where its wildcards ar
 from __future__ import annotations
 
 import typing
-from dataclasses import dataclass
+
+import msgspec
 
 Operator = typing.Literal["lt", "lte", "gt", "gte"]
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """A text, escapes resolved; `quoted` as it was written."""
 
     value: str
@@ -23,8 +23,7 @@ class Text:
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
-class Wildcard:
+class Wildcard(msgspec.Struct, frozen=True):
     """An unquoted text with wildcards: the fixed pieces around each `*`, so that an escaped `*` stays a character.
 
     `a*b` is ("a", "b"), `*` is ("", "").
@@ -41,8 +40,7 @@ class Wildcard:
         return "*".join(self.pieces)
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(msgspec.Struct, frozen=True):
     """Unquoted `true`, `false` or `null`."""
 
     value: bool | None
@@ -57,16 +55,14 @@ NO_FIELD = Constant(None)
 """The field of a value that stands alone; `null:v` means the same to Kibana."""
 
 
-@dataclass(frozen=True, slots=True)
-class Is:
+class Is(msgspec.Struct, frozen=True):
     """`field:value`, or a value alone (field is NO_FIELD)."""
 
     field: Literal
     value: Literal
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(msgspec.Struct, frozen=True):
     """`field < value` and its kin."""
 
     field: Literal
@@ -74,29 +70,25 @@ class Range:
     value: Literal
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(msgspec.Struct, frozen=True):
     """Every child, of which there are at least two."""
 
     children: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(msgspec.Struct, frozen=True):
     """Any child, of which there are at least two."""
 
     children: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(msgspec.Struct, frozen=True):
     """The document does not match the child."""
 
     child: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Nested:
+class Nested(msgspec.Struct, frozen=True):
     """`path:{child}`: one object at the path matches the child, whose fields are relative to the path."""
 
     path: Literal
