@@ -30,7 +30,8 @@ from sockwarden.pipeline.delivery import Delivery
 from sockwarden.pipeline.live import Live
 from sockwarden.pipeline.source import Told
 from sockwarden.pipeline.watch import MOST_REMEMBERED
-from sockwarden.sockets import Inventory, LiveSocket, Resolver, RuntimeSocket, packaged
+from sockwarden.sockets import LiveSocket, Resolver, RuntimeSocket, packaged
+from sockwarden.sockets.inventory import Inventory
 from sockwarden.store import Keeper
 
 CAPTURE = Path(__file__).parents[1] / "tests/data/captures/inode-rules.audit.log"

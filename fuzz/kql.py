@@ -23,17 +23,16 @@ from sockwarden.kql import (
     Not,
     Or,
     Range,
-    UnsupportedError,
     compile_query,
-    explain,
-    is_normal,
     parse,
-    print_query,
     required_literals,
-    to_dsl,
     to_json,
-    to_sql,
 )
+from sockwarden.kql.dsl import to_dsl
+from sockwarden.kql.explain import explain
+from sockwarden.kql.printer import is_normal, print_query
+from sockwarden.kql.refusal import UnsupportedError
+from sockwarden.kql.sql import to_sql
 from sockwarden.kql.values import parse_number
 
 LONGEST = 512

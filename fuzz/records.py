@@ -175,7 +175,8 @@ def check(data: bytes) -> None:
     if is_clear and _is_together(log):
         expected = identities(judge(_documents(events), _taught(events)))
         assert hunt(log) == expected
-        with patch.object(gathering, "REACH", _REACH), patch.multiple(stretches, REACH=_REACH, STRETCH_BYTES=_REACH):
+        small = {"REACH": _REACH, "STRETCH_BYTES": _REACH, "PIECE_BYTES": _REACH // 2}
+        with patch.object(gathering, "REACH", _REACH), patch.multiple(stretches, **small):
             assert hunt(log) == expected, "in small pieces, as a large log is read"
         with patch.object(scan, "is_built", lambda: False):
             assert hunt(log) == expected, "without what is compiled"

@@ -195,7 +195,10 @@ def test_an_event_that_lies_together_is_taken_whole(lines: list[bytes]) -> None:
     assert assemble(assembler, records) == [] and assembler.counts.late == len(lines)
 
 
-@given(st.lists(st.sampled_from(ODD), min_size=1, max_size=7) | st.sampled_from([LINES, URING, SOCKETCALL]).flatmap(st.permutations))
+TOGETHER = st.sampled_from([LINES, URING, SOCKETCALL])
+
+
+@given(st.lists(st.sampled_from(ODD), min_size=1, max_size=7) | TOGETHER | TOGETHER.flatmap(st.permutations))
 def test_lines_taken_whole_are_the_event_that_their_records_make(lines: list[bytes]) -> None:
     whole = Assembler().whole(lines)
     assembler = Assembler()

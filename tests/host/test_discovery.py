@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from sockwarden.sockets import Inventory, LiveSocket, packaged
+from sockwarden.sockets import LiveSocket, packaged
 from sockwarden.sockets.discovery import discover
 from sockwarden.sockets.exposure import exposure
+from sockwarden.sockets.inventory import Inventory
 
 pytestmark = pytest.mark.host
 

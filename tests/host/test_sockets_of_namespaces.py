@@ -14,12 +14,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from sockwarden.sockets import Catalogue, Inventory, LiveSocket, processes
+from sockwarden.sockets import Catalogue, LiveSocket, processes
 from sockwarden.sockets.budget import MOST_OF_A_USER
 from sockwarden.sockets.catalogue import decode
 from sockwarden.sockets.daemons import tcp_ports
 from sockwarden.sockets.discovery import Discovery, discover
 from sockwarden.sockets.exposure import Exposure, exposure
+from sockwarden.sockets.inventory import Inventory
 from sockwarden.sockets.places import Mounts
 
 pytestmark = pytest.mark.host

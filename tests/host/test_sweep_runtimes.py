@@ -17,8 +17,9 @@ from sockwarden.enrich.processes import ProcessCache
 from sockwarden.enrich.who import Who
 from sockwarden.rules import load_packaged, select
 from sockwarden.sensors.sweep import Sweep, document_of
-from sockwarden.sockets import Inventory, Resolver, packaged
+from sockwarden.sockets import Resolver, packaged
 from sockwarden.sockets.discovery import Discovery
+from sockwarden.sockets.inventory import Inventory
 
 pytestmark = pytest.mark.host
 pytest_plugins = ["runtime_fixtures"]

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from sockwarden.kql import ECS, TypeTable, UnsupportedError, parse, to_dsl
+from sockwarden.kql import ECS, TypeTable, parse
+from sockwarden.kql.dsl import to_dsl
+from sockwarden.kql.refusal import UnsupportedError
 
 TYPES = TypeTable(
     {

@@ -8,8 +8,16 @@ from typing import Any
 
 import pytest
 
-from sockwarden.kql import Explanation, compile_query, explain, explanation_lines, parse
-from sockwarden.kql.explain import MOST_CHARACTERS, MOST_LINES, MOST_VALUES, to_json
+from sockwarden.kql import compile_query, parse
+from sockwarden.kql.explain import (
+    MOST_CHARACTERS,
+    MOST_LINES,
+    MOST_VALUES,
+    Explanation,
+    explain,
+    explanation_lines,
+    to_json,
+)
 
 NOW = 1_794_745_800_000_000_000
 HERE = Path(__file__).parent

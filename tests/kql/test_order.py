@@ -10,11 +10,12 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from sockwarden.document import Document
-from sockwarden.kql import TypeTable, compile_query, parse, print_query
+from sockwarden.kql import TypeTable, compile_query, parse
 from sockwarden.kql.evaluate import compile_leaf
 from sockwarden.kql.fields import objects_at
 from sockwarden.kql.named import under
 from sockwarden.kql.order import cheapest_first, most_telling_first
+from sockwarden.kql.printer import print_query
 from sockwarden.kql.tree import And, Is, Nested, Node, Not, Or, Range
 from sockwarden.kql.types import FieldTypes
 

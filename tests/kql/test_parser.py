@@ -22,9 +22,9 @@ from sockwarden.kql import (
     compile_query,
     parse,
     required_literals,
-    to_dsl,
     to_json,
 )
+from sockwarden.kql.dsl import to_dsl
 from sockwarden.kql.parser import MAX_DEPTH
 
 CASES = Path(__file__).parent.parent / "data" / "kql" / "cases.jsonl"

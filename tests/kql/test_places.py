@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sockwarden.kql import NO_FIELD, And, Is, Nested, Node, Not, Or, Range, parse, places
+from sockwarden.kql import NO_FIELD, And, Is, Nested, Node, Not, Or, Range, parse
+from sockwarden.kql.places import places
 from sockwarden.kql.scanner import scan_literal
 
 CASES = Path(__file__).parents[1] / "data" / "kql" / "cases.jsonl"

@@ -24,11 +24,10 @@ from sockwarden.kql import (
     Text,
     Wildcard,
     fields_of,
-    is_normal,
     parse,
-    print_query,
 )
 from sockwarden.kql.parser import MAX_DEPTH
+from sockwarden.kql.printer import is_normal, print_query
 from sockwarden.kql.scanner import TRIMMED
 
 CASES = Path(__file__).parent.parent / "data" / "kql" / "cases.jsonl"

@@ -9,7 +9,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from sockwarden.kql import TypeTable, UnsupportedError, irregular, parse, to_sql
+from sockwarden.kql import TypeTable, parse
+from sockwarden.kql.refusal import UnsupportedError
+from sockwarden.kql.sql import irregular, to_sql
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("sql.jsonl").read_text("utf-8").splitlines()]
 NOW = 1_794_745_800_000_000_000

@@ -6,7 +6,9 @@ import httpx
 import pytest
 from node import Node
 
-from sockwarden.kql import TypeTable, UnsupportedError, parse, to_dsl
+from sockwarden.kql import TypeTable, parse
+from sockwarden.kql.dsl import to_dsl
+from sockwarden.kql.refusal import UnsupportedError
 
 TYPES = {
     "k": "keyword",

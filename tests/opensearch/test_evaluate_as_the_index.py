@@ -15,7 +15,9 @@ from typing import Any
 
 from node import Node
 
-from sockwarden.kql import ECS, TypeTable, UnsupportedError, parse, to_dsl
+from sockwarden.kql import ECS, TypeTable, parse
+from sockwarden.kql.dsl import to_dsl
+from sockwarden.kql.refusal import UnsupportedError
 
 FILES = sorted(Path(__file__).parents[1].joinpath("kql").glob("evaluate*.jsonl"))
 CASES = [json.loads(line) for file in FILES for line in file.read_text("utf-8").splitlines()]

@@ -16,7 +16,11 @@ import duckdb
 from node import Node
 
 from sockwarden.kql import Node as Tree
-from sockwarden.kql import TypeTable, UnsupportedError, compile_query, parse, print_query, to_dsl, to_sql
+from sockwarden.kql import TypeTable, compile_query, parse
+from sockwarden.kql.dsl import to_dsl
+from sockwarden.kql.printer import print_query
+from sockwarden.kql.refusal import UnsupportedError
+from sockwarden.kql.sql import to_sql
 
 SEED = int(os.environ.get("SOCKWARDEN_SEED", "20261115"))
 QUERIES, DOCUMENTS = 300, 60

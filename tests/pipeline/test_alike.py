@@ -91,9 +91,9 @@ def test_of_many_that_differ_few_are_kept(most: int, tmp_path: Path, monkeypatch
     monkeypatch.setattr(alike, "_MOST", most)
     expected, found, filled = both(log_of(CAPTURES[0], tmp_path, times=8))
     assert found == expected != []
-    log = tmp_path / "turns.log"
-    log.write_text("".join(connect(serial, f"/run/{name}.sock") for serial, name in enumerate("aabbccddaabbccdd" * 20, 1)))
-    log.write_text(log.read_text().replace("/run/a.sock", "/run/docker.sock").replace("/run/d.sock", "/run/docker.sock"))
+    log, names = tmp_path / "turns.log", {"a": "docker", "b": "b", "c": "docker/c", "d": "../run/docker"}
+    turns = enumerate("aaaabbbbccccdddd" * 20, 1)
+    log.write_text("".join(connect(serial, f"/run/{names[name]}.sock") for serial, name in turns))
     expected, found, filled = both(log)
     assert found == expected != []
     assert filled > 10

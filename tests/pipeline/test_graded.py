@@ -8,7 +8,8 @@ import pytest
 
 from sockwarden.document import Document
 from sockwarden.pipeline.graded import grade_request, redact
-from sockwarden.sockets import Inventory, packaged
+from sockwarden.sockets import packaged
+from sockwarden.sockets.inventory import Inventory
 
 RUN = ["docker", "run", "-e", "TOKEN=seeded", "bb"]
 TITLE = "type=PROCTITLE msg=audit(1.0:1): proctitle="

@@ -24,7 +24,8 @@ from sockwarden.pipeline.source import Told
 from sockwarden.readers import plan
 from sockwarden.rules import load_packaged
 from sockwarden.signatures import SIGNATURES
-from sockwarden.sockets import Inventory, LiveSocket, Resolver, packaged
+from sockwarden.sockets import LiveSocket, Resolver, packaged
+from sockwarden.sockets.inventory import Inventory
 
 CAPTURES = Path(__file__).parents[1] / "data" / "captures"
 DOCKER = ("00:18", 1208)

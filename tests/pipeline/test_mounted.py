@@ -10,7 +10,8 @@ import pytest
 
 from sockwarden.pipeline.mounted import devices_of, places_of
 from sockwarden.requests.facts.shape import MOST_ITEMS
-from sockwarden.sockets import Inventory, LiveSocket, RuntimeSocket, packaged
+from sockwarden.sockets import LiveSocket, RuntimeSocket, packaged
+from sockwarden.sockets.inventory import Inventory
 from sockwarden.sockets.places import Mounts
 
 

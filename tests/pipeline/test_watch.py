@@ -24,7 +24,8 @@ from sockwarden.pipeline.watch import Watch
 from sockwarden.rules import load_packaged
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
 from sockwarden.sensors.proc_connector import ProcConnector
-from sockwarden.sockets import Inventory, packaged
+from sockwarden.sockets import packaged
+from sockwarden.sockets.inventory import Inventory
 from sockwarden.store import Keeper, Store
 
 

@@ -170,6 +170,7 @@ def test_nothing_is_skipped_in_a_generated_log(
     tmp_path: Path, seed: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stretches, "STRETCH_BYTES", size)
+    monkeypatch.setattr(stretches, "PIECE_BYTES", min(size // 8 + 600, stretches.PIECE_BYTES))
     content = generated_log(seed, 400)
     everything = reached(stream_of(tmp_path, content), skip=False)
     assert len(everything) > 20

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from array import array
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sockwarden.readers import scan
-from sockwarden.readers.candidates import HEADER, accesses, look
+from sockwarden.readers.candidates import accesses
+from sockwarden.readers.look import HEADER, Look
 from sockwarden.readers.stretches import View
 from sockwarden.sockets import packaged
 
@@ -21,7 +23,7 @@ STAMP = b"msg=audit(1.000:1)"
 def told(text: bytes, most_line: int = MOST) -> list[tuple[int, bytes, bytes]]:
     """Of each line that is told of: its kind, its beginning, the text that decides."""
     held = bytearray(text)
-    lines = scan.Walk(held, 0, len(held), most_line).lines()
+    lines = scan.Walk(most_line).lines(held, 0, len(held))
     return [(kind, bytes(held[start : start + 9]), bytes(held[begin:end])) for kind, start, begin, end in lines]
 
 
@@ -86,28 +88,28 @@ def test_what_is_passed_over_comes_no_more_and_the_rest_does() -> None:
     """Of thousands of addresses, one half is passed over as it comes; beyond what is kept, it may come again."""
     addresses = [b"0100%08X" % (number % 3000) for number in range(30_000)]
     text = bytearray(b"".join(b"type=SOCKADDR %s: saddr=%s\n" % (STAMP, address) for address in addresses))
-    walk = scan.Walk(text, 0, len(text), MOST)
+    walk = scan.Walk(MOST)
     wanted = [address for address in addresses if address.endswith((b"0", b"2", b"4", b"6", b"8", b"A", b"C", b"E"))]
     found, passed = [], 0
-    for kind, _, begin, end in walk.lines():
+    for kind, _, begin, end in walk.lines(text, 0, len(text)):
         address = bytes(text[begin:end])
         if address in set(wanted[:1500]):
             found.append(address)
         else:
             passed += 1
-            walk.pass_over(kind, begin, end)
+            walk.pass_over(kind, address)
     assert found == wanted
     assert 1500 <= passed < 6000
+    assert walk.end() == array("I")
 
 
 @pytest.mark.parametrize("address", [b"0200", b"02000", b"0100", b"10", b""])
 def test_of_an_address_that_is_cut_nothing_behind_it_is_read(address: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     text = bytearray(b"type=SOCKADDR %s: saddr=%s\n" % (STAMP, address))
-    passed: list[tuple[int, int, int]] = []
-    monkeypatch.setattr(scan.Walk, "pass_over", lambda _, kind, begin, end: passed.append((kind, begin, end)))
-    look(View(text, 0, len(text), len(text)), [accesses(packaged().wanted)])
-    start = text.index(b"saddr=") + len(b"saddr=")
-    assert all((begin, end) == (start, start + len(address)) for _, begin, end in passed)
+    passed: list[bytes] = []
+    monkeypatch.setattr(scan.Walk, "pass_over", lambda _self, _kind, text: passed.append(text))
+    Look([accesses(packaged().wanted)]).over(View(text, 0, len(text), len(text)), 0)
+    assert passed in ([address], [])
 
 
 @pytest.mark.parametrize("more", [b"", b"A", b"AB" * 40])
@@ -115,8 +117,41 @@ def test_a_text_is_known_by_all_of_it(more: bytes) -> None:
     """An address that is no longer than what tells a TCP port says nothing of those that begin with it."""
     text = bytearray(b"type=SOCKADDR %s: saddr=01002F61\n" % STAMP)
     text += b"".join(b"type=SOCKADDR %s: saddr=01002F61%s\n" % (STAMP, more) for _ in range(100))
-    walk = scan.Walk(text, 0, len(text), MOST)
-    lines = walk.lines()
+    walk = scan.Walk(MOST)
+    lines = walk.lines(text, 0, len(text))
     kind, _, begin, end = next(lines)
-    walk.pass_over(kind, begin, end)
+    walk.pass_over(kind, bytes(text[begin:end]))
     assert len(list(lines)) == (100 if more else 63), "64 are told of at once, before anything is known"
+
+
+SOCKETS = [(b"type=PATH %s: item=0 inode=%d mode=0140666" % (STAMP, number % 3), number % 3) for number in range(3000)]
+
+
+def test_where_a_text_is_that_has_a_number_is_noted() -> None:
+    """Of each the first so many places, from a base on, in one text after another; and once that there are more."""
+    walk, told_of = scan.Walk(MOST), 0
+    expected: dict[int, list[int]] = {1: [], 2: [], 3: []}
+    for base, part in ((10, SOCKETS[:300]), (1_000_000, SOCKETS[300:])):
+        text, at = bytearray(b"".join(line + b"\n" for line, _ in part)), base
+        for line, inode in part:
+            expected[inode + 1].append(at)
+            at += len(line) + 1
+        for kind, start, begin, end in walk.lines(text, 0, len(text), base):
+            number = SOCKETS[told_of][1] + 1
+            expected[number].remove(base + start)
+            walk.note(kind, bytes(text[begin:end]), number)
+            told_of += 1
+    noted = walk.end()
+    assert noted is not None and told_of == 64
+    for number, places in expected.items():
+        found = [place for one, place in zip(noted[::2], noted[1::2], strict=True) if one == number]
+        assert found == [*places[:256], scan.MANY]
+
+
+def test_beyond_what_can_be_noted_nothing_is() -> None:
+    lines = [b"type=PATH %s: item=0 inode=%d mode=0140666\n" % (STAMP, number // 200) for number in range(60_000)]
+    text, walk = bytearray(b"".join(lines)), scan.Walk(MOST)
+    for kind, _, begin, end in walk.lines(text, 0, len(text)):
+        walk.note(kind, bytes(text[begin:end]), 7)
+    assert walk.end() is None
+    assert scan.Walk(MOST).end() == array("I"), "the next one begins anew"

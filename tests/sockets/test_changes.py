@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from sockwarden.sockets import Inventory
 from sockwarden.sockets.catalogue import decode
 from sockwarden.sockets.changes import Changes
 from sockwarden.sockets.discovery import discover
+from sockwarden.sockets.inventory import Inventory
 
 Follow = Callable[[], None]
 

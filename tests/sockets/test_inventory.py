@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sockwarden.document import Document, get
-from sockwarden.sockets import Inventory, Listener, LiveSocket, Resolver, RuntimeSocket, packaged
+from sockwarden.sockets import Listener, LiveSocket, Resolver, RuntimeSocket, packaged
+from sockwarden.sockets.inventory import Inventory
 
 START = 1_790_000_000.0
 DOCKER = RuntimeSocket("/run/docker.sock", "docker", "Docker Engine API")

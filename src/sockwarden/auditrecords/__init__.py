@@ -24,7 +24,7 @@ __all__ = [
     "likeness_of",
     "may_have_address",
     "original_of",
-    "part_of",
     "parse_datagram",
     "parse_line",
+    "part_of",
 ]

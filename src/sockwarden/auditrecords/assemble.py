@@ -126,9 +126,9 @@ class Assembler:
             yield self._close(next(iter(self._open)))
 
     def whole(self, lines: Sequence[bytes]) -> Event | None:
-        """The event of a log's lines that are all of it, as they mostly come: SYSCALL, its address, directory and paths,
-        and PROCTITLE last, nothing twice; also a request on an io_uring before it, or what socketcall was given behind.
-        None for any other, which are to be pushed; these could be, too, for the same.
+        """The event of a log's lines that are all of it, as they mostly come: SYSCALL, its address, directory and
+        paths, and PROCTITLE last, nothing twice; before SYSCALL what was asked of an io_uring, or behind it what
+        socketcall was given. None for any other, which are to be pushed; these could be, too, for the same.
         """
         header = LOG.match(lines[0])
         if not header or lines[-1][: len(_LAST_KIND)] != _LAST_KIND or len(set(lines)) != len(lines):

@@ -66,7 +66,8 @@ def likeness_of(text: bytes) -> Likeness | None:
         return None
     # Where a line has its stamp is part of it; no line has a newline, so nothing else can stand there.
     rest = text[system.end(14) :].replace(stamp, b"\n")
-    key, bodies = (call, result, items, *(given[number] for number in arguments)), (("SYSCALL", stripped(body)),)
+    key: tuple[bytes, ...] = (call, result, items, *(given[number] for number in arguments))
+    bodies: tuple[tuple[str, bytes], ...] = (("SYSCALL", stripped(body)),)
     name = call_named(call).name
     if name == "io_uring_enter":
         if not request or request.group(1, 7, 8) != (stamp, ppid, pid):

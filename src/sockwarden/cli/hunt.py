@@ -22,7 +22,6 @@ from sockwarden.document import Document, get
 from sockwarden.pipeline import Hunt, Started, Window
 from sockwarden.readers import Quarantine, Stream, plan
 from sockwarden.rules import DEFAULT_FOLDER
-from sockwarden.settings import state_folder
 from sockwarden.sinks import FORMS, LineSink, escape
 from sockwarden.sinks.fold import is_building_block
 
@@ -139,7 +138,8 @@ def _verify(found: set[str], again: Hunt, streams: list[Stream]) -> bool:
 
 
 def _store(state: str | None) -> Store:
-    from sockwarden.store import Store  # noqa: PLC0415 - few hunts keep what they find
+    from sockwarden.settings import state_folder  # noqa: PLC0415 - few hunts keep what they find
+    from sockwarden.store import Store  # noqa: PLC0415 - likewise
 
     return Store(state_folder(state), create=True)
 

@@ -66,7 +66,7 @@ class Template(NamedTuple):
     rule_id: str
     severity: Severity
     pieces: list[bytes] | None = None
-    gaps: list[int] = []
+    gaps: Sequence[int] = ()
 
     def filled(self, values: Sequence[bytes], uuid: str) -> bytes | None:
         """The start of the line, with what `values` has for a repetition."""
@@ -125,8 +125,8 @@ class Learnt:
         self._of: dict[int, dict[int, list[Template]]] = {}
 
     def add(self, pid: int, learnt: Mapping[int, list[Template]]) -> Mapping[int, list[Template]]:
-        """Takes what a process has learnt since it told it last; gives all that it may mean, by the judgements' numbers.
-        What it has forgotten goes with the next call.
+        """Takes what a process has learnt since it told it last; gives all that it may mean, by the judgements'
+        numbers. What it has forgotten goes with the next call.
         """
         known = self._of.setdefault(pid, {})
         newest = max(known, default=0)

@@ -16,7 +16,7 @@ from sockwarden.sensors.audit import DEFAULT, AuditSensor
 from sockwarden.sensors.audit.changes import BACKLOG
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
 from sockwarden.sensors.proc_connector import ProcConnector
-from sockwarden.sockets import Inventory
+from sockwarden.sockets.inventory import Inventory
 
 _MOST_DATAGRAMS = 2048
 """Read at once before anything else is looked at: some 300 accesses."""

@@ -31,8 +31,9 @@ from sockwarden.sensors.ebpf.pulse import Pulse
 from sockwarden.sensors.ebpf.records import Counter, Kin, Kind, Record, kin_of
 from sockwarden.sensors.ebpf.sensor import EbpfSensor
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
-from sockwarden.sockets import Inventory, text_of
+from sockwarden.sockets import text_of
 from sockwarden.sockets.diag import device_text
+from sockwarden.sockets.inventory import Inventory
 
 _MOST_WAITING, _MOST_OF_ONE = 100_000, 40_000
 """Accesses that wait to be judged, of all processes and of one: what is more of one is counted only."""

@@ -11,7 +11,7 @@ from sockwarden.document import Document, get
 from sockwarden.pipeline.mounted import devices_of, places_of
 from sockwarden.requests.grading import grade
 from sockwarden.requests.redaction import redact_argv, redact_command_line, redact_joined
-from sockwarden.sockets import Inventory
+from sockwarden.sockets.inventory import Inventory
 
 _PROCESSES = ("process", "process.parent", "process.entry_leader", "process.group_leader", "process.session_leader")
 _TITLE = re.compile(r"(?<= proctitle=)(?:[0-9A-Fa-f]+|\"[^\"]*\")")

@@ -96,15 +96,15 @@ _unpack = msgspec.msgpack.Decoder(list[_Hit | _Repeated]).decode
 class _Part(NamedTuple):
     """What a process found in a part of a stretch.
 
-    hits   packed
-    pid    the process
-    learnt what it has learnt since it told it last
-    met    what was met in the whole stretch; with its last part only
+    hits    packed
+    pid     the process
+    learnt  what it has learnt since it told it last
+    met     what was met in the whole stretch; with its last part only
     """
 
     hits: bytes
-    pid: int = 0
-    learnt: dict[int, list[Template]] = {}
+    pid: int
+    learnt: dict[int, list[Template]]
     met: Met | None = None
 
 
@@ -221,12 +221,12 @@ class Hunt:
         """In a process of its own where there are several: what is found in a stretch."""
         met = Met(Tally(quarantine=self.met.tally.quarantine))
         self.engine.counts = met.counts
+        pid, learnt = os.getpid(), alike.learnt if alike else {}
         for hits in batched(self._hits(stretch, learned, met, alike)):
-            learnt = alike.learnt if alike else {}
-            yield _Part(_packed(hits), os.getpid(), learnt)
+            yield _Part(_packed(hits), pid, learnt)
             learnt.clear()
         met.unread = stretch.stream.failures
-        yield _Part(_packed(()), met=met)
+        yield _Part(_packed(()), pid, learnt, met)
 
     def _hits(self, stretch: Stretch, learned: Learned, met: Met, alike: Alike | None) -> Iterator[_Hit | _Repeated]:
         if not alike or not learned.form.events:

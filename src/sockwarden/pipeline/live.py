@@ -17,7 +17,8 @@ from sockwarden.enrich import Moment
 from sockwarden.enrich.who import Who
 from sockwarden.pipeline.graded import grade_request, redact
 from sockwarden.pipeline.source import RequestSource, Told
-from sockwarden.sockets import Inventory, Resolver
+from sockwarden.sockets import Resolver
+from sockwarden.sockets.inventory import Inventory
 
 
 class Judged(NamedTuple):

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from sockwarden.pipeline.source import Looker, Told
-from sockwarden.sockets import Inventory
+from sockwarden.sockets.inventory import Inventory
 
 _SHARE = 20
 """A look is followed by a pause of so many times what it took: how much there is to look at is for others to decide."""

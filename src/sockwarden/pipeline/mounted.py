@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from sockwarden.sockets import Inventory
+from sockwarden.sockets.inventory import Inventory
 from sockwarden.sockets.places import Mounts, below
 
 _MOST_SOURCES = 64

@@ -36,10 +36,10 @@ def in_order(
 ) -> Iterator[tuple[_Task, _Result]]:
     """Each task with each of its results, in the order of the tasks; results and exceptions must be picklable.
 
-    Every process is a fork that inherits all there is, takes the next task when it is done with one, and waits while its
-    results are not taken. With one task or one process nothing is forked. Raises what the work raises, and InputError
-    where a process ended before its work was done. processes: as many as the processors that this one may use, if not
-    given.
+    Every process is a fork that inherits all there is, takes the next task when it is done with one, and waits while
+    its results are not taken. With one task or one process nothing is forked. Raises what the work raises, and
+    InputError where a process ended before its work was done. processes: as many as the processors that this one may
+    use, if not given.
     """
     count = min(processes or len(os.sched_getaffinity(0)), len(tasks))
     if count < 2:
@@ -59,7 +59,7 @@ def in_order(
 class _Workers:
     """Processes that take tasks by their numbers from one pipe, and tell what comes of them in one each."""
 
-    def __init__(self, tasks: Sequence[_Task], work: Callable[[_Task], Iterator[object]]) -> None:
+    def __init__(self, tasks: Sequence[Any], work: Callable[[Any], Iterator[object]]) -> None:
         self._tasks, self._work = tasks, work
         self._pids: dict[FileIO, int] = {}
         self._at: dict[FileIO, int | None] = {}
@@ -100,7 +100,8 @@ class _Workers:
                 os.close(self._give)
             with os.fdopen(ours, "wb") as out:
                 while taken := os.read(self._ready, _NUMBER.size):
-                    _do(*_NUMBER.unpack(taken), self._tasks, self._work, out)
+                    (number,) = _NUMBER.unpack(taken)
+                    _do(number, self._work(self._tasks[number]), out)
         finally:
             # Nothing that the parent has yet to write may be written by its fork too.
             os._exit(0)
@@ -140,13 +141,12 @@ class _Workers:
             os.close(self._give)
 
 
-def _do(
-    number: int, tasks: Sequence[_Task], work: Callable[[_Task], Iterator[object]], out: BinaryIO
-) -> None:
+def _do(number: int, results: Iterator[object], out: BinaryIO) -> None:
+    """Tells of a task: that it was begun, its results, and how it ended."""
     try:
         out.write(_HEADER.pack(_BEGUN, number))
         out.flush()
-        for result in work(tasks[number]):
+        for result in results:
             _tell(out, _RESULT, result)
         _tell(out, _OVER, None)
     except BrokenPipeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sockwarden.document import Document
 from sockwarden.enrich import name_component
@@ -11,7 +11,10 @@ from sockwarden.errors import InputError
 from sockwarden.literals import EVERYTHING, Wanted
 from sockwarden.pipeline.processes import batched, in_order
 from sockwarden.readers import Format, Seen, Stream, Stretch, Tally, stretches_of
-from sockwarden.sockets import Catalogue, Identities, Inventory, Lessons, Resolver, RuntimeSocket
+from sockwarden.sockets import Catalogue, Identities, Lessons, Resolver, RuntimeSocket
+
+if TYPE_CHECKING:
+    from sockwarden.sockets.inventory import Inventory
 
 Progress = Callable[[Stream, int, int], None]
 """Told the stream, the pass (1 learns, 2 judges) and the bytes on disk read so far."""

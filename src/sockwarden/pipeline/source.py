@@ -12,7 +12,7 @@ from sockwarden.errors import InputError
 from sockwarden.health import Trouble
 from sockwarden.pipeline.gap import Recording, recording
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
-from sockwarden.sockets import Inventory
+from sockwarden.sockets.inventory import Inventory
 
 
 class Told(NamedTuple):

@@ -9,7 +9,7 @@ from sockwarden.enrich.procfs import boot
 from sockwarden.errors import InputError
 from sockwarden.pipeline.source import Told
 from sockwarden.sensors.sweep import Sweep, document_of
-from sockwarden.sockets import Inventory
+from sockwarden.sockets.inventory import Inventory
 
 
 class Sweeping:

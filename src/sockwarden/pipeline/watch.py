@@ -28,9 +28,10 @@ from sockwarden.pipeline.source import LiveSource, Looker, Opened, described
 from sockwarden.pipeline.wanted import wanted_by
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
 from sockwarden.sinks.live import Status
-from sockwarden.sockets import Catalogue, Inventory, Resolver
+from sockwarden.sockets import Catalogue, Resolver
 from sockwarden.sockets.changes import Changes
 from sockwarden.sockets.discovery import Discovery
+from sockwarden.sockets.inventory import Inventory
 
 _TURN_SECONDS = 0.25
 """How long a turn waits, and how long it judges."""

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from sockwarden.document import Document
 from sockwarden.errors import InputError
-from sockwarden.kql import ECS, FieldTypes, UnsupportedError, to_sql
+from sockwarden.kql import ECS, FieldTypes
+from sockwarden.kql.refusal import UnsupportedError
+from sockwarden.kql.sql import to_sql
 from sockwarden.readers import ecs, foldersql
 from sockwarden.readers.ndjson import decode
 from sockwarden.rules import Rule

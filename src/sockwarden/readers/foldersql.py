@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sockwarden.kql import irregular
+from sockwarden.kql.sql import irregular
 from sockwarden.kql.sqltext import milliseconds, text, values
 from sockwarden.rules import Rule
 

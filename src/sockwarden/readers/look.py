@@ -36,8 +36,8 @@ class Look:
 
     others  lines that are no records of auditd's: of another form, torn or too long
     found   by each search: where lines start that call for anything, in order, and what for
-    noted   those that call for their event where an inode is wanted, in pairs: the inode's number, where the line starts;
-            all of them once the look has ended, None for too many
+    noted   those that call for their event where an inode is wanted, in pairs: the inode's number, where the line
+            starts; all of them once the look has ended, None for too many
     inodes  numbers of these inodes
     """
 

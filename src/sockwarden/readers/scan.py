@@ -82,7 +82,7 @@ class Walk:
         self._know(self._walk, kind, text, len(text), number)
 
     def end(self) -> array[int] | None:
-        """Ends the walk: what was noted, in pairs of the number and the place or MANY; None for more than MOST_NOTED."""
+        """Ends the walk: what was noted, in pairs of the number, and the place or MANY; None beyond MOST_NOTED."""
         count = ctypes.c_int64.from_buffer(self._held).value
         noted = array("I")
         noted.frombytes(memoryview(self._held).cast("B")[8 : 8 + 8 * min(count, MOST_NOTED)])

@@ -31,7 +31,7 @@ number: its event if that inode is wanted; bytes: itself, and that is it.
 Places = Sequence[tuple[int, Need]]
 """Where lines start that call for anything, each with what, in order."""
 PIECE_BYTES = MOST_LINE_BYTES + 2
-"""What is looked at at once: what a processor's cache holds, and the longest line with what ends it and the one before."""
+"""What is looked at at once: what a processor's cache holds, and the longest line with the newlines around it."""
 
 
 _KEPT: tuple[Need, ...] = ("event", "directory")

@@ -3,7 +3,6 @@ socket an access reached.
 """
 
 from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket, packaged, piece_of
-from sockwarden.sockets.inventory import Inventory
 from sockwarden.sockets.lessons import Lessons, Position
 from sockwarden.sockets.live import Listener, LiveSocket, text_of
 from sockwarden.sockets.resolve import Identities, Resolver
@@ -11,7 +10,6 @@ from sockwarden.sockets.resolve import Identities, Resolver
 __all__ = [
     "Catalogue",
     "Identities",
-    "Inventory",
     "Lessons",
     "Listener",
     "LiveSocket",

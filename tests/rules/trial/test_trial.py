@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from sockwarden.content import packaged
 from sockwarden.errors import RuleError
-from sockwarden.kql import And, Is, Node, Not, Or, Text, Wildcard, compile_query, parse, print_query
+from sockwarden.kql import And, Is, Node, Not, Or, Text, Wildcard, compile_query, parse
+from sockwarden.kql.printer import print_query
 from sockwarden.rules import Rule, load_packaged
 from sockwarden.rules.trial import SUFFIX, Case, deciding, parse_cases, try_rule
 from sockwarden.rules.trial.generate import MOST_DOCUMENTS, generate

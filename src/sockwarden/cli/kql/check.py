@@ -10,7 +10,8 @@ import click
 
 from sockwarden.cli.output import console, write_line
 from sockwarden.errors import InputError
-from sockwarden.kql import parse, print_query, to_json
+from sockwarden.kql import parse, to_json
+from sockwarden.kql.printer import print_query
 
 _MOST_BYTES = 1 << 20
 

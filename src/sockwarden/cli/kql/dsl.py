@@ -6,7 +6,8 @@ import click
 
 from sockwarden.cli.output import write_line
 from sockwarden.document import encode
-from sockwarden.kql import ECS, parse, to_dsl
+from sockwarden.kql import ECS, parse
+from sockwarden.kql.dsl import to_dsl
 
 
 @click.command()

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from sockwarden.cli.output import console, print_error, print_notes, write_line
 from sockwarden.errors import InputError
-from sockwarden.kql import Explanation, explain, explanation_lines, parse
-from sockwarden.kql.explain import to_json
+from sockwarden.kql import parse
+from sockwarden.kql.explain import Explanation, explain, explanation_lines, to_json
 from sockwarden.readers import Tally, ecs, plan
 from sockwarden.readers.blocks import blocks
 from sockwarden.readers.ndjson import MOST_LINE_BYTES, decode

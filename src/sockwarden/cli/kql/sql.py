@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from sockwarden.cli.output import write_line
-from sockwarden.kql import ECS, parse, to_sql
+from sockwarden.kql import ECS, parse
+from sockwarden.kql.sql import to_sql
 
 
 @click.command()

@@ -19,8 +19,9 @@ from sockwarden.sensors.audit.runtime import Changes, Runtime
 from sockwarden.sensors.ebpf import ladder
 from sockwarden.sensors.ebpf.ladder import NoRungError, Rung
 from sockwarden.settings.load import load_config
-from sockwarden.sockets import Inventory, LiveSocket, packaged
+from sockwarden.sockets import LiveSocket, packaged
 from sockwarden.sockets.discovery import Discovery
+from sockwarden.sockets.inventory import Inventory
 
 _CONNECTS = {0xC000003E: 42, 0xC00000B7: 203}
 """connect by AUDIT_ARCH_*, where its number is of use here: x86_64 and aarch64. Elsewhere a rule's calls go unread."""

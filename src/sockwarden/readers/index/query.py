@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sockwarden.cluster.indices import Capabilities
-from sockwarden.kql import Node, TypeTable, UnsupportedError, fields_of, to_dsl
+from sockwarden.kql import Node, TypeTable, fields_of
+from sockwarden.kql.dsl import to_dsl
+from sockwarden.kql.refusal import UnsupportedError
 from sockwarden.rules import Rule
 
 Dsl = dict[str, Any]

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 
-from sockwarden.kql import ECS, Constant, Place, Text, Wildcard
+from sockwarden.kql import ECS, Constant, Text, Wildcard
 from sockwarden.kql.dates import parse_bound
 from sockwarden.kql.kinds import DATES, EXACT, NUMBERS, WORDS
+from sockwarden.kql.places import Place
 from sockwarden.kql.scalars import parse_address, parse_network, parse_number
 from sockwarden.rules.lint.families import families
 from sockwarden.rules.lint.finding import Found, Severity

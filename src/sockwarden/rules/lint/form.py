@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sockwarden.kql import is_normal, print_query
+from sockwarden.kql.printer import is_normal, print_query
 from sockwarden.rules.lint.finding import Found, Severity
 from sockwarden.rules.lint.rulefile import RuleFile
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sockwarden.kql import NO_FIELD, Literal, Place, Text, Wildcard
+from sockwarden.kql import NO_FIELD, Literal, Text, Wildcard
+from sockwarden.kql.places import Place
 from sockwarden.rules.lint.finding import Found, Severity
 from sockwarden.rules.lint.rulefile import RuleFile
 from sockwarden.rules.schema import shorten

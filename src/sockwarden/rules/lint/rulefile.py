@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from sockwarden.kql import Place, places
+from sockwarden.kql.places import Place, places
 from sockwarden.rules.load import parse_rule
 from sockwarden.rules.report import string_start
 from sockwarden.rules.rule import Rule

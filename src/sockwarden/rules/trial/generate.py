@@ -14,7 +14,8 @@ from typing import Literal
 import msgspec
 
 from sockwarden.document import Document, encode
-from sockwarden.kql import Is, Nested, Node, Range, print_query
+from sockwarden.kql import Is, Nested, Node, Range
+from sockwarden.kql.printer import print_query
 from sockwarden.rules.parts import Part, negated, part_of
 from sockwarden.rules.trial.build import Draft, SpentError, Work, draft_of, trail
 from sockwarden.rules.trial.values import Value, fits, holding, missing_by_little

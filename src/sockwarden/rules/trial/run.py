@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sockwarden.document import Document
-from sockwarden.kql import Explanation, compile_query, explain
+from sockwarden.kql import compile_query
+from sockwarden.kql.explain import Explanation, explain
 from sockwarden.rules.parts import leaves_of, part_of
 from sockwarden.rules.rule import Rule
 from sockwarden.rules.trial.cases import Case
