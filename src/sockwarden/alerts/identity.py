@@ -14,5 +14,5 @@ SPACE = "default"
 
 def uuid_of(document: Document, rule_id: str) -> str:
     """The alert's uuid: 64 hex digits."""
-    parts = (document.get("_index", ""), document.get("_id", ""), document.get("_version", ""), f"{SPACE}:{rule_id}")
-    return hashlib.sha256("".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()
+    text = f"{document.get('_index', '')}{document.get('_id', '')}{document.get('_version', '')}{SPACE}:{rule_id}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

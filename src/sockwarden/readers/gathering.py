@@ -87,7 +87,7 @@ def _nearby(stretch: Stretch, place: int, given: _Given, done: set[int]) -> byte
     its lines are done then. None for any other, and where it was given.
     """
     begin = max(stretch.begin + place - _NEAR[0], 0)
-    text, offset = stretch.stream.read(begin, begin + 3 * _NEAR[0]), begin - stretch.begin
+    text, offset = stretch.stream.read(begin, begin + 2 * _NEAR[0]), begin - stretch.begin
     header = HEADER.match(text, place - offset)
     if not header or (stamp := header[1]) in given:
         return None

@@ -75,12 +75,13 @@ class Part:
             if self._form:
                 yield from (_gunzip if self._form == "gzip" else _unzstd)(self._file)
                 return
-            left = self.size - begin
+            left, most = self.size - begin, 2 * _HEAD_BYTES
             while left:
-                chunk = self._file.read(min(CHUNK_BYTES, left))
+                chunk = self._file.read(min(most, left))
                 if not chunk:
                     raise self.shorter()
                 left -= len(chunk)
+                most = CHUNK_BYTES  # the first is small: many want no more than that
                 yield chunk
         except (EOFError, zlib.error) as error:
             raise InputError(
