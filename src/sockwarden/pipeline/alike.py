@@ -148,10 +148,6 @@ class Alike:
         self.learnt: dict[int, list[Template]] = {}
         """The alerts of judgements by their numbers, new since it was emptied."""
 
-    def knows(self, likeness: Likeness) -> bool:
-        """Whether there is one."""
-        return self.get(likeness) is not None
-
     def get(self, likeness: Likeness) -> Judgement | None:
         """The judgement of an event that was alike, where it is this one's."""
         known = self._known.get(likeness.key)

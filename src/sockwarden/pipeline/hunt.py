@@ -39,7 +39,11 @@ class Window(msgspec.Struct, frozen=True):
     def holds(self, document: Document) -> bool:
         """Whether a document lies in it. One without a time does: unknown must not hide it."""
         time = _utc(str(document.get("@timestamp", "")))
-        return not time or ((not self.since or time >= self.since) and (not self.until or time <= self.until))
+        return not time or self.holds_time(time)
+
+    def holds_time(self, time: str) -> bool:
+        """Whether a time in that form lies in it."""
+        return (not self.since or time >= self.since) and (not self.until or time <= self.until)
 
 
 def _utc(time: str) -> str:
@@ -233,13 +237,12 @@ class Hunt:
             for document in learned.documents(stretch, met.tally):
                 yield from self._judged(document, met)
             return
-        for likeness, event in learned.form.events(stretch, learned.wanted, met.tally, alike.knows):
-            if event is None:
-                known = alike.get(likeness) if likeness else None
-                if likeness and known and self._window.holds({"@timestamp": iso(likeness.time)}):
-                    met.repeat(known)
-                    if known.templates:
-                        yield _Repeated(known.number, *known.values(likeness))
+        for likeness, event in learned.form.events(stretch, learned.wanted, met.tally, alike.get):
+            if isinstance(event, Judgement):
+                if likeness and self._window.holds_time(iso(likeness.time)):
+                    met.repeat(event)
+                    if event.templates:
+                        yield _Repeated(event.number, *event.values(likeness))
             elif made := document_of(event):
                 worth = likeness and alike.is_worth(likeness)
                 learn = partial(alike.learn, likeness, event) if likeness and worth else None

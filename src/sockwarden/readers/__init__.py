@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sockwarden.auditrecords import Event, Likeness
 from sockwarden.document import Document
 from sockwarden.errors import InputError
 from sockwarden.literals import Wanted
 from sockwarden.readers import auditlog, ecs, ndjson, tracee
-from sockwarden.readers.auditlog import IsKnown
+from sockwarden.readers.auditlog import Found, IsKnown
 from sockwarden.readers.streams import Stream, plan
 from sockwarden.readers.stretches import Seen, Stretch, stretches_of
 from sockwarden.readers.tally import Quarantine, Tally
@@ -51,7 +50,7 @@ class Format(NamedTuple):
     recognise: Callable[[bytes], bool]
     read: Reader
     teach: Teacher | None
-    events: Callable[[Stretch, Wanted, Tally, IsKnown], Iterator[tuple[Likeness | None, Event | None]]] | None = None
+    events: Callable[[Stretch, Wanted, Tally, IsKnown[Any]], Found[Any]] | None = None
 
 
 _ecs = partial(ndjson.documents, ecs.to_documents, ())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from typing import TypeVar
 
 from sockwarden.auditrecords import (
     REASONS,
@@ -37,7 +38,11 @@ _RECORD = re.compile(
 _JOURNAL = re.compile(rb'^\{[^\n]*"(?:_AUDIT_ID|__REALTIME_TIMESTAMP)"', re.MULTILINE)
 _INTERPRETED = re.compile(rb"^(?:node=\S+ )?type=\S+ msg=audit\(\d+/\d+/\d+ ", re.MULTILINE)
 
-IsKnown = Callable[[Likeness], bool]
+Known = TypeVar("Known")
+IsKnown = Callable[[Likeness], Known | None]
+"""What is known of events that are alike one, None for nothing."""
+Found = Iterator[tuple[Likeness | None, Event | Known]]
+"""Events, each with what makes it alike others, where it may be; or instead of one what is known of it."""
 
 
 def recognise(head: bytes) -> bool:
@@ -55,12 +60,8 @@ def documents(stretch: Stretch, wanted: Wanted, tally: Tally) -> Iterator[Docume
     yield from filter(None, map(document_of, _only_events(events(stretch, wanted, tally))))
 
 
-def events(
-    stretch: Stretch, wanted: Wanted, tally: Tally, is_known: IsKnown | None = None
-) -> Iterator[tuple[Likeness | None, Event | None]]:
-    """These events themselves, each with what makes it alike others, where it may be; of one that is_known no more than
-    that. Without is_known none is asked for.
-    """
+def events(stretch: Stretch, wanted: Wanted, tally: Tally, is_known: IsKnown[Known] | None = None) -> Found[Known]:
+    """These events themselves. Without is_known nobody is asked for what they are alike."""
     search = candidates.accesses(wanted)
     places = stretch.seen.places(wanted.inodes) if stretch.seen and not wanted.everything else None
     if places is not None:
@@ -75,17 +76,17 @@ def lessons(stretch: Stretch, wanted: Wanted, later: Wanted, tally: Tally) -> It
     again; where that is, is kept with it.
     """
     searches = [candidates.lessons(wanted), candidates.accesses(later, by_inode=True)][: 1 if later.everything else 2]
-    found = _events(stretch, None if wanted.everything else searches, tally)
-    yield from filter(None, map(lesson_of, _only_events(found)))
+    found = _only_events(_events(stretch, None if wanted.everything else searches, tally))
+    yield from filter(None, map(lesson_of, found))
 
 
-def _only_events(found: Iterable[tuple[object, Event | None]]) -> Iterator[Event]:
-    return (event for _, event in found if event)
+def _only_events(found: Found[Known]) -> Iterator[Event]:
+    return (event for _, event in found if isinstance(event, Event))
 
 
 def _events(
-    stretch: Stretch, searches: list[candidates.Search] | None, tally: Tally, is_known: IsKnown | None = None
-) -> Iterator[tuple[Likeness | None, Event | None]]:
+    stretch: Stretch, searches: list[candidates.Search] | None, tally: Tally, is_known: IsKnown[Known] | None = None
+) -> Found[Known]:
     """What the first of the searches finds; without any, every event. What the second finds is kept as seen."""
     if searches and (look := _looked(stretch, searches)):
         tally.read += stretch.size
@@ -130,15 +131,14 @@ def _hold_record(lines: list[bytes]) -> bool:
     return any(isinstance(parse_line(line), Record) for line in lines)
 
 
-def _parsed(
-    gathered: Iterator[bytes], tally: Tally, is_known: IsKnown | None
-) -> Iterator[tuple[Likeness | None, Event | None]]:
+def _parsed(gathered: Iterator[bytes], tally: Tally, is_known: IsKnown[Known] | None) -> Found[Known]:
     """The events of lines, each event's together, as `events` has them."""
     assembler = Assembler()
     for text in gathered:
         likeness = likeness_of(text) if is_known else None
-        if is_known and likeness and is_known(likeness) and assembler.passed(likeness.time, likeness.serial):
-            yield likeness, None
+        known = is_known(likeness) if is_known and likeness else None
+        if likeness and known and assembler.passed(likeness.time, likeness.serial):
+            yield likeness, known
             continue
         lines = text.split(b"\n")
         if event := assembler.whole(lines):
