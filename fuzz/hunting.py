@@ -14,7 +14,7 @@ from sockwarden.alerts import Detector, build
 from sockwarden.detect import Detection, Engine, RuleDetection, SignatureDetection
 from sockwarden.document import Document, get
 from sockwarden.enrich import name_component
-from sockwarden.pipeline import Hunt, Started
+from sockwarden.pipeline.hunt import Hunt, Started
 from sockwarden.readers import Stream
 from sockwarden.rules import load_packaged
 from sockwarden.signatures import SIGNATURES

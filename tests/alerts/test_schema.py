@@ -23,7 +23,7 @@ from sockwarden.detect.scheduled import Window
 from sockwarden.document import encode, get
 from sockwarden.health import Trouble, document_of
 from sockwarden.kql.types import ECS
-from sockwarden.pipeline import Hunt
+from sockwarden.pipeline.hunt import Hunt
 from sockwarden.pipeline.scheduled import Runner
 from sockwarden.readers import plan
 from sockwarden.readers.tracee import to_document

@@ -14,8 +14,9 @@ import pytest
 from sockwarden.auditrecords import Likeness
 from sockwarden.content import packaged
 from sockwarden.detect import Detection, RuleDetection
-from sockwarden.pipeline import Hunt, Started, Window, alike
+from sockwarden.pipeline import alike
 from sockwarden.pipeline.alike import Judgement
+from sockwarden.pipeline.hunt import Hunt, Started, Window
 from sockwarden.readers import plan
 from sockwarden.rules import load_packaged, parse_rule, select
 from sockwarden.rules.rule import SeverityMapping, Suppression

@@ -10,7 +10,7 @@ import pytest
 
 from sockwarden.detect import RuleDetection
 from sockwarden.document import get
-from sockwarden.pipeline import Hunt
+from sockwarden.pipeline.hunt import Hunt
 from sockwarden.readers import plan
 from sockwarden.rules import load_packaged, select
 

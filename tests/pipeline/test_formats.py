@@ -13,7 +13,7 @@ import pytest
 from sockwarden.auditrecords import Assembler, Event, Record, document_of, parse_line
 from sockwarden.detect import RuleDetection, SignatureDetection
 from sockwarden.document import get
-from sockwarden.pipeline import Hunt, Window
+from sockwarden.pipeline.hunt import Hunt, Window
 from sockwarden.readers import plan
 from sockwarden.rules import load_packaged, parse_rule, select
 from sockwarden.signatures import SIGNATURES

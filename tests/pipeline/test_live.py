@@ -17,8 +17,8 @@ from sockwarden.document import Document, get
 from sockwarden.enrich.containers import Containers
 from sockwarden.enrich.processes import ProcessCache
 from sockwarden.enrich.who import Who
-from sockwarden.pipeline import Hunt
 from sockwarden.pipeline.audit_source import Datagrams
+from sockwarden.pipeline.hunt import Hunt
 from sockwarden.pipeline.live import Judged, Live
 from sockwarden.pipeline.source import Told
 from sockwarden.readers import plan

@@ -12,7 +12,7 @@ import pytest
 from sockwarden.cli.detections import chosen
 from sockwarden.document import Document
 from sockwarden.errors import InputError
-from sockwarden.pipeline import Hunt
+from sockwarden.pipeline.hunt import Hunt
 from sockwarden.pipeline.processes import batched, in_order
 from sockwarden.readers import Stream, plan, stretches
 

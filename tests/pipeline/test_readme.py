@@ -9,7 +9,7 @@ import pytest
 
 from sockwarden.cli.detections import chosen
 from sockwarden.document import get
-from sockwarden.pipeline import Hunt
+from sockwarden.pipeline.hunt import Hunt
 from sockwarden.readers import plan
 
 DATA = Path(__file__).parents[1] / "data" / "captures"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sockwarden.pipeline import Window
+from sockwarden.pipeline.hunt import Window
 from sockwarden.sinks.fold import time_of
 
 

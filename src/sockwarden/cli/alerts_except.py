@@ -15,9 +15,9 @@ import msgspec
 from rich.text import Text
 
 from sockwarden.cli.output import console, print_notes
+from sockwarden.content import RULES_FOLDER
 from sockwarden.document import Document, get
 from sockwarden.errors import UsageError
-from sockwarden.rules import DEFAULT_FOLDER
 from sockwarden.rules.exceptions import ExceptionItem, parse_list
 from sockwarden.rules.exceptions.entries import entry_of, told
 from sockwarden.rules.exceptions.suggestion import suggest
@@ -40,7 +40,7 @@ _MOST_NAMED = 5
 
 @click.command("except")
 @click.argument("identity", metavar="ID")
-@click.option("--folder", metavar="DIR", default=str(DEFAULT_FOLDER), show_default=True, help="The rules folder.")
+@click.option("--folder", metavar="DIR", default=str(RULES_FOLDER), show_default=True, help="The rules folder.")
 @click.option("--expire", metavar="SPAN", help="The exception ends after this time: 12h, 30d, 8w.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--state", metavar="DIR", help="The state folder; else SOCKWARDEN_STATE or the system's place.")

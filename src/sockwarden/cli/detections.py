@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from sockwarden.cli.output import print_notes
+from sockwarden.content import RULES_FOLDER
 from sockwarden.detect import Detection, RuleDetection, SignatureDetection
 from sockwarden.errors import UsageError
-from sockwarden.rules import DEFAULT_FOLDER, Content, Folder, Rule, load_packaged, load_rule, select
+from sockwarden.rules import Content, Folder, Rule, load_packaged, load_rule, select
 from sockwarden.signatures import SIGNATURES, Signature
 from sockwarden.sinks import escape
 
@@ -30,7 +31,7 @@ class Known:
     tell: takes what is wrong with the folder; the same thing is told once, until it was well between
     """
 
-    def __init__(self, folder: Path | None = DEFAULT_FOLDER, tell: Callable[[str], None] = _note) -> None:
+    def __init__(self, folder: Path | None = RULES_FOLDER, tell: Callable[[str], None] = _note) -> None:
         self.path = folder
         self._folder = Folder(folder) if folder else None
         self._tell = tell

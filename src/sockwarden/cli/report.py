@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sockwarden.pipeline import Hunt
+from sockwarden.pipeline.hunt import Hunt
 from sockwarden.readers import Tally
 
 

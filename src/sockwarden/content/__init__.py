@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+RULES_FOLDER = Path("/etc/sockwarden/rules")
+"""Where a host's own rules are."""
 _HERE = Path(__file__).parent
 
 

@@ -22,8 +22,9 @@ from sockwarden.document import Document, get
 from sockwarden.errors import InputError
 from sockwarden.literals import EVERYTHING
 from sockwarden.pipeline.alike import Alike, Judgement, Learn, Learnt, Template
+from sockwarden.pipeline.learning import Learning, Progress
 from sockwarden.pipeline.processes import batched, in_order
-from sockwarden.pipeline.replay import Learned, Progress, Replay
+from sockwarden.pipeline.replay import Learned, Replay
 from sockwarden.pipeline.wanted import wanted_by
 from sockwarden.readers import Quarantine, Stream, Stretch, Tally, format_of
 from sockwarden.sinks import Lines
@@ -183,16 +184,23 @@ class Hunt:
             yield alert
 
     def found(
-        self, streams: Sequence[Stream], progress: Progress = lambda *_: None, lines: Lines | None = None
+        self,
+        streams: Sequence[Stream],
+        progress: Progress = lambda *_: None,
+        lines: Lines | None = None,
+        begun: Learning | None = None,
     ) -> Iterator[Document | Started]:
-        """The same; with lines, an alert that nobody needs to look at any more comes as the start of its line."""
+        """The same; with lines, an alert that nobody needs to look at any more comes as the start of its line. begun:
+        the first stream, where what it teaches is being read already.
+        """
         self._lines = lines
         for stream in streams:
             with stream:
-                yield from self._found_in(stream, progress)
+                yield from self._found_in(stream, progress, begun)
+            begun = None
             self.failures += stream.failures.values()
 
-    def _found_in(self, stream: Stream, progress: Progress) -> Iterator[Document | Started]:
+    def _found_in(self, stream: Stream, progress: Progress, begun: Learning | None) -> Iterator[Document | Started]:
         if not stream.parts:
             return
         try:
@@ -204,7 +212,7 @@ class Hunt:
             (self.ignored if stream.found_in_folder else self.failures).append(error)
             return
         self.formats[form.name] = self.formats.get(form.name, 0) + 1
-        learned = self._replay.learn(stream, form, progress)
+        learned = self._replay.learn(stream, form, progress, begun)
         stream.on_read = lambda done: progress(stream, 2, done)
 
         alike = Alike(self.engine, self._lines, learned.lessons) if self._lines else None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from io import FileIO
 from itertools import islice
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Generic, Self, TypeVar
 
 from sockwarden.errors import InputError
 
@@ -34,32 +34,47 @@ _RESULT, _OVER, _FAILED, _BEGUN = range(4)
 def in_order(
     tasks: Sequence[_Task], work: Callable[[_Task], Iterator[_Result]], processes: int | None = None
 ) -> Iterator[tuple[_Task, _Result]]:
-    """Each task with each of its results, in the order of the tasks; results and exceptions must be picklable.
+    """As Work, begun when the first result is asked for."""
+    with Work(tasks, work, processes) as begun:
+        yield from begun
+
+
+class Work(Generic[_Task, _Result]):
+    """Tasks that are done from now on, as a context manager; gives each with each of its results, in the order of the
+    tasks; results and exceptions must be picklable.
 
     Every process is a fork that inherits all there is, takes the next task when it is done with one, and waits while
     its results are not taken. With one task or one process nothing is forked. Raises what the work raises, and
     InputError where a process ended before its work was done. processes: as many as the processors that this one may
     use, if not given.
     """
-    count = min(processes or len(os.sched_getaffinity(0)), len(tasks))
-    if count < 2:
-        yield from ((task, result) for task in tasks for result in work(task))
-        return
-    workers = _Workers(tasks, work)
-    try:
-        for _ in range(count):
-            workers.fork()
-        for number, task in enumerate(tasks):
-            for result in workers.results(number):
+
+    def __init__(
+        self, tasks: Sequence[_Task], work: Callable[[_Task], Iterator[_Result]], processes: int | None = None
+    ) -> None:
+        self._tasks, self._work = tasks, work
+        count = min(processes or len(os.sched_getaffinity(0)), len(tasks))
+        self._workers = _Workers(tasks, work, count) if count > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._workers:
+            self._workers.end()
+            self._workers = None
+
+    def __iter__(self) -> Iterator[tuple[_Task, _Result]]:
+        workers = self._workers
+        for number, task in enumerate(self._tasks):
+            for result in workers.results(number) if workers else self._work(task):
                 yield task, result
-    finally:
-        workers.end()
 
 
 class _Workers:
     """Processes that take tasks by their numbers from one pipe, and tell what comes of them in one each."""
 
-    def __init__(self, tasks: Sequence[Any], work: Callable[[Any], Iterator[object]]) -> None:
+    def __init__(self, tasks: Sequence[Any], work: Callable[[Any], Iterator[object]], count: int) -> None:
         self._tasks, self._work = tasks, work
         self._pids: dict[FileIO, int] = {}
         self._at: dict[FileIO, int | None] = {}
@@ -67,6 +82,12 @@ class _Workers:
         self._ready, self._give = os.pipe()
         self._next = 0
         self._offer(_AHEAD)
+        try:
+            for _ in range(count):
+                self._fork()
+        except OSError:
+            self.end()
+            raise
 
     def _offer(self, most: int) -> None:
         """Lays more tasks ready."""
@@ -78,8 +99,7 @@ class _Workers:
             os.close(self._give)
             self._give = -1
 
-    def fork(self) -> None:
-        """One more process."""
+    def _fork(self) -> None:
         theirs, ours = os.pipe()
         with suppress(OSError):
             fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, _PIPE)
@@ -98,6 +118,8 @@ class _Workers:
             os.close(theirs)
             if self._give >= 0:
                 os.close(self._give)
+            for told in self._pids:
+                told.close()
             with os.fdopen(ours, "wb") as out:
                 while taken := os.read(self._ready, _NUMBER.size):
                     (number,) = _NUMBER.unpack(taken)

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from sockwarden.document import Document
 from sockwarden.enrich import name_component
-from sockwarden.errors import InputError
-from sockwarden.literals import EVERYTHING, Wanted
-from sockwarden.pipeline.processes import batched, in_order
-from sockwarden.readers import Format, Seen, Stream, Stretch, Tally, stretches_of
+from sockwarden.literals import Wanted
+from sockwarden.pipeline.learning import Learning, Progress
+from sockwarden.readers import Format, Stream, Stretch, Tally, stretches_of
 from sockwarden.sockets import Catalogue, Identities, Lessons, Resolver, RuntimeSocket
 
 if TYPE_CHECKING:
     from sockwarden.sockets.inventory import Inventory
-
-Progress = Callable[[Stream, int, int], None]
-"""Told the stream, the pass (1 learns, 2 judges) and the bytes on disk read so far."""
-
-
-class _Taught(NamedTuple):
-    """A batch of what a stretch teaches; an empty one ends it, and has what was seen of accesses."""
-
-    documents: tuple[Document, ...]
-    seen: Seen | None
-    failures: dict[str, InputError]
 
 
 class Learned(NamedTuple):
@@ -82,26 +70,19 @@ class Replay:
         for stretch in learned.stretches:
             yield from learned.documents(stretch, tally or Tally())
 
-    def learn(self, stream: Stream, form: Format, progress: Progress = lambda *_: None) -> Learned:
-        """Reads an open stream for what it teaches."""
-        lessons = Lessons(self._catalogue)
-        stretches = stretches_of(stream)
+    def learn(
+        self, stream: Stream, form: Format, progress: Progress = lambda *_: None, begun: Learning | None = None
+    ) -> Learned:
+        """Reads an open stream for what it teaches, or takes what others have begun to read of it."""
         wanted = self._wanted | self._known.wanted if self._known else self._wanted
+        lessons, stretches = Lessons(self._catalogue), stretches_of(stream)
         if form.teach and not self._literal:
-            stream.on_read = lambda done: progress(stream, 1, done)
-            teach, of_catalogue = form.teach, EVERYTHING if wanted.everything else self._catalogue.wanted
-
-            def taught(stretch: Stretch) -> Iterator[_Taught]:
-                for documents in batched(teach(stretch, of_catalogue, wanted, Tally())):
-                    yield _Taught(documents, stretch.seen, stream.failures)
-
-            for stretch, part in in_order(stretches, taught, self._processes):
-                stream.failures |= part.failures
-                stretch.seen = part.seen
-                for document in part.documents:
-                    lessons.observe(document)
-                if not part.documents and stretch.end is not None:
-                    progress(stream, 1, stretch.end)
+            if not begun or wanted.everything:
+                begun = Learning(stream, form, self._catalogue, wanted, self._processes)
+            lessons, stretches = begun.lessons(progress), begun.stretches
+            if begun.later != wanted:
+                for stretch in stretches:
+                    stretch.seen = None
             wanted |= Wanted(inodes=lessons.taught(wanted.addresses))
         identities: Identities = _Together(lessons, self._known) if self._known else lessons
         return Learned(form, stretches, wanted, Resolver(self._catalogue, identities, literal=self._literal), lessons)

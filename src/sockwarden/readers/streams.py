@@ -158,8 +158,16 @@ class Stream:
         """Told how many bytes on disk were read, piece by piece."""
         self._buffer = bytearray()
         self._plain_size: int | None = None
+        self._is_open = False
 
     def __enter__(self) -> Self:
+        return self.open()
+
+    def open(self) -> Self:
+        """Opens what is not open; what cannot be is noted in `failures`."""
+        if self._is_open:
+            return self
+        self._is_open, self.parts = True, []
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != resource.RLIM_INFINITY and len(self.paths) > soft // 2:
             # A year of daily logs is more files than a shell allows; the process may ask for more.
@@ -176,6 +184,7 @@ class Stream:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_open = False
         for part in self.parts:
             part.close()
 

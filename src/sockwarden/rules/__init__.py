@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sockwarden.rules.exceptions import ExceptionItem, ExceptionList
-from sockwarden.rules.folder import DEFAULT_FOLDER, Content, Folder
+from sockwarden.rules.folder import Content, Folder
 from sockwarden.rules.load import load_packaged, load_rule, parse_rule
 from sockwarden.rules.rule import (
     RiskScoreMapping,
@@ -19,7 +19,6 @@ from sockwarden.rules.rule import (
 from sockwarden.rules.selection import select
 
 __all__ = [
-    "DEFAULT_FOLDER",
     "Content",
     "ExceptionItem",
     "ExceptionList",

@@ -22,7 +22,6 @@ from sockwarden.rules.files import read_text
 from sockwarden.rules.load import parse_rule
 from sockwarden.rules.rule import Rule
 
-DEFAULT_FOLDER = Path("/etc/sockwarden/rules")
 MOST_FILES = 10_000
 
 Fingerprint = tuple[tuple[str, int, int, int, int], ...]

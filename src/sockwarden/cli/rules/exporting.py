@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from sockwarden.cli.output import print_notes, write_line
-from sockwarden.content import packaged
+from sockwarden.content import RULES_FOLDER, packaged
 from sockwarden.errors import InputError
-from sockwarden.rules import DEFAULT_FOLDER, Folder, Rule, load_packaged, select
+from sockwarden.rules import Folder, Rule, load_packaged, select
 from sockwarden.rules.files import read_text
 from sockwarden.rules.kibana import export
 from sockwarden.rules.placing import place
@@ -19,7 +19,7 @@ from sockwarden.sinks import escape
 @click.command("export")
 @click.argument("selectors", nargs=-1, metavar="[NAME]...")
 @click.option("--output", metavar="FILE", help="Instead of standard output.")
-@click.option("--folder", metavar="DIR", default=str(DEFAULT_FOLDER), show_default=True, help="The rules folder.")
+@click.option("--folder", metavar="DIR", default=str(RULES_FOLDER), show_default=True, help="The rules folder.")
 def export_(selectors: tuple[str, ...], output: str | None, folder: str) -> None:
     """Rules with their exceptions as Kibana imports them, one JSON object a line; all rules where none is named."""
     place_of_rules = Path(folder)

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from sockwarden.cli.output import print_error, print_notes
+from sockwarden.content import RULES_FOLDER
 from sockwarden.errors import InputError, SockwardenError
-from sockwarden.rules import DEFAULT_FOLDER
 from sockwarden.rules.files import read_bytes, read_text
 from sockwarden.rules.folder import guard
 from sockwarden.rules.kibana import Imported, read_export
@@ -25,7 +25,7 @@ _MOST_TOLD = 20
 
 @click.command("import")
 @click.argument("file", metavar="FILE")
-@click.option("--folder", metavar="DIR", default=str(DEFAULT_FOLDER), show_default=True, help="The rules folder.")
+@click.option("--folder", metavar="DIR", default=str(RULES_FOLDER), show_default=True, help="The rules folder.")
 @click.option("--overwrite", is_flag=True, help="Replace rules and exception lists that are there already.")
 def import_(file: str, folder: str, overwrite: bool) -> int:
     """Take over rules and exceptions that Kibana exported, as files of the rules folder; 3 when not all were."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sockwarden.content import packaged
+from sockwarden.content import RULES_FOLDER, packaged
 from sockwarden.errors import RuleError, UsageError
-from sockwarden.rules import DEFAULT_FOLDER, Folder, load_packaged, select
+from sockwarden.rules import Folder, load_packaged, select
 from sockwarden.rules.files import read_text
 
 _SUFFIX = ".toml"
@@ -28,11 +28,11 @@ def named(selectors: Sequence[str]) -> Iterator[Named]:
     """The files that paths, folders and names of rules mean; all that is packaged or in the user's folder where nothing
     is named.
     """
-    has_folder = DEFAULT_FOLDER.is_dir()
+    has_folder = RULES_FOLDER.is_dir()
     if not selectors:
         yield from (_packaged(file.name) for file in _sorted(packaged("rules")))
-        yield from (_read(Path(str(file))) for file in (_sorted(DEFAULT_FOLDER) if has_folder else ()))
-    own = Folder(DEFAULT_FOLDER).load().rules if has_folder and selectors else []
+        yield from (_read(Path(str(file))) for file in (_sorted(RULES_FOLDER) if has_folder else ()))
+    own = Folder(RULES_FOLDER).load().rules if has_folder and selectors else []
     for selector in selectors:
         path = Path(selector)
         if selector.endswith(_SUFFIX):
@@ -47,7 +47,7 @@ def named(selectors: Sequence[str]) -> Iterator[Named]:
         else:
             for rule in select((*own, *load_packaged()), selector):
                 file = f"{rule.stem}{_SUFFIX}"
-                yield _read(DEFAULT_FOLDER / file) if rule in own else _packaged(file)
+                yield _read(RULES_FOLDER / file) if rule in own else _packaged(file)
 
 
 def _sorted(folder: Path) -> list[Path]:
