@@ -54,6 +54,7 @@ class Walk:
         assert _library is not None  # noqa: S101 - who asks has asked is_built
         self._scan, self._know = _library.sockwarden_scan, _library.sockwarden_know
         self._most_line = most_line
+        self._found = (ctypes.c_int64 * (4 * _MOST))()
         self._held = _spare.pop() if _spare else ctypes.create_string_buffer(_library.sockwarden_walk_size())
         self._walk = ctypes.addressof(self._held)
         _library.sockwarden_begin(self._walk)
@@ -64,7 +65,7 @@ class Walk:
         may still come a few times. The text must not change meanwhile; places that are noted are counted from the base.
         """
         held = ctypes.c_char.from_buffer(text) if text else ctypes.c_char()
-        at, found, behind = ctypes.addressof(held), (ctypes.c_int64 * (4 * _MOST))(), ctypes.c_int64(begin)
+        at, found, behind = ctypes.addressof(held), self._found, ctypes.c_int64(begin)
         most = _FIRST
         while behind.value < end:
             places = behind.value, end, base
