@@ -39,8 +39,6 @@ _BETWEEN_CHECKS = 0.5
 """Seconds, however often others change what the source depends on."""
 _SHARE = 5
 """A discovery is followed by a pause of so many times what it took."""
-
-
 _BETWEEN_DISCOVERIES = 0.1
 """Seconds: whoever changes a folder of his again and again must not keep the watch busy with that."""
 _SETTLING = 1.1
