@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VERSION 2
+#define VERSION 3
 #define MOST_NODE 255
 #define MOST_WORD 40
 #define HEAD 8
@@ -16,7 +16,7 @@
 #define MOST_TEXT 4096
 #define ARENA (1 << 20)
 #define MOST_NOTED 8192
-#define MOST_OF_A_TEXT 256
+#define MOST_OF_A_TEXT 32
 #define MANY UINT32_MAX
 
 enum kind { OTHER, ADDRESS, HEAD_OF_ADDRESS, SOCKET_FILE, BOOT };

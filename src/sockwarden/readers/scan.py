@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _LIBRARY = Path(__file__).with_name("libscan.so")
-_VERSION = 2
+_VERSION = 3
 _FIRST, _MOST = 64, 1024
 """Lines that are told of at once: few at first, since what comes most is soon known."""
 MOST_NOTED, MANY = 8192, (1 << 32) - 1
