@@ -7,6 +7,9 @@ enriched. A hunt has all packaged rules and signatures, on the socket that was r
 as lines of JSON; `--literal` is the published rule as its own pipeline would judge. grep -F is asked for the hunt's own
 literals (whatever it looks for in an address, plain and in hex), and for two, as one would by hand. Memory is that of
 all of a hunt's processes at once, what they share counted once.
+
+The accesses repeat a dozen captured ones, as programs do that ask the same again and again. Where each access differs
+from every other, each is judged by itself, and a hunt takes several times as long.
 """
 
 from __future__ import annotations
