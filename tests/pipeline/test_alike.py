@@ -17,7 +17,8 @@ from sockwarden.detect import Detection, RuleDetection
 from sockwarden.pipeline import alike
 from sockwarden.pipeline.alike import Judgement
 from sockwarden.pipeline.hunt import Hunt, Started, Window
-from sockwarden.readers import plan
+from sockwarden.pipeline.learning import begun
+from sockwarden.readers import plan, stretches
 from sockwarden.rules import load_packaged, parse_rule, select
 from sockwarden.rules.rule import SeverityMapping, Suppression
 from sockwarden.sinks import FORMS, Lines
@@ -184,3 +185,25 @@ def test_an_alert_that_says_what_differs_is_made_each_time(changes: dict[str, An
     expected, found, filled = both(log_of(CAPTURES[0], tmp_path), detections=[each])
     assert found == expected != []
     assert not filled
+
+
+@pytest.mark.parametrize(
+    "asked", [None, "destination.path:/x.sock", "process.name:x"], ids=["packaged", "other", "any"]
+)
+def test_what_was_begun_before_the_rules_were_known_finds_the_same(
+    asked: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where these want sockets that the catalogue has not, or every event."""
+    monkeypatch.setattr(stretches, "STRETCH_BYTES", 2000)
+    log = tmp_path / "audit.log"
+    log.write_text("".join(connect(serial, f"/run/{name}.sock") for serial, name in enumerate(["docker", "x"] * 9, 1)))
+    text = packaged("rules").joinpath(f"{PUBLISHED}.toml").read_text("utf-8")
+    query = f"\nquery = '''\nevent.action:connected-to and {asked}\n'''"
+    own = re.sub(r"(?s)\nquery = '''.*?'''", lambda _: query, text, count=1)
+    detections = [RuleDetection(parse_rule(own, "x.toml"))] if asked else rules()
+    expected = list(Hunt(detections).alerts(plan([str(log)])))
+    streams = plan([str(log)])
+    learning = begun(streams)
+    assert learning
+    with learning:
+        assert list(Hunt(detections).found(streams, begun=learning)) == expected != []

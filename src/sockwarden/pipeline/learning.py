@@ -37,7 +37,7 @@ class Learning:
     def __init__(
         self, stream: Stream, form: Format, catalogue: Catalogue, later: Wanted, processes: int | None = None
     ) -> None:
-        self.stream, self.form, self.later = stream, form, later
+        self.stream, self.later = stream, later
         self.stretches: list[Stretch] = stretches_of(stream)
         self._catalogue = catalogue
         of_catalogue = EVERYTHING if later.everything else catalogue.wanted
@@ -52,7 +52,11 @@ class Learning:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._work.__exit__()
+        self.end()
+
+    def end(self) -> None:
+        """Ends what reads."""
+        self._work.end()
 
     def lessons(self, progress: Progress) -> Lessons:
         """What it teaches, once it is read."""

@@ -60,6 +60,10 @@ class Work(Generic[_Task, _Result]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Ends the processes, whatever they are at."""
         if self._workers:
             self._workers.end()
             self._workers = None

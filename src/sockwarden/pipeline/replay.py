@@ -77,7 +77,10 @@ class Replay:
         wanted = self._wanted | self._known.wanted if self._known else self._wanted
         lessons, stretches = Lessons(self._catalogue), stretches_of(stream)
         if form.teach and not self._literal:
-            if not begun or wanted.everything:
+            if begun and wanted.everything:
+                begun.end()
+                begun = None
+            if not begun:
                 begun = Learning(stream, form, self._catalogue, wanted, self._processes)
             lessons, stretches = begun.lessons(progress), begun.stretches
             if begun.later != wanted:

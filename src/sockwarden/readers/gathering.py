@@ -21,6 +21,7 @@ _HEADER_AT = re.compile(rb"^" + HEADER.pattern, re.MULTILINE)
 _HEADS = frozenset(b"type=%s msg=" % kind for kind in (b"SYSCALL", b"SOCKADDR", b"CWD", b"PATH", b"PROCTITLE"))
 """What mostly stands before a stamp."""
 _MOST_DONE = 4096
+"""Places of lines that were given which are remembered; one that is not is found to be given when it is read."""
 _ITEMS = re.compile(rb" items=(\d{1,4}) ")
 
 _Given = dict[bytes, int]

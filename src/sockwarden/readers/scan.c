@@ -1,6 +1,6 @@
 /* One walk over the lines of an audit log: which are no records, and which a look is worth (scan.py has the contract).
  *
- * Built to a library of its own by hatch_build.py where there is a C compiler; candidates.py does the same without it.
+ * Built to a library of its own by hatch_build.py where there is a C compiler; look.py does the same without it.
  * Nothing outside [begin, end) is read, nothing is allocated, and texts are told apart by all of their bytes.
  */
 
@@ -149,7 +149,7 @@ static int take_until(struct span *rest, uint8_t byte, size_t most, struct span 
     return 1;
 }
 
-/* `node=NAME type=TYPE msg=audit(STAMP)`, as HEADER in candidates.py: the type, with the rest of the line behind. */
+/* `node=NAME type=TYPE msg=audit(STAMP)`, as HEADER in look.py: the type, with the rest of the line behind. */
 static int take_header(struct span *line, struct span *type)
 {
     struct span word;

@@ -1,4 +1,4 @@
-"""The compiled walk over the lines of a log (scan.c), where it was built; without it candidates.py does the same."""
+"""The compiled walk over the lines of a log (scan.c), where it was built; without it look.py does the same."""
 
 from __future__ import annotations
 
