@@ -142,12 +142,10 @@ def begun(setting: Setting, ways: list[Scenario]) -> Iterator[list[Done]]:
 
 
 def go_on(done: list[Done]) -> None:
-    """Lets those that wait connect."""
+    """Lets those that wait connect, in turn: two that want a certain inode would take it from each other."""
     for one in done:
         if one.scenario.where == "before" and one.process:
             one.process.send_signal(signal.SIGUSR1)
-    for one in done:
-        if one.scenario.where == "before" and one.process:
             _check(one.scenario, one.process.wait(timeout=30), b"")
 
 

@@ -159,34 +159,41 @@ static int listening_at(const char *path) {
     return descriptor;
 }
 
-#define MOST_FILLERS 2000
+/* Every number of a group of ext4's, and more. */
+#define MOST_FILLERS 16384
+
+static const char *filler(const char *path, int number) {
+    static char name[PATH_MAX];
+    snprintf(name, sizeof name, "%s.%d", path, number);
+    return name;
+}
 
 /* Takes inode numbers that are free beside `path`, until the next to be given out is `wanted`; false where it never is. */
-static int fill_up_to(const char *path, ino_t wanted, char names[][PATH_MAX], int *count) {
+static int fill_up_to(const char *path, ino_t wanted, int *count) {
     for (*count = 0; *count < MOST_FILLERS; ++*count) {
         struct stat made;
-        snprintf(names[*count], PATH_MAX, "%s.%d", path, *count);
-        int descriptor = open(names[*count], O_CREAT | O_EXCL | O_RDWR, 0600);
+        int descriptor = open(filler(path, *count), O_CREAT | O_EXCL | O_RDWR, 0600);
         if (descriptor < 0 || fstat(descriptor, &made)) return 0;
         close(descriptor);
-        if (made.st_ino == wanted) return !unlink(names[*count]);
+        if (made.st_ino == wanted) return !unlink(filler(path, *count));
     }
     return 0;
 }
 
-/* A socket at `old`, known for a while, is removed, and its inode number goes to another one at `new`. */
+/* A socket at `old`, known for a while, is removed, and its inode number goes to another one at `new`. Who else makes
+   files there meanwhile may get the number: ENOSPC where it was not found, EBUSY where it was lost again. */
 static int reused(const char *old, const char *new, unsigned settling) {
-    static char fillers[MOST_FILLERS][PATH_MAX];
     struct stat before, after = {0};
     int count, descriptor = listening_at(old);
     if (descriptor < 0 || stat(old, &before)) return errno;
     wait_for_signal();
     close(descriptor);
     unlink(old);
-    int filled = fill_up_to(new, before.st_ino, fillers, &count);
+    int filled = fill_up_to(new, before.st_ino, &count);
     descriptor = filled ? listening_at(new) : -1;
-    while (count-- > 0) unlink(fillers[count]);
-    if (descriptor < 0 || stat(new, &after) || after.st_ino != before.st_ino) return ENOENT;
+    while (count-- > 0) unlink(filler(new, count));
+    if (!filled) return ENOSPC;
+    if (descriptor < 0 || stat(new, &after) || after.st_ino != before.st_ino) return EBUSY;
     sleep(settling);
     int result = connect_to(new);
     unlink(new);
