@@ -1,8 +1,9 @@
 """A log to measure on: real captured events among made-up noise, in the proportions of a busy host.
 
-    python benchmarks/generate.py OUT --mb 200 [--share 1.0] [--format raw|enriched]
+    python benchmarks/generate.py OUT --mb 200 [--share 1.0] [--format raw|enriched] [--unlike]
 
---share is the percentage of events that are captured accesses to runtime sockets. The same arguments give the same log.
+--share is the percentage of events that are captured accesses to runtime sockets, each by a process of its own, with a
+title of its own; --unlike: each by a login of its own, too. The same arguments give the same log.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from pathlib import Path
 
 CAPTURES = Path(__file__).parents[1] / "tests" / "data" / "captures"
 _STAMP = re.compile(rb"audit\(\d+\.\d+:(\d+)\)")
+_OWN = re.compile(rb" ppid=\d+ pid=\d+ auid=(\d+)")
+_POINTER = re.compile(rb"(?<= a1=)[0-9a-f]{8,16}")
+_TITLE = re.compile(rb"(?<= proctitle=)(?:[0-9A-F]{2})+$")
 _PROGRAMS = ("bash", "sshd", "cron", "runc", "nginx", "python3.11", "node", "mysqld", "git", "ps", "grep", "java")
 _SOCKETS = ("/run/dbus/system_bus_socket", "/run/systemd/journal/stdout", "/run/systemd/notify", "/dev/log")
 
@@ -27,6 +31,18 @@ def captured(form: str) -> list[list[bytes]]:
         if match := _STAMP.search(line):
             events.setdefault(match[1], []).append(line)
     return list(events.values())
+
+
+def of_its_own(event: list[bytes], draw: random.Random, *, unlike: bool) -> list[bytes]:
+    """A captured event as another process would have left it."""
+    pid, parent, pointer, login = (draw.randrange(1_000, most) for most in (4_000_000, 4_000_000, 1 << 32, 60_000))
+    title = f"\0--id\0{pid}".encode().hex().upper().encode()
+
+    def ids(match: re.Match[bytes]) -> bytes:
+        return b" ppid=%d pid=%d auid=%s" % (parent, pid, b"%d" % login if unlike else match[1])
+
+    lines = [_POINTER.sub(b"7ffd%08x" % pointer, _OWN.sub(ids, line)) for line in event]
+    return [_TITLE.sub(lambda match: match[0] + title, line) for line in lines]
 
 
 def noise(draw: random.Random, *, enriched: bool) -> list[bytes]:
@@ -65,7 +81,7 @@ def _path(item: int, name: str, inode: int, mode: str) -> str:
     return f'PATH item={item} name="{name}" inode={inode} dev=fe:00 mode={mode} ouid=0 ogid=0 rdev=00:00 {tail}'
 
 
-def lines(share: float, form: str) -> Iterator[bytes]:
+def lines(share: float, form: str, *, unlike: bool = False) -> Iterator[bytes]:
     """Lines without end; a few events are open at once, so that their records interleave."""
     draw = random.Random(20240)
     events = captured(form)
@@ -74,19 +90,22 @@ def lines(share: float, form: str) -> Iterator[bytes]:
     while True:
         if len(waiting) < 3:
             serial, millis = serial + 1, millis + draw.choice((0, 0, 1, 2))
-            event = draw.choice(events) if draw.random() * 100 < share else noise(draw, enriched=form == "enriched")
-            waiting.append((f"audit({millis // 1000}.{millis % 1000:03d}:{serial})".encode(), list(event)))
+            if draw.random() * 100 < share:
+                event = of_its_own(draw.choice(events), draw, unlike=unlike)
+            else:
+                event = noise(draw, enriched=form == "enriched")
+            waiting.append((f"audit({millis // 1000}.{millis % 1000:03d}:{serial})".encode(), event))
         stamp, records = waiting[0] if draw.random() < 0.9 else draw.choice(waiting)
         yield _STAMP.sub(stamp, records.pop(0), count=1) + b"\n"
         if not records:
             waiting.remove((stamp, records))
 
 
-def write(path: Path, *, megabytes: float, share: float = 1.0, form: str = "enriched") -> None:
+def write(path: Path, *, megabytes: float, share: float = 1.0, form: str = "enriched", unlike: bool = False) -> None:
     """Writes a log of about that size."""
     left = megabytes * 1e6
     with path.open("wb") as file:
-        for line in lines(share, form):
+        for line in lines(share, form, unlike=unlike):
             left -= file.write(line)
             if left <= 0:
                 return
@@ -98,5 +117,6 @@ if __name__ == "__main__":
     parser.add_argument("--mb", type=float, default=200)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--format", choices=("raw", "enriched"), default="enriched")
+    parser.add_argument("--unlike", action="store_true")
     given = parser.parse_args()
-    write(given.out, megabytes=given.mb, share=given.share, form=given.format)
+    write(given.out, megabytes=given.mb, share=given.share, form=given.format, unlike=given.unlike)

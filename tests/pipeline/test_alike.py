@@ -29,14 +29,21 @@ CAPTURES = sorted((Path(__file__).parents[1] / "data" / "captures").glob("*.audi
 _STAMP = re.compile(rb"audit\((\d+)\.(\d+):(\d+)\)")
 _PID = re.compile(rb" (p?pid)=(\d+) ")
 _POINTER = re.compile(rb" a1=([0-9a-f]{8,16}) ")
+_SESSION = re.compile(rb" tty=\S+ ses=\d+ ")
+_TITLE = re.compile(rb"proctitle=(?:[0-9A-F]+|\"[^\"]*\")$", re.MULTILINE)
+_BEHIND = re.compile(rb"(saddr=0100(?:(?!00)[0-9A-F]{2})+)[0-9A-F]*")
 
 
 def later(text: bytes, times: int) -> bytes:
-    """The same calls by other processes, hours later."""
+    """The same calls by other processes, hours later: of other sessions, with other titles and what lay in memory."""
     text = _STAMP.sub(
         lambda m: b"audit(%d.%s:%d)" % (int(m[1]) + 3600 * times, m[2], int(m[3]) + 100_000 * times), text
     )
     text = _PID.sub(lambda m: b" %s=%d " % (m[1], int(m[2]) + 7 * times), text)
+    if times:
+        text = _SESSION.sub(lambda _: b" tty=pts%d ses=%d " % (times % 3, (4294967295, 7, 8)[times % 3]), text)
+        text = _TITLE.sub(lambda _: b"proctitle=" + (b"docker\0exec\0\xff\n%d" % times).hex().upper().encode(), text)
+        text = _BEHIND.sub(lambda m: m[1] + b"00" + bytes([times]).hex().upper().encode() * (times % 4), text)
     return _POINTER.sub(lambda m: b" a1=%x " % (int(m[1], 16) + 64 * times), text)
 
 
@@ -157,6 +164,9 @@ def test_an_inode_that_becomes_another_socket_is_judged_again(tmp_path: Path) ->
         "@timestamp > 2020",
         "event.original:*pid*",
         "auditd.sequence > 0",
+        "process.title:*",
+        "not auditd.session:12345",
+        "not auditd.data.tty:x",
         "docker",
     ],
 )

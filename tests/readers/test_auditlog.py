@@ -44,6 +44,7 @@ NAMES = [
     "../run/docker.sock",
     "/proc/self/cwd/docker.sock",
     "/proc/1/root/run/docker.sock",
+    "alias",
     "/srv/alias",
     "/srv/a b",
     "/run/nscd/socket",

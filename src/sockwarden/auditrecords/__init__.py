@@ -6,7 +6,7 @@ from sockwarden.auditrecords.event import Event, digest_of, part_of
 from sockwarden.auditrecords.interpret import IDENTITY, document_of, iso, lesson_of, original_of
 from sockwarden.auditrecords.likeness import Likeness, likeness_of
 from sockwarden.auditrecords.parse import parse_datagram, parse_line
-from sockwarden.auditrecords.record import REASONS, Record, Rejected
+from sockwarden.auditrecords.record import REASONS, Record, Rejected, decode, title_of
 
 __all__ = [
     "IDENTITY",
@@ -16,6 +16,7 @@ __all__ = [
     "Likeness",
     "Record",
     "Rejected",
+    "decode",
     "digest_of",
     "document_of",
     "iso",
@@ -27,4 +28,5 @@ __all__ = [
     "parse_datagram",
     "parse_line",
     "part_of",
+    "title_of",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -38,6 +39,8 @@ _WHOLE = {
     for name in ("SYSCALL", "SOCKADDR", "CWD", "PATH", "PROCTITLE", "URINGOP", "SOCKETCALL")
 }
 _ORDER = re.compile("(?:URINGOP SYSCALL|SYSCALL(?: SOCKETCALL)?)(?: (?:SOCKADDR|CWD|PATH))* PROCTITLE")
+_MOST_LINES = 64
+"""Lines of the longest event that is taken as a whole."""
 _LAST_KIND = b"type=PROCTITLE "
 _ITEMS = re.compile(rb" items=(\d{1,4})(?: |$)")
 
@@ -131,7 +134,9 @@ class Assembler:
         socketcall was given. None for any other, which are to be pushed; these could be, too, for the same.
         """
         header = LOG.match(lines[0])
-        if not header or lines[-1][: len(_LAST_KIND)] != _LAST_KIND or len(set(lines)) != len(lines):
+        if not header or lines[-1][: len(_LAST_KIND)] != _LAST_KIND or len(lines) > _MOST_LINES:
+            return None
+        if len(set(lines)) != len(lines):
             return None
         stamp = lines[0][header.end(2) : header.end()]
         time, serial = moment_of(*header.groups()[2:])
@@ -142,9 +147,9 @@ class Assembler:
                 return None
             records.append(record_of(name, time, serial, rest))
         names = [record.type for record in records]
-        calls = [record.body for record in records if record.type in ("SYSCALL", "URINGOP")]
+        calls = [record.body for record in records[:2] if record.type in ("SYSCALL", "URINGOP")]
         items = [int(found[1]) for body in calls if (found := _ITEMS.search(body))]
-        if not _ORDER.fullmatch(" ".join(names)) or not items or len(lines) > MOST_OF_A_TYPE:
+        if not items or not _is_order(tuple(names)):
             return None
         if names.count("PATH") < max(items) or not self.passed(time, serial):
             return None
@@ -201,6 +206,11 @@ class Assembler:
         self._closed[key] = None
         if len(self._closed) > REMEMBERED:
             self._closed.popitem(last=False)
+
+
+@lru_cache(maxsize=64)
+def _is_order(names: tuple[str, ...]) -> bool:
+    return bool(_ORDER.fullmatch(" ".join(names)))
 
 
 def _ended(pending: _Pending) -> bool:

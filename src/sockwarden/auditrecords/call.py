@@ -20,6 +20,8 @@ from sockwarden.auditrecords.syscalls import (
 )
 
 _CALL = re.compile(rb"type=SYSCALL msg=audit\([^)]*\): (arch=[0-9a-f]{1,8} syscall=\d{1,10}) ")
+_NUMBERS = re.compile(rb"(arch=[0-9a-f]{1,8} syscall=\d{1,10}) ")
+_NAMED_ARCHES = frozenset(arch.name for arch in ARCHES.values())
 _ORDER: tuple[Kind, ...] = ("connect", "bind", "open", "rename", "unlink")
 
 
@@ -28,9 +30,9 @@ def call_of(event: Event) -> Call | None:
     where the records lack what was requested, it is `unknown`.
     """
     system = event.first("SYSCALL")
-    plain = _system_call(system) if system else None
+    plain = _call_in(system) if system else None
     kinds = set(map(_request, event.all("URINGOP")))
-    for kind in _ORDER:
+    for kind in _ORDER if kinds else ():
         if kind in kinds:
             arch, name = (plain.arch, plain.name) if plain else ("", "")
             return Call(kind, name, arch, "io_uring", plain.little_endian if plain else True)
@@ -65,6 +67,15 @@ def results_of(event: Event, call: Call) -> list[Record]:
 def _request(record: Record) -> Kind:
     """What a URINGOP record asked for."""
     return URING_OPS.get(_number(fields(record.body).get(b"uring_op"), 10), "other")
+
+
+def _call_in(system: Record) -> Call:
+    """The call of a SYSCALL record, mostly told by how it begins."""
+    if named := _NUMBERS.match(system.body):
+        call = call_named(named[1])
+        if call.arch in _NAMED_ARCHES and call.name != "socketcall":
+            return call
+    return _system_call(system)
 
 
 def _system_call(system: Record) -> Call:

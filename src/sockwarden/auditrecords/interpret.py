@@ -15,7 +15,7 @@ from typing import Any
 from sockwarden.auditrecords import sockaddr
 from sockwarden.auditrecords.call import call_of, results_of
 from sockwarden.auditrecords.event import Event
-from sockwarden.auditrecords.record import Record, decode, fields, text
+from sockwarden.auditrecords.record import UNSET, Record, decode, fields, text, title_of
 from sockwarden.auditrecords.sockaddr import Address
 from sockwarden.auditrecords.syscalls import CREAT_FLAGS, FLAGS_ARGUMENT, Call
 from sockwarden.document import Document
@@ -26,9 +26,6 @@ S_IFMT = 0o170000
 S_IFSOCK = 0o140000
 IDENTITY = {"_index": "sockwarden", "_version": 1}
 """What identifies a document of ours in any index, beside its `_id`, which is its event's digest."""
-UNSET = b"4294967295"
-"""auid and ses of a process that no login made."""
-
 _ACTIONS = {
     "connect": "connected-to",
     "open": "opened-file",
@@ -38,6 +35,9 @@ _ACTIONS = {
     "unknown": "unknown-call",
 }
 _PATH = tuple((key.encode(), key) for key in ("item", "inode", "dev", "mode", "ouid", "ogid", "nametype"))
+_NO_CALL = Call("unknown", "", "", "unknown")
+_MOST_KEPT = 512
+"""Bytes of the longest part of a record that is kept with what it says: programs, users and paths come again."""
 _RESULTS = {b"yes": "success", b"no": "fail"}
 _BOOT = {"SYSTEM_BOOT": "booted-system", "SYSTEM_SHUTDOWN": "shutdown-system", "KERNEL": "booted-system"}
 _USER = (
@@ -59,11 +59,11 @@ def document_of(event: Event) -> Document | None:
     """
     if len(event.records) == 1 and (action := _BOOT.get(event.records[0].type)):
         return _frame(event, action)
-    call = call_of(event) or Call("unknown", "", "", "unknown")
+    call = call_of(event) or _NO_CALL
     unrequested = call.kind == "unknown" and call.hook == "io_uring"
     if call.kind == "other" or (call.kind == "unknown" and not unrequested and not event.first("SOCKADDR")):
         return None
-    paths = [_path(fields(record.body)) for record in event.all("PATH")]
+    paths = _paths(event)
     sockets = [path for path in paths if is_socket(path)]
     addressed = call.kind in ("connect", "unknown") and not unrequested
     if not addressed and not sockets:
@@ -88,7 +88,7 @@ def lesson_of(event: Event) -> Document | None:
     without any.
     """
     action = _BOOT.get(event.records[0].type) if len(event.records) == 1 else None
-    paths = [path for record in event.all("PATH") if is_socket(path := _path(fields(record.body)))]
+    paths = list(filter(is_socket, _paths(event)))
     if not action and not paths:
         return None
     call = call_of(event)
@@ -216,11 +216,21 @@ def _flags(event: Event, call: Call) -> int | None:
         return None
 
 
-def _path(raw: _Fields) -> dict[str, str]:
-    """A PATH record as auditd.paths carries it: strings, as printed."""
+def _paths(event: Event) -> list[dict[str, str]]:
+    """Its PATH records as auditd.paths carries them: strings, as printed."""
+    bodies = [record.body for record in event.records if record.type == "PATH"]
+    return [_kept_path(body).copy() if len(body) <= _MOST_KEPT else _path(body) for body in bodies]
+
+
+def _path(body: bytes) -> dict[str, str]:
+    raw = fields(body)
     name = text(raw.get(b"name"))
     path = {key: decode(raw[field]) for field, key in _PATH if field in raw}
     return path if name is None else {"name": decode(name), **path}
+
+
+_kept_path = lru_cache(maxsize=512)(_path)
+"""Of a busy socket and of what it is reached through these come again and again."""
 
 
 def _actor(document: Document, event: Event, call: Call) -> None:
@@ -228,29 +238,37 @@ def _actor(document: Document, event: Event, call: Call) -> None:
     system = event.first("SYSCALL")
     record = system or event.first("URINGOP")
     raw = fields(record.body) if record else {}
-    executable, name = text(raw.get(b"exe")), text(raw.get(b"comm"))
-    document["process"] = process = {**_decoded(executable=executable, name=name), **_surroundings(event)}
-    for key, place in ((b"pid", process), (b"ppid", process.setdefault("parent", {}))):
-        if raw.get(key, b"").isdigit() and len(raw[key]) < 12:
-            place["pid"] = int(raw[key])
-    if executable and executable.endswith(b" (deleted)"):
-        document["sockwarden"]["actor"]["executable_deleted"] = True
-    document["user"] = _user(raw, fields(system.enriched) if system and system.enriched else {})
+    process: dict[str, Any] = {}
+    if executable := _string(raw.get(b"exe")):
+        process["executable"] = executable
+        if executable.endswith(" (deleted)"):
+            document["sockwarden"]["actor"]["executable_deleted"] = True
+    if name := _string(raw.get(b"comm")):
+        process["name"] = name
+    document["process"] = process = {**process, **_surroundings(event)}
+    parent = process["parent"] = {}
+    for field, place in ((b"pid", process), (b"ppid", parent)):
+        if (number := raw.get(field, b"")).isdigit() and len(number) < 12:
+            place["pid"] = int(number)
+    document["user"] = _user(raw, system.enriched if system else b"")
     result = _result(event, call)
     document["event"]["outcome"] = _outcome(result)
     auditd = document["auditd"]
-    auditd["data"] = {key: value for key, value in (("arch", call.arch), ("syscall", call.name)) if value}
-    further = (("exit", result.get(b"exit")), ("tty", raw.get(b"tty")), ("subj", raw.get(b"subj")))
-    auditd["data"] |= {key: decode(value) for key, value in further if value is not None}
+    auditd["data"] = data = {key: value for key, value in (("arch", call.arch), ("syscall", call.name)) if value}
+    for key, value in (("exit", result.get(b"exit")), ("tty", raw.get(b"tty")), ("subj", raw.get(b"subj"))):
+        if value is not None:
+            data[key] = decode(value)
     if (success := result.get(b"success", b"")) in _RESULTS:
         auditd["result"] = _RESULTS[success]
-    if raw.get(b"ses", UNSET) != UNSET:
-        auditd["session"] = decode(raw[b"ses"])
+    if (session := raw.get(b"ses", UNSET)) != UNSET:
+        auditd["session"] = decode(session)
 
 
 def _result(event: Event, call: Call) -> _Fields:
     """`success` and `exit` of the call; nothing where requests of one ring ended differently."""
     results = [fields(record.body) for record in results_of(event, call)]
+    if len(results) == 1:
+        return results[0]
     ends: list[_Fields] = [{key: raw[key] for key in (b"success", b"exit") if key in raw} for raw in results]
     return ends[0] if ends and all(end == ends[0] for end in ends) else {}
 
@@ -259,11 +277,19 @@ def _outcome(result: _Fields) -> str:
     return {b"yes": "success", b"no": "failure"}.get(result.get(b"success", b""), "unknown")
 
 
-def _user(raw: _Fields, names: _Fields) -> dict[str, Any]:
+def _user(raw: _Fields, enriched: bytes) -> dict[str, Any]:
     """ECS user.*: the numbers from the record, names where auditd wrote them beside."""
+    numbers = tuple([raw.get(key, b"") for key, _ in _USER])
+    short = len(enriched) + sum(map(len, numbers)) <= _MOST_KEPT
+    user = (_known_user if short else _known_user.__wrapped__)(numbers, enriched)
+    return {key: value if type(value) is str else value.copy() for key, value in user.items()}
+
+
+@lru_cache(maxsize=256)
+def _known_user(numbers: tuple[bytes, ...], enriched: bytes) -> dict[str, Any]:
+    names = fields(enriched) if enriched else {}
     user: dict[str, Any] = {}
-    for key, role in _USER:
-        number = raw.get(key, b"")
+    for (key, role), number in zip(_USER, numbers, strict=True):
         if number.isdigit() and number != UNSET:
             place = user.setdefault(role, {}) if role else user
             place["id"] = number.decode()
@@ -274,13 +300,21 @@ def _user(raw: _Fields, names: _Fields) -> dict[str, Any]:
 
 
 def _surroundings(event: Event) -> dict[str, Any]:
-    cwd, title = event.first("CWD"), event.first("PROCTITLE")
-    words = text(fields(title.body).get(b"proctitle")) if title else None
-    return _decoded(
-        working_directory=text(fields(cwd.body).get(b"cwd")) if cwd else None,
-        title=words.rstrip(b"\0").replace(b"\0", b" ") if words else None,
-    )
+    found: dict[str, Any] = {}
+    if (cwd := event.first("CWD")) and (directory := _string(fields(cwd.body).get(b"cwd"))):
+        found["working_directory"] = directory
+    if (title := event.first("PROCTITLE")) and (words := title_of(fields(title.body).get(b"proctitle"))):
+        found["title"] = words
+    return found
 
 
-def _decoded(**values: bytes | None) -> dict[str, Any]:
-    return {key: decode(value) for key, value in values.items() if value}
+def _string(value: bytes | None) -> str | None:
+    """A string of the kernel's as text; None for none."""
+    if value is None or len(value) > _MOST_KEPT:
+        return decode(text(value) or b"") or None
+    return _known_string(value)
+
+
+@lru_cache(maxsize=1024)
+def _known_string(value: bytes) -> str | None:
+    return decode(text(value) or b"") or None

@@ -13,6 +13,9 @@ from functools import lru_cache
 
 import msgspec
 
+UNSET = b"4294967295"
+"""auid and ses of a process that no login made."""
+
 
 class Record(msgspec.Struct, frozen=True, gc=False):
     """One record.
@@ -97,3 +100,8 @@ def text(value: bytes | None) -> bytes | None:
 def decode(raw: bytes) -> str:
     """Bytes of the kernel as text; what is not UTF-8 stands as \\xNN."""
     return raw.decode("utf-8", "backslashreplace")
+
+
+def title_of(value: bytes | None) -> str:
+    """A title (proctitle): a process's arguments as it has them itself, between blanks."""
+    return decode((text(value) or b"").rstrip(b"\0").replace(b"\0", b" "))

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 import msgspec
 
 from sockwarden.detect.detectors import Detection, ExceptedError, OutsideIndexError
+from sockwarden.detect.digests import Digests
 from sockwarden.detect.index import Index
 from sockwarden.detect.suppression import StreamGroups
 from sockwarden.document import Document
@@ -16,7 +17,7 @@ from sockwarden.signatures import SignatureEventError
 _MOST_MESSAGES = 20
 _FURTHER = "Further indices that no rule names"
 MOST_REMEMBERED = 1 << 20
-"""Alerts remembered, some 80 bytes each, so that a copy of a document makes none again. The older half is forgotten at
+"""Alerts remembered, some 30 bytes each, so that a copy of a document makes none again. The older half is forgotten at
 once.
 """
 
@@ -75,7 +76,7 @@ class Engine:
         self._depending: dict[frozenset[str], int] = {}
         self._most_remembered = most_remembered
         self.groups = groups or StreamGroups()
-        self._given: tuple[set[bytes], set[bytes]] = (set(), set())
+        self._given = (Digests(), Digests())
         self.counts = Counts()
         self.repeated = 0
 
@@ -138,5 +139,5 @@ class Engine:
             return False
         newer.add(key)
         if len(newer) >= self._most_remembered // 2:
-            self._given = (set(), newer)
+            self._given = (Digests(), newer)
         return True

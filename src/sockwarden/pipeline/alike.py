@@ -6,21 +6,34 @@ in full where a detector that it concerns looks at one of these, or where what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from sockwarden.alerts import Detector, Severity, uuid_of
-from sockwarden.auditrecords import IDENTITY, Event, Likeness, Record, digest_of, iso, original_of, part_of
+from sockwarden.auditrecords import (
+    IDENTITY,
+    Event,
+    Likeness,
+    Record,
+    decode,
+    digest_of,
+    iso,
+    original_of,
+    part_of,
+    title_of,
+)
 from sockwarden.detect import Engine
 from sockwarden.document import Document, get, put
 from sockwarden.sinks import Lines
 from sockwarden.sockets import Lessons, Position
 
-_MOST = 256
+_MOST = 512
 """Likenesses kept, some 20 kB each where they make alerts."""
-_NAMES = ("time", "sequence", "pid", "ppid", "original", "id", "uuid")
+_MOST_MET = 8192
+"""Likenesses of which it is known that they came."""
+_NAMES = ("time", "sequence", "pid", "ppid", "tty", "session", "title", "original", "id", "uuid")
 _GAP = b"\0"
 """Stands around a gap's name; JSON has none."""
 
@@ -36,6 +49,9 @@ _OF_EVENT = {
     "auditd.sequence": _gap("sequence"),
     "process.pid": _gap("pid"),
     "process.parent.pid": _gap("ppid"),
+    "process.title": _gap("title"),
+    "auditd.session": _gap("session"),
+    "auditd.data.tty": _gap("tty"),
 }
 """Where a document of a call says which of many alike it was."""
 _OF_ALERT = {
@@ -84,7 +100,8 @@ class Judgement(msgspec.Struct):
     lasting             from when to before when it is that of all that are alike
     asked               detectors that had to be asked
     undecided, trusted  whether it counts as such
-    parts, originals    what its digest takes in of the records that are alike, and the end of `event.original`
+    parts, originals    what its digest takes in of its records, and what `event.original` has of them, in order; None
+                        for those that are not alike
     templates           its alerts
     """
 
@@ -93,8 +110,8 @@ class Judgement(msgspec.Struct):
     asked: int
     undecided: int
     trusted: int
-    parts: list[bytes]
-    originals: bytes
+    parts: list[bytes | None]
+    originals: list[bytes | None]
     templates: list[Template]
 
     def holds(self, likeness: Likeness) -> bool:
@@ -104,14 +121,18 @@ class Judgement(msgspec.Struct):
 
     def values(self, likeness: Likeness) -> tuple[list[bytes], list[str]]:
         """Of an event that is alike what belongs into all gaps but the last, and the uuids of its alerts."""
-        first = [Record(kind, likeness.time, likeness.serial, body) for kind, body in likeness.bodies]
-        digest = digest_of(likeness.time, likeness.serial, [*self.parts, *map(part_of, first)])
+        own = [Record(kind, likeness.time, likeness.serial, body) for kind, body in likeness.bodies]
+        digest = digest_of(likeness.time, likeness.serial, _in_gaps(self.parts, map(part_of, own)))
+        originals = b",".join(_in_gaps(self.originals, map(_original, own)))
         values = [
             b'"%s"' % iso(likeness.time).encode(),
             b"%d" % likeness.serial,
             likeness.pid,
             likeness.ppid,
-            b"%s,%s" % (msgspec.json.encode(list(map(original_of, first)))[:-1], self.originals),
+            msgspec.json.encode(decode(likeness.tty)),
+            msgspec.json.encode(decode(likeness.session)),
+            msgspec.json.encode(title_of(likeness.title)),
+            b"[%s]" % originals,
             b'"%s"' % digest.encode(),
         ]
         document = {**IDENTITY, "_id": digest}
@@ -143,7 +164,9 @@ class Alike:
         self._engine = engine
         self._lines = lines
         self._lessons = lessons
-        self._known: dict[tuple[bytes, ...], Judgement | None] = {}
+        self._known: dict[tuple[bytes, ...], Judgement] = {}
+        self._met: set[int] = set()
+        """Hashes of likenesses that came once, or oftener: of two that share one, one is learnt too soon."""
         self._next = self._oldest = 0
         self.learnt: dict[int, list[Template]] = {}
         """The alerts of judgements by their numbers, new since it was emptied."""
@@ -155,13 +178,16 @@ class Alike:
 
     def is_worth(self, likeness: Likeness) -> bool:
         """Whether to learn what comes of an access: of the first that is alike it is not, most come alone."""
-        if likeness.key in self._known:
-            return True
+        met = hash(likeness.key)
+        if met not in self._met:
+            if len(self._met) >= _MOST_MET:
+                self._met.clear()
+            self._met.add(met)
+            return False
         if len(self._known) >= _MOST or self._next - self._oldest >= _MOST:
             self._known.clear()
             self._oldest = self._next
-        self._known[likeness.key] = None
-        return False
+        return True
 
     def learn(
         self,
@@ -191,13 +217,33 @@ class Alike:
                     return  # JSON in UTF-8 could not hold it
                 template = template._replace(pieces=pieces, gaps=[_GAPS[name] for name in pieces[1::2]])
             templates.append(template)
-        rest = event.records[len(likeness.bodies) :]
-        parts, originals = list(map(part_of, rest)), list(map(original_of, rest))
-        self._known[likeness.key] = Judgement(
-            self._next, lasting, *counts, parts, msgspec.json.encode(originals)[1:], templates
-        )
+        own = _own_places(event, likeness)
+        if len(own) < len(likeness.bodies):
+            return
+        parts = [None if place in own else part_of(record) for place, record in enumerate(event.records)]
+        originals = [None if place in own else _original(record) for place, record in enumerate(event.records)]
+        self._known[likeness.key] = Judgement(self._next, lasting, *counts, parts, originals, templates)
         self.learnt[self._next] = templates
         self._next += 1
+
+
+def _original(record: Record) -> bytes:
+    return msgspec.json.encode(original_of(record))
+
+
+def _own_places(event: Event, likeness: Likeness) -> set[int]:
+    """Which records of an event are those that are not alike."""
+    places: set[int] = set()
+    left = list(likeness.bodies)
+    for place, record in enumerate(event.records):
+        if left and (record.type, record.body) == left[0]:
+            places.add(place)
+            del left[0]
+    return places
+
+
+def _in_gaps(pieces: list[bytes | None], own: Iterator[bytes]) -> list[bytes]:
+    return [next(own) if piece is None else piece for piece in pieces]
 
 
 def _with_gaps(alert: Document) -> Document:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 
@@ -68,7 +69,8 @@ def events(stretch: Stretch, wanted: Wanted, tally: Tally, is_known: IsKnown[Kno
         tally.read += stretch.size
         yield from _parsed(gathered_again(stretch, search, places), tally, is_known)
     else:
-        yield from _events(stretch, None if wanted.everything else [search], tally, is_known)
+        parsed = partial(_parsed, tally=tally, is_known=is_known)
+        yield from _events(stretch, None if wanted.everything else [search], tally, parsed)
 
 
 def lessons(stretch: Stretch, wanted: Wanted, later: Wanted, tally: Tally) -> Iterator[Document]:
@@ -76,7 +78,8 @@ def lessons(stretch: Stretch, wanted: Wanted, later: Wanted, tally: Tally) -> It
     again; where that is, is kept with it.
     """
     searches = [candidates.lessons(wanted), candidates.accesses(later, by_inode=True)][: 1 if later.everything else 2]
-    found = _only_events(_events(stretch, None if wanted.everything else searches, tally))
+    parsed = partial(_parsed, tally=tally, teaching=True)
+    found = _only_events(_events(stretch, None if wanted.everything else searches, tally, parsed))
     yield from filter(None, map(lesson_of, found))
 
 
@@ -85,7 +88,10 @@ def _only_events(found: Found[Known]) -> Iterator[Event]:
 
 
 def _events(
-    stretch: Stretch, searches: list[candidates.Search] | None, tally: Tally, is_known: IsKnown[Known] | None = None
+    stretch: Stretch,
+    searches: list[candidates.Search] | None,
+    tally: Tally,
+    parsed: Callable[[Iterator[bytes]], Found[Known]],
 ) -> Found[Known]:
     """What the first of the searches finds; without any, every event. What the second finds is kept as seen."""
     if searches and (look := _looked(stretch, searches)):
@@ -94,7 +100,7 @@ def _events(
             _record(line, tally)
         if len(searches) > 1 and not look.others and look.noted is not None:
             stretch.see(look.found[1], look.noted, look.inodes)
-        yield from _parsed(gathered_again(stretch, searches[0], look.found[0]), tally, is_known)
+        yield from parsed(gathered_again(stretch, searches[0], look.found[0]))
         return
     for view in stretch.views():
         tally.read += view.size
@@ -109,7 +115,7 @@ def _events(
             continue
         for line in look.others:
             _record(line, tally)
-        yield from _parsed(gathered(view, searches[0], look.found[0]), tally, is_known)
+        yield from parsed(gathered(view, searches[0], look.found[0]))
 
 
 def _looked(stretch: Stretch, searches: list[candidates.Search]) -> Look | None:
@@ -131,8 +137,12 @@ def _hold_record(lines: list[bytes]) -> bool:
     return any(isinstance(parse_line(line), Record) for line in lines)
 
 
-def _parsed(gathered: Iterator[bytes], tally: Tally, is_known: IsKnown[Known] | None) -> Found[Known]:
-    """The events of lines, each event's together, as `events` has them."""
+def _parsed(
+    gathered: Iterator[bytes], tally: Tally, is_known: IsKnown[Known] | None = None, *, teaching: bool = False
+) -> Found[Known]:
+    """The events of lines, each event's together, as `events` has them. teaching: a line that comes alone is all that
+    is wanted of its event.
+    """
     assembler = Assembler()
     for text in gathered:
         likeness = likeness_of(text) if is_known else None
@@ -141,6 +151,10 @@ def _parsed(gathered: Iterator[bytes], tally: Tally, is_known: IsKnown[Known] | 
             yield likeness, known
             continue
         lines = text.split(b"\n")
+        if teaching and len(lines) == 1:
+            if record := _record(text, tally):
+                yield None, Event(record.node, record.time, record.serial, [record], complete=False)
+            continue
         if event := assembler.whole(lines):
             yield likeness, event
             continue

@@ -94,16 +94,16 @@ def _holding(wanted: Wanted) -> tuple[Callable[[bytes | bytearray], bool], Calla
 
 
 def _any_of(pieces: Sequence[bytes]) -> Callable[[bytes | bytearray], bool]:
-    """Whether bytes hold any of the pieces. Most hold none, so what many pieces end with is looked for first."""
-    signs = _signs(tuple(sorted(pieces)))
+    """Whether bytes hold any of the pieces. Most hold none, so what many pieces share is looked for first."""
+    signs = [(sign, [piece for piece in pieces if sign in piece]) for sign in _signs(tuple(sorted(pieces)))]
 
     def holds(line: bytes | bytearray) -> bool:
-        for sign in signs:
+        for sign, shared in signs:
             if sign in line:
-                break
-        else:
-            return False
-        return any(piece in line for piece in pieces)
+                for piece in shared:
+                    if piece in line:
+                        return True
+        return False
 
     return holds
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from sockwarden.auditrecords import may_have_address
 from sockwarden.readers.blocks import MOST_LINE_BYTES
 from sockwarden.readers.candidates import Search
 from sockwarden.readers.find import find
-from sockwarden.readers.look import HEADER, is_called
+from sockwarden.readers.look import HEADER, needs_in
 from sockwarden.readers.repeated import Repeated
 from sockwarden.readers.stretches import REACH, Need, Places, Stretch, View
 
@@ -42,7 +43,6 @@ def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator
     """The same of places in a stretch. As long as each event's lines lie together, little more than these is read."""
     given: _Given = {}
     repeated = Repeated()
-    near: View | None = None
     done: set[int] = set()
     for number, (place, need) in enumerate(places):
         if isinstance(need, bytes):
@@ -50,13 +50,16 @@ def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator
             continue
         if place in done:
             continue
-        if need == "event":
-            near = None
-            if text := _nearby(stretch, place, given, done):
+        if found := _nearby(stretch, place, given):
+            if need != "directory" or _holds_directory(found.text, search):
+                given[found.stamp] = stretch.begin + place
+                if len(done) > _MOST_DONE:
+                    done.clear()
+                done.update(found.places)
                 yield from repeated.rest()
-                yield text
-                continue
-        text = None
+                yield found.text
+            continue
+        near: View | None = None
         for reach in _NEAR:
             near = stretch.near(place, reach, near)
             text = near and _Events(near, search, given).text(stretch.place_in(near, place), need, reach)
@@ -83,9 +86,17 @@ def _gathered(view: View, search: Search, places: Places, given: _Given, repeate
             yield text
 
 
-def _nearby(stretch: Stretch, place: int, given: _Given, done: set[int]) -> bytes | None:
-    """The text of the event that a line is of, where that is whole nearby and in the stretch, as mostly; the places of
-    its lines are done then. None for any other, and where it was given.
+class _Nearby(NamedTuple):
+    """An event's text and stamp, and where in the stretch its lines start."""
+
+    text: bytes
+    stamp: bytes
+    places: list[int]
+
+
+def _nearby(stretch: Stretch, place: int, given: _Given) -> _Nearby | None:
+    """The event that a line is of, where that is whole nearby and in the stretch, as mostly. None for any other, and
+    where it was given.
     """
     begin = max(stretch.begin + place - _NEAR[0], 0)
     text, offset = stretch.stream.read(begin, begin + 2 * _NEAR[0]), begin - stretch.begin
@@ -93,7 +104,7 @@ def _nearby(stretch: Stretch, place: int, given: _Given, done: set[int]) -> byte
     if not header or (stamp := header[1]) in given:
         return None
     lines, places = [], []
-    at, stop = find(text, stamp, 0, len(text)), 0
+    at, stop = text.find(stamp), 0
     while at >= 0:
         start, stop = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
         # What lies on the edge of what was read may be a part of a line.
@@ -103,14 +114,9 @@ def _nearby(stretch: Stretch, place: int, given: _Given, done: set[int]) -> byte
             return None
         lines.append(text[start:stop])
         places.append(start + offset)
-        at = find(text, stamp, stop, len(text))
-    if not _is_whole_nearby(found := b"\n".join(lines)):
-        return None
-    given[stamp] = stretch.begin + place
-    if len(done) > _MOST_DONE:
-        done.clear()
-    done.update(places)
-    return found
+        at = text.find(stamp, stop)
+    found = b"\n".join(lines)
+    return _Nearby(found, stamp, places) if _is_whole_nearby(found) else None
 
 
 _Span = tuple[int, int]
@@ -145,12 +151,14 @@ class _Events:
         if not found:
             return None
         text = b"\n".join([self._text[begin:end] for begin, end in found])
-        if need == "directory" and not any(map(self._search.holds, filter(_is_directory, text.split(b"\n")))):
+        is_wanted = _holds_directory(text, self._search)
+        if need == "directory" and not is_wanted:
             return b""
         # What an earlier view was asked for already, that one gives.
         edge = self._view.begin
         before = ((at, min(end, self._view.end_of(edge - 1))) for at, end in found if at < edge)
-        if any(is_called(self._view, at, end, self._search) for at, end in before):
+        asked = set().union(*(needs_in(self._view, at, end, self._search) for at, end in before))
+        if "event" in asked or ("directory" in asked and is_wanted):
             return b""
         self._given[stamp] = self._view.at + start
         return text
@@ -184,8 +192,9 @@ class _Events:
             at = find(text, stamp, stop, end) if stop < end else -1
 
 
-def _is_directory(line: bytes) -> bool:
-    return b"type=CWD " in line
+def _holds_directory(text: bytes, search: Search) -> bool:
+    """Whether the directory of who called holds what is wanted."""
+    return any(b"type=CWD " in line and search.holds(line) for line in text.split(b"\n"))
 
 
 def _is_whole_nearby(text: bytes) -> bool:

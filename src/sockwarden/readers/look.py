@@ -95,9 +95,9 @@ class Look:
         self.noted = None if self.noted is None or more is None else self.noted + more
 
 
-def is_called(view: View, begin: int, end: int, search: Search) -> bool:
-    """Whether any line of a part of a view calls for anything."""
-    return any(True for _ in _calling(view, begin, end, _Judges([search])))
+def needs_in(view: View, begin: int, end: int, search: Search) -> set[Need]:
+    """What the lines of a part of a view call for."""
+    return {need for _, needs in _calling(view, begin, end, _Judges([search])) for _, need in needs}
 
 
 _Needs = tuple[tuple[int, Need], ...]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
@@ -161,7 +161,7 @@ class Lessons:
     def sockets_of(self, document: Document) -> set[RuntimeSocket]:
         """The runtime sockets that the inodes of this document's PATH records are, by what was learnt."""
         self._learn_rest()
-        paths = list(socket_paths(document))
+        paths = socket_paths(document)
         if not paths:
             return set()
         host, at = host_of(document), moment_of(document)
@@ -270,16 +270,22 @@ def moment_of(document: Document) -> Position:
         return str(document.get("@timestamp", "")), 0
 
 
-def socket_paths(document: Document) -> Iterator[dict[str, str]]:
+def socket_paths(document: Document) -> list[dict[str, str]]:
     """PATH records of socket files, with an inode each."""
-    paths: Any = get(document, "auditd.paths")
-    for path in paths if isinstance(paths, list) else ():
-        if (
-            isinstance(path, dict)
-            and str(path.get("mode", "")).startswith("014")
-            and _NUMBER.fullmatch(str(path.get("inode")))
-        ):
-            name, inode, device = path.get("name", ""), path["inode"], path.get("dev", "")
-            plain = type(name) is type(inode) is type(device) is type(path.get("nametype", "")) is str
-            # Ours holds texts; a document of others may hold anything.
-            yield path if plain else {key: str(value) for key, value in path.items()}
+    auditd = document.get("auditd")
+    paths: Any = auditd.get("paths") if isinstance(auditd, dict) else None
+    return [_texts(path) for path in paths if _is_socket_path(path)] if isinstance(paths, list) else []
+
+
+def _is_socket_path(path: Any) -> bool:
+    if not isinstance(path, dict) or not str(path.get("mode", "")).startswith("014"):
+        return False
+    return _NUMBER.fullmatch(str(path.get("inode"))) is not None
+
+
+def _texts(path: dict[str, Any]) -> dict[str, str]:
+    """A path of texts only: ours are; a document of others may hold anything."""
+    name, inode, device, kind = path.get("name", ""), path["inode"], path.get("dev", ""), path.get("nametype", "")
+    if type(name) is type(inode) is type(device) is type(kind) is str:
+        return path
+    return {key: str(value) for key, value in path.items()}

@@ -94,7 +94,7 @@ class Resolver:
     def _undecided(self, document: Document, given: str) -> bool:
         """A name that ends like a runtime socket's, while the log carries neither directory nor inode to tell."""
         known = given.rpartition("/")[2] in self._catalogue.wanted.addresses
-        return known and not any(socket_paths(document)) and aliases.normalise(given, directory_of(document)) is None
+        return known and not socket_paths(document) and aliases.normalise(given, directory_of(document)) is None
 
     def _describe(self, document: Document, sockets: list[RuntimeSocket], given: str | None) -> None:
         socket = _socket_in(document)
