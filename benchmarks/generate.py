@@ -2,8 +2,8 @@
 
     python benchmarks/generate.py OUT --mb 200 [--share 1.0] [--format raw|enriched] [--unlike]
 
---share is the percentage of events that are captured accesses to runtime sockets, each by a process of its own, with a
-title of its own; --unlike: each by a login of its own, too. The same arguments give the same log.
+--share is the percentage of events that are captured accesses to runtime sockets, each by a process, login and session
+of its own, with a title of its own; --unlike: each by a program of its own, too. The same arguments give the same log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from pathlib import Path
 
 CAPTURES = Path(__file__).parents[1] / "tests" / "data" / "captures"
 _STAMP = re.compile(rb"audit\(\d+\.\d+:(\d+)\)")
-_OWN = re.compile(rb" ppid=\d+ pid=\d+ auid=(\d+)")
+_OWN = re.compile(rb" ppid=\d+ pid=\d+ auid=\d+")
+_SESSION = re.compile(rb"(?<= ses=)\d+(?= comm=)")
+_PROGRAM = re.compile(rb"(?<= comm=)\S+")
 _POINTER = re.compile(rb"(?<= a1=)[0-9a-f]{8,16}")
 _TITLE = re.compile(rb"(?<= proctitle=)(?:[0-9A-F]{2})+$")
 _PROGRAMS = ("bash", "sshd", "cron", "runc", "nginx", "python3.11", "node", "mysqld", "git", "ps", "grep", "java")
@@ -36,13 +38,19 @@ def captured(form: str) -> list[list[bytes]]:
 def of_its_own(event: list[bytes], draw: random.Random, *, unlike: bool) -> list[bytes]:
     """A captured event as another process would have left it."""
     pid, parent, pointer, login = (draw.randrange(1_000, most) for most in (4_000_000, 4_000_000, 1 << 32, 60_000))
-    title = f"\0--id\0{pid}".encode().hex().upper().encode()
-
-    def ids(match: re.Match[bytes]) -> bytes:
-        return b" ppid=%d pid=%d auid=%s" % (parent, pid, b"%d" % login if unlike else match[1])
-
-    lines = [_POINTER.sub(b"7ffd%08x" % pointer, _OWN.sub(ids, line)) for line in event]
-    return [_TITLE.sub(lambda match: match[0] + title, line) for line in lines]
+    put = [
+        (_OWN, b" ppid=%d pid=%d auid=%d" % (parent, pid, login)),
+        (_POINTER, b"7ffd%08x" % pointer),
+        (_SESSION, b"%d" % (login % 9_000)),
+        *([(_PROGRAM, b'"p%d"' % pid)] if unlike else ()),
+        (_TITLE, rb"\g<0>" + f"\0--id\0{pid}".encode().hex().upper().encode()),
+    ]
+    lines = []
+    for line in event:
+        for pattern, text in put:
+            line = pattern.sub(text, line)
+        lines.append(line)
+    return lines
 
 
 def noise(draw: random.Random, *, enriched: bool) -> list[bytes]:

@@ -8,8 +8,8 @@ as lines of JSON; `--literal` is the published rule as its own pipeline would ju
 literals (whatever it looks for in an address, plain and in hex), and for two, as one would by hand. Memory is that of
 all of a hunt's processes at once, what they share counted once.
 
-The accesses repeat a dozen captured ones, as programs do that ask the same again and again. Where each access differs
-from every other, each is judged by itself, and a hunt takes several times as long.
+The accesses are a dozen captured ones again and again, as programs ask, each by another process, login and session and
+under another title. One log has them by ever new programs, so that no two are alike and each is judged by itself.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ _GREP, _TWO = "grep -F, the hunt's own literals", "grep -F, two needles in hex"
 _AUSEARCH = "ausearch --interpret, grep"
 _QUICK = {"ausearch --interpret, grep", "ripgrep, two needles in hex", _TWO, _GREP}
 _COMPARED = (_GREP, _TWO, _AUSEARCH)
+_UNLIKE, _EVERY = "unlike", "every-tool"
 _SHARES = (0.1, 1, 10, 100)
 _SIZES = (0.1, 0.5, 1, 4)
 """In GB."""
@@ -55,8 +56,11 @@ def hunts(log: Path) -> dict[str, list[str]]:
     return {_EVERYTHING: hunt, _LITERAL: [*hunt, "--rule", _PUBLISHED, "--literal"]}
 
 
-def run(command: list[str], *, watched: bool = False) -> Run:
-    """One run. Its output goes to a file: grep stops early on /dev/null. In memory, so that no disk takes part."""
+def run(command: list[str], log: Path, *, watched: bool = False) -> Run:
+    """One run. Its output goes to a file: grep stops early on /dev/null. In memory, so that no disk takes part; the log
+    is there already, which a kernel may have let go of since the run before.
+    """
+    subprocess.run(["cat", log], stdout=subprocess.DEVNULL, check=True)
     with tempfile.TemporaryFile(dir="/dev/shm") as output:
         began = time.monotonic()
         process = subprocess.Popen(
@@ -115,13 +119,15 @@ def _events(log: Path) -> int:
         return len({line[line.find(b"(") : line.find(b")")] for line in lines})
 
 
-def beside_peers(name: str, log: Path, form: str, rounds: int, *, slow: bool) -> tuple[Table, dict[str, str]]:
+def beside_peers(
+    name: str, title: str, log: Path, form: str, rounds: int, *, slow: bool
+) -> tuple[Table, dict[str, str]]:
     """The tools on one log; slow: also those that take minutes for what others read in a second."""
     peers, lacking = obtained(log, form)
     peers = {tool: command for tool, command in peers.items() if slow or tool in _QUICK}
     lacking = [why for why in lacking if slow or why.partition(":")[0] in _QUICK]
     commands = {**hunts(log), **peers, "cat": ["sh", "-c", f"cat {log} >/dev/null"]}
-    runs = interleave({name: partial(run, command) for name, command in commands.items()}, rounds, warm_up=True)
+    runs = interleave({name: partial(run, command, log) for name, command in commands.items()}, rounds, warm_up=True)
     seconds = {name: [one.seconds for one in each] for name, each in runs.items()}
     size = log.stat().st_size / 1e6
     rows: list[list[Cell]] = []
@@ -136,7 +142,6 @@ def beside_peers(name: str, log: Path, form: str, rounds: int, *, slow: bool) ->
     note = f"{size:.0f} MB, {_events(log):,} events, 1 % of them accesses; {rounds} rounds."
     columns = ["", "seconds", "MB/s", f"speed to {_GREP}", *(f"to {other}" for other in _COMPARED[1:])]
     note = " ".join([note, *(f"Left out: {why}." for why in lacking)])
-    title = f"Every tool, on {form} records" if slow else f"A log of {form} records"
     return Table(name, title, columns, rows, note), figures
 
 
@@ -151,7 +156,8 @@ def _grown(
         grep = obtained(log, "raw")[0][_GREP]
         commands = {_EVERYTHING: hunts(log)[_EVERYTHING], _GREP: grep, "cat": ["sh", "-c", f"cat {log} >/dev/null"]}
         contenders = {
-            name: partial(run, command, watched=watched and name == _EVERYTHING) for name, command in commands.items()
+            name: partial(run, command, log, watched=watched and name == _EVERYTHING)
+            for name, command in commands.items()
         }
         found[x] = log.stat().st_size / 1e6, interleave(contenders, rounds, warm_up=True)
         log.unlink()
@@ -195,20 +201,23 @@ def main() -> None:
     figures: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-") as made:
         folder = Path(made)
-        for name, form, slow in (*((form, form, False) for form in FORMS), ("every-tool", "enriched", True)):
-            log = folder / f"{name}.log"
-            write(log, megabytes=megabytes / 5 if slow else megabytes, form=form)
-            table, found = beside_peers(name, log, form, rounds, slow=slow)
+        logs = [(form, f"A log of {form} records", form) for form in FORMS]
+        logs.append((_UNLIKE, "A log of raw records in which no two accesses are alike", "raw"))
+        logs.append((_EVERY, "Every tool, on enriched records", "enriched"))
+        for name, title, form in logs:
+            log, slow = folder / f"{name}.log", name == _EVERY
+            write(log, megabytes=megabytes / 5 if slow else megabytes, form=form, unlike=name == _UNLIKE)
+            table, found = beside_peers(name, title, log, form, rounds, slow=slow)
             tables.append(table)
             figures |= found
             log.unlink()
         makes = {share: partial(write, megabytes=megabytes / 5, share=share, form="raw") for share in _SHARES}
         by_size = {size: partial(write, megabytes=size * 1000, form="raw") for size in sizes}
-        for what, title, axis, logs in (
+        for what, title, axis, grows in (
             ("share", "By the share of accesses", "accesses in 100 events", makes),
             ("size", "By the size of the log", "GB", by_size),
         ):
-            runs = _grown(folder, logs, rounds, watched=what == "size")  # type: ignore[arg-type]
+            runs = _grown(folder, grows, rounds, watched=what == "size")  # type: ignore[arg-type]
             table, plot, found = grown(what, title, axis, runs)
             tables.append(table)
             plots.append(plot)

@@ -29,6 +29,8 @@ CAPTURES = sorted((Path(__file__).parents[1] / "data" / "captures").glob("*.audi
 _STAMP = re.compile(rb"audit\((\d+)\.(\d+):(\d+)\)")
 _PID = re.compile(rb" (p?pid)=(\d+) ")
 _POINTER = re.compile(rb" a1=([0-9a-f]{8,16}) ")
+_USER = re.compile(rb" auid=\d+ uid=\d+ gid=\d+ ")
+_DIRECTORY = re.compile(rb" cwd=(?:[0-9A-F]+|\"[^\"]*\")")
 _SESSION = re.compile(rb" tty=\S+ ses=\d+ ")
 _TITLE = re.compile(rb"proctitle=(?:[0-9A-F]+|\"[^\"]*\")$", re.MULTILINE)
 _BEHIND = re.compile(rb"(saddr=0100(?:(?!00)[0-9A-F]{2})+)[0-9A-F]*")
@@ -42,6 +44,9 @@ def later(text: bytes, times: int) -> bytes:
     text = _PID.sub(lambda m: b" %s=%d " % (m[1], int(m[2]) + 7 * times), text)
     if times:
         text = _SESSION.sub(lambda _: b" tty=pts%d ses=%d " % (times % 3, (4294967295, 7, 8)[times % 3]), text)
+        user = b" auid=%d uid=%d gid=%d " % (1000 * times, (0, 4294967295, 1000)[times % 3], times)
+        text = _DIRECTORY.sub(lambda _: b" cwd=" + (b"/srv/\xff%d" % times).hex().upper().encode(), text)
+        text = _USER.sub(lambda _: user, text)
         text = _TITLE.sub(lambda _: b"proctitle=" + (b"docker\0exec\0\xff\n%d" % times).hex().upper().encode(), text)
         text = _BEHIND.sub(lambda m: m[1] + b"00" + bytes([times]).hex().upper().encode() * (times % 4), text)
     return _POINTER.sub(lambda m: b" a1=%x " % (int(m[1], 16) + 64 * times), text)
@@ -156,6 +161,17 @@ def test_an_inode_that_becomes_another_socket_is_judged_again(tmp_path: Path) ->
     assert set(names) == {b"/run/docker.sock", b"/run/containerd/containerd.sock"}
 
 
+@pytest.mark.parametrize("uid", [b"0", b"4294967295"])
+def test_a_text_that_looks_like_a_gap_is_none(uid: bytes, tmp_path: Path) -> None:
+    """A program may call itself anything."""
+    log = log_of(CAPTURES[0], tmp_path)
+    text = re.sub(rb"comm=\S+", b"comm=" + b"\0who\0".hex().upper().encode(), log.read_bytes())
+    log.write_bytes(re.sub(rb" uid=\d+", b" uid=" + uid, text))
+    expected, found, filled = both(log)
+    assert found == expected != []
+    assert not filled
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -166,6 +182,9 @@ def test_an_inode_that_becomes_another_socket_is_judged_again(tmp_path: Path) ->
         "auditd.sequence > 0",
         "process.title:*",
         "not auditd.session:12345",
+        "not user.id:12345",
+        "not user.effective.name:x",
+        "not process.working_directory:x",
         "not auditd.data.tty:x",
         "docker",
     ],
@@ -185,6 +204,7 @@ def test_a_rule_that_looks_at_what_differs_judges_each(more: str, tmp_path: Path
     [
         {"severity_mapping": (SeverityMapping("process.pid", "high", "7"),)},
         {"rule_name_override": "process.pid"},
+        {"rule_name_override": "user.id"},
         {"rule_name_override": "process.executable"},
         {"suppression": Suppression(("process.executable",))},
     ],

@@ -1,6 +1,6 @@
 """Alerts: what a person or a SIEM gets, and how one is told from another."""
 
-from sockwarden.alerts.alert import View, asked_of, build, counted, grouped, iso, socket_of
+from sockwarden.alerts.alert import View, asked_of, build, counted, grouped, iso, named, reason_of, socket_of
 from sockwarden.alerts.detector import RISK_SCORES, SEVERITIES, Detector, RuleExecution, Severity
 from sockwarden.alerts.identity import uuid_of
 from sockwarden.alerts.raising import RAISED_FROM, is_raised, raised
@@ -24,7 +24,9 @@ __all__ = [
     "grouped",
     "is_raised",
     "iso",
+    "named",
     "raised",
+    "reason_of",
     "socket_of",
     "take",
     "uuid_of",

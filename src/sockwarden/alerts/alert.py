@@ -139,7 +139,7 @@ def reason_of(document: Document, name: str, severity: str) -> str:
     if event.get("dataset") == HEALTH:
         return f"{get(document, 'message')}: {severity} alert {name}"
     program = process.get("name") or process.get("executable") or "an unknown program"
-    who = user.get("name") or user.get("id")
+    who = named(user)
     ours = _object(document, "sockwarden")
     socket = _object(ours, "socket")
     canonical, given = socket.get("canonical"), socket.get("address_as_given")
@@ -158,6 +158,11 @@ def reason_of(document: Document, name: str, severity: str) -> str:
         as_given = ""
     made, times = _made(document) if "connection" in ours else "", _times(document) if "loss" in ours else ""
     return f"{program}{by} {verb} {target}{as_given}{why}{made}{times}: {severity} alert {name}"
+
+
+def named(user: Document) -> object:
+    """What a reason calls a user; None for nobody."""
+    return user.get("name") or user.get("id")
 
 
 def asked_of(document: Document) -> str:

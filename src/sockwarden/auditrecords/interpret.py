@@ -277,6 +277,16 @@ def _outcome(result: _Fields) -> str:
     return {b"yes": "success", b"no": "failure"}.get(result.get(b"success", b""), "unknown")
 
 
+def user_of(numbers: bytes, enriched: bytes) -> dict[str, Any]:
+    """ECS user.* of a SYSCALL record's numbers of users and groups (`auid=… uid=…`), and auditd's names of them."""
+    return _user(fields(numbers), enriched)
+
+
+def directory_of(value: bytes) -> str | None:
+    """The directory that a CWD record's value names."""
+    return _string(value)
+
+
 def _user(raw: _Fields, enriched: bytes) -> dict[str, Any]:
     """ECS user.*: the numbers from the record, names where auditd wrote them beside."""
     numbers = tuple([raw.get(key, b"") for key, _ in _USER])

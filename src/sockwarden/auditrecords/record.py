@@ -72,7 +72,7 @@ def _kept(body: bytes) -> Mapping[bytes, bytes]:
 
 
 def _fields(body: bytes) -> Mapping[bytes, bytes]:
-    message = _MESSAGE.search(body)
+    message = _MESSAGE.search(body) if b"msg='" in body else None
     found = _FIELD.findall(body[: message.start()] if message else body)
     if message:
         found += _FIELD.findall(message[1])

@@ -7,11 +7,12 @@ in full where a detector that it concerns looks at one of these, or where what i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
-from sockwarden.alerts import Detector, Severity, uuid_of
+from sockwarden.alerts import Detector, Severity, named, reason_of, uuid_of
 from sockwarden.auditrecords import (
     IDENTITY,
     Event,
@@ -19,10 +20,12 @@ from sockwarden.auditrecords import (
     Record,
     decode,
     digest_of,
+    directory_of,
     iso,
     original_of,
     part_of,
     title_of,
+    user_of,
 )
 from sockwarden.detect import Engine
 from sockwarden.document import Document, get, put
@@ -33,9 +36,15 @@ _MOST = 512
 """Likenesses kept, some 20 kB each where they make alerts."""
 _MOST_MET = 8192
 """Likenesses of which it is known that they came."""
-_NAMES = ("time", "sequence", "pid", "ppid", "tty", "session", "title", "original", "id", "uuid")
+_NAMES = (
+    *("time", "sequence", "pid", "ppid", "user", "who", "tty", "session", "title", "directory"),
+    *("original", "id", "uuid"),
+)
 _GAP = b"\0"
 """Stands around a gap's name; JSON has none."""
+_IN_TEXT = "\0who\0"
+"""A gap within a text, as which it is escaped."""
+_ESCAPED = msgspec.json.encode("\0")[1:-1]
 
 
 def _gap(name: str) -> msgspec.Raw:
@@ -50,6 +59,8 @@ _OF_EVENT = {
     "process.pid": _gap("pid"),
     "process.parent.pid": _gap("ppid"),
     "process.title": _gap("title"),
+    "process.working_directory": _gap("directory"),
+    "user": _gap("user"),
     "auditd.session": _gap("session"),
     "auditd.data.tty": _gap("tty"),
 }
@@ -124,14 +135,17 @@ class Judgement(msgspec.Struct):
         own = [Record(kind, likeness.time, likeness.serial, body) for kind, body in likeness.bodies]
         digest = digest_of(likeness.time, likeness.serial, _in_gaps(self.parts, map(part_of, own)))
         originals = b",".join(_in_gaps(self.originals, map(_original, own)))
+        mine = likeness.own
         values = [
             b'"%s"' % iso(likeness.time).encode(),
             b"%d" % likeness.serial,
-            likeness.pid,
-            likeness.ppid,
-            msgspec.json.encode(decode(likeness.tty)),
-            msgspec.json.encode(decode(likeness.session)),
-            msgspec.json.encode(title_of(likeness.title)),
+            mine.pid,
+            mine.ppid,
+            *_user(mine.user, mine.enriched),
+            msgspec.json.encode(decode(mine.tty)),
+            msgspec.json.encode(decode(mine.session)),
+            msgspec.json.encode(title_of(mine.title)),
+            msgspec.json.encode(directory_of(mine.directory)),
             b"[%s]" % originals,
             b'"%s"' % digest.encode(),
         ]
@@ -211,10 +225,11 @@ class Alike:
             if signal["rule"] is not detector.rule:
                 return
             template = Template(number, detector.rule_id, signal["severity"])
-            if start := self._lines.start(_with_gaps(alert)):
-                pieces = start.split(_GAP)
-                if len(pieces) == 1 or not _GAPS.keys() >= set(pieces[1::2]):
-                    return  # JSON in UTF-8 could not hold it
+            if start := self._lines.start(_with_gaps(alert, document, likeness)):
+                pieces = start.replace(_ESCAPED, _GAP).split(_GAP)
+                others = start.count(_ESCAPED) != (2 if named(document["user"]) else 0)
+                if len(pieces) == 1 or others or not _GAPS.keys() >= set(pieces[1::2]):
+                    return  # JSON in UTF-8 could not hold it, or has more of what stands around a gap
                 template = template._replace(pieces=pieces, gaps=[_GAPS[name] for name in pieces[1::2]])
             templates.append(template)
         own = _own_places(event, likeness)
@@ -246,9 +261,23 @@ def _in_gaps(pieces: list[bytes | None], own: Iterator[bytes]) -> list[bytes]:
     return [next(own) if piece is None else piece for piece in pieces]
 
 
-def _with_gaps(alert: Document) -> Document:
-    for field, gap in (_OF_EVENT | _OF_ALERT).items():
+@lru_cache(maxsize=256)
+def _user(numbers: bytes, enriched: bytes) -> tuple[bytes, bytes]:
+    """A user as JSON, and as a reason names them, within a text."""
+    user = user_of(numbers, enriched)
+    return msgspec.json.encode(user), msgspec.json.encode(named(user))[1:-1]
+
+
+def _with_gaps(alert: Document, document: Document, likeness: Likeness) -> Document:
+    gaps = _OF_EVENT | _OF_ALERT
+    if not likeness.own.directory:
+        del gaps["process.working_directory"]
+    for field, gap in gaps.items():
         if get(alert, field) is not None:
             put(alert, field, gap)
-    alert["kibana"]["alert"]["ancestors"][-1]["id"] = _gap("id")
+    signal = alert["kibana"]["alert"]
+    signal["ancestors"][-1]["id"] = _gap("id")
+    if named(document["user"]):
+        anybody = {**document, "user": {"name": _IN_TEXT}}
+        signal["reason"] = reason_of(anybody, signal["rule"]["name"], signal["severity"])
     return alert

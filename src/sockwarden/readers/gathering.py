@@ -14,7 +14,7 @@ from sockwarden.readers.look import HEADER, needs_in
 from sockwarden.readers.repeated import Repeated
 from sockwarden.readers.stretches import REACH, Need, Places, Stretch, View
 
-_NEAR = (1 << 12, 1 << 16)
+_NEAR = (1 << 12, 1 << 14, 1 << 16)
 """Where the lines of an event are looked for first, before the whole reach is."""
 _MOST_FAR = 16
 """Events of a view that are looked for in the whole reach by themselves; for more, the view is indexed."""
@@ -44,24 +44,30 @@ def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator
     given: _Given = {}
     repeated = Repeated()
     done: set[int] = set()
+    far = 0
     for number, (place, need) in enumerate(places):
         if isinstance(need, bytes):
             yield from repeated.take(need)
             continue
         if place in done:
             continue
-        if found := _nearby(stretch, place, given):
-            if need != "directory" or _holds_directory(found.text, search):
-                given[found.stamp] = stretch.begin + place
-                if len(done) > _MOST_DONE:
-                    done.clear()
-                done.update(found.places)
-                yield from repeated.rest()
-                yield found.text
+        found = _nearby(stretch, place)
+        if found and _was_given(given, found.stamp, stretch.begin + place):
+            continue
+        if found and need == "directory" and _says_directory(found.text) and not _holds_directory(found.text, search):
+            continue
+        if found and found.is_whole:
+            given[found.stamp] = stretch.begin + place
+            if len(done) > _MOST_DONE:
+                done.clear()
+            done.update(found.places)
+            yield from repeated.rest()
+            yield found.text
             continue
         near: View | None = None
-        for reach in _NEAR:
-            near = stretch.near(place, reach, near)
+        for reach in (*_NEAR, REACH):
+            far += reach == REACH
+            near = stretch.near(place, reach, near) if far <= _MOST_FAR else None
             text = near and _Events(near, search, given).text(stretch.place_in(near, place), need, reach)
             if text is not None:
                 break
@@ -87,36 +93,45 @@ def _gathered(view: View, search: Search, places: Places, given: _Given, repeate
 
 
 class _Nearby(NamedTuple):
-    """An event's text and stamp, and where in the stretch its lines start."""
+    """An event's text and stamp, where in the stretch its lines start, and whether that is all of it."""
 
     text: bytes
     stamp: bytes
     places: list[int]
+    is_whole: bool
 
 
-def _nearby(stretch: Stretch, place: int, given: _Given) -> _Nearby | None:
-    """The event that a line is of, where that is whole nearby and in the stretch, as mostly. None for any other, and
-    where it was given.
+def _nearby(stretch: Stretch, place: int) -> _Nearby | None:
+    """What lies nearby of the event that a line is of; none of it is known to be all where a part may lie in another
+    stretch. None for no such line.
     """
     begin = max(stretch.begin + place - _NEAR[0], 0)
-    text, offset = stretch.stream.read(begin, begin + 2 * _NEAR[0]), begin - stretch.begin
+    text, offset = stretch.stream.piece(begin, begin + 2 * _NEAR[0]), begin - stretch.begin
     header = HEADER.match(text, place - offset)
-    if not header or (stamp := header[1]) in given:
+    if not header:
         return None
-    lines, places = [], []
+    stamp, lines, places, is_whole = header[1], [], [], True
     at, stop = text.find(stamp), 0
     while at >= 0:
         start, stop = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+        is_head = text[start:at] in _HEADS or _stands_at(text, start, at)
         # What lies on the edge of what was read may be a part of a line.
-        if start + offset < 0 or not start or stop < 0:
-            return None
-        if bytes(text[start:at]) not in _HEADS and not ((head := HEADER.match(text, start)) and head.start(1) == at):
-            return None
-        lines.append(text[start:stop])
-        places.append(start + offset)
+        if stop < 0 or not start or not is_head or start + offset < 0:
+            is_whole = False
+            if stop < 0:
+                break
+        else:
+            lines.append(text[start:stop])
+            places.append(start + offset)
         at = text.find(stamp, stop)
     found = b"\n".join(lines)
-    return _Nearby(found, stamp, places) if _is_whole_nearby(found) else None
+    return _Nearby(found, stamp, places, is_whole and _is_whole_nearby(found))
+
+
+def _stands_at(text: bytes, start: int, at: int) -> bool:
+    """Whether the record of a line has its stamp at a place."""
+    header = HEADER.match(text, start)
+    return header is not None and header.start(1) == at
 
 
 _Span = tuple[int, int]
@@ -144,8 +159,7 @@ class _Events:
         would have to be looked for farther than a reach.
         """
         stamp = self.stamp_at(start)
-        given = self._given.get(stamp) if stamp else None
-        if stamp is None or (given is not None and self._view.at + start - given <= REACH):
+        if stamp is None or _was_given(self._given, stamp, self._view.at + start):
             return b""
         found = self._found(start, stamp, reach)
         if not found:
@@ -169,7 +183,7 @@ class _Events:
             if near <= reach:
                 found = list(self._stamped(max(start - near, 0), start + near, stamp))
                 text = b"\n".join([self._text[begin:end] for begin, end in found])
-                if _is_whole_nearby(text) if near == _NEAR[0] else _is_whole(text):
+                if _is_whole_nearby(text) if near < _NEAR[-1] else _is_whole(text):
                     return found
         return self._far_apart(start, stamp) if reach == REACH else []
 
@@ -190,6 +204,18 @@ class _Events:
             if (header := HEADER.match(text, start)) and header[1] == stamp:
                 yield start, stop
             at = find(text, stamp, stop, end) if stop < end else -1
+
+
+def _was_given(given: _Given, stamp: bytes, at: int) -> bool:
+    """Whether the event of a line at a place in the stream was given: of one that is farther away than the reach it is
+    another's.
+    """
+    return stamp in given and at - given[stamp] <= REACH
+
+
+def _says_directory(text: bytes) -> bool:
+    """Whether the directory of who called is told: the kernel does that once."""
+    return b"type=CWD " in text
 
 
 def _holds_directory(text: bytes, search: Search) -> bool:

@@ -54,6 +54,13 @@ class Part:
             raise self._unreadable(error) from error
         return filled
 
+    def piece(self, at: int, size: int) -> bytes:
+        """So many bytes of a plain file; less where it ends, or cannot be read."""
+        try:
+            return os.pread(self._file.fileno(), size, at)
+        except OSError:
+            return b""
+
     def shorter(self) -> InputError:
         """What to say where the file ends before the size that it had."""
         return InputError(
@@ -223,6 +230,16 @@ class Stream:
                 if part.ends_in_line and begin < start <= end:
                     buffer[start - 1 - begin] = 0x0A
         return self._buffer
+
+    def piece(self, begin: int, end: int) -> bytes:
+        """The same of a few bytes, by themselves."""
+        start, end = 0, min(end, self._plain_size or 0)
+        for part in self.parts:
+            if start <= begin and end <= start + part.size:
+                found = part.piece(begin - start, end - begin)
+                return found if len(found) == end - begin else bytes(self.read(begin, end))
+            start += part.size + part.ends_in_line
+        return bytes(self.read(begin, end))
 
     def _fill(self, part: Part, buffer: memoryview, at: int) -> None:
         filled = 0

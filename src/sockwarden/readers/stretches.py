@@ -22,6 +22,8 @@ REACH = 1 << 21
 """How far apart the lines of one event may be: thousands of records, many times what kernel and auditd hold back."""
 
 
+_MARGIN = 1 << 16
+"""Bytes beyond a reach, of which a line may take some."""
 MOST_SEEN = scan.MOST_NOTED
 """Places that are kept of a look at a stretch; with more, it must be looked at again."""
 Need = Literal["event", "line", "directory", "nothing"] | int | bytes
@@ -107,7 +109,8 @@ class Stretch:
         at, size = self.begin + place, self.stream.plain_size or 0
         if before and before.at <= max(at - reach, 0) and min(at + reach, size) <= before.at + len(before.text):
             return before
-        begin, end = max(at - 2 * reach, 0), at + 2 * reach
+        around = reach + min(reach, _MARGIN)
+        begin, end = max(at - around, 0), at + around
         text = self.stream.read(begin, end)
         view = _view(text, at - begin, at - begin, first=not begin, last=end >= size, at=begin)
         if view.at + len(text) < min(at + reach, size):
