@@ -23,9 +23,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from generate import write
 from peers import FORMS, obtained
@@ -57,31 +57,38 @@ def hunts(log: Path) -> dict[str, list[str]]:
 
 
 def run(command: list[str], log: Path, *, watched: bool = False) -> Run:
-    """One run. Its output goes to a file: grep stops early on /dev/null. In memory, so that no disk takes part; the log
-    is there already, which a kernel may have let go of since the run before.
+    """One run. Its output goes to a file, since grep stops early on /dev/null; in memory, so that no disk takes part;
+    and over that of the run before. The log is in memory, too, which a kernel may have let go of meanwhile.
     """
     subprocess.run(["cat", log], stdout=subprocess.DEVNULL, check=True)
-    with tempfile.TemporaryFile(dir="/dev/shm") as output:
-        began = time.monotonic()
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.DEVNULL,
-            env=_environment(),
-            start_new_session=True,
-        )
-        most = [0]
-        looking = threading.Thread(target=_watch, args=(process, most)) if watched else None
-        if looking:
-            looking.start()
-        code = process.wait()
-        taken = time.monotonic() - began
-        if looking:
-            looking.join()
+    output = _output()
+    output.seek(0)
+    began = time.monotonic()
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.DEVNULL,
+        env=_environment(),
+        start_new_session=True,
+    )
+    most = [0]
+    looking = threading.Thread(target=_watch, args=(process, most)) if watched else None
+    if looking:
+        looking.start()
+    code = process.wait()
+    taken = time.monotonic() - began
+    if looking:
+        looking.join()
     if code not in (0, 1):
         raise SystemExit(f"{command[0]} failed with {code}: {' '.join(command)}")
     return Run(taken, most[0] / 1024)
+
+
+@cache
+def _output() -> IO[bytes]:
+    """Where all runs write to, from its beginning."""
+    return tempfile.TemporaryFile(dir="/dev/shm")
 
 
 def _environment() -> dict[str, str]:

@@ -17,7 +17,7 @@ DIGESTS = st.builds(
 def test_it_holds_what_a_set_holds(added: list[bytes], asked: list[bytes]) -> None:
     met, expected = Digests(), set()
     for digest in added:
-        met.add(digest)
+        assert met.add(digest) == (digest not in expected)
         expected.add(digest)
     assert len(met) == len(expected)
     assert [digest in met for digest in asked] == [digest in expected for digest in asked]
@@ -27,8 +27,7 @@ def test_it_holds_what_a_set_holds(added: list[bytes], asked: list[bytes]) -> No
 def test_it_grows() -> None:
     many = [number.to_bytes(16, "little") for number in range(1, 5000)]
     met = Digests()
-    for digest in many:
-        met.add(digest)
+    assert all(map(met.add, many))
     assert len(met) == len(many)
     assert all(digest in met for digest in many)
     assert (5000).to_bytes(16, "little") not in met

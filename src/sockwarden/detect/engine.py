@@ -134,10 +134,9 @@ class Engine:
         # Half of the digest is plenty for telling alerts of one run apart, and half the memory.
         key = bytes.fromhex(uuid[:32])
         newer, older = self._given
-        if key in newer or key in older:
+        if (older and key in older) or not newer.add(key):
             self.repeated += 1
             return False
-        newer.add(key)
         if len(newer) >= self._most_remembered // 2:
             self._given = (Digests(), newer)
         return True
