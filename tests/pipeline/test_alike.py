@@ -200,6 +200,27 @@ def test_a_rule_that_looks_at_what_differs_judges_each(more: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(
+    "more",
+    [
+        "user.id:0",
+        "process.title:docker*7",
+        "process.working_directory:*7",
+        "auditd.session:8",
+        "user.audit.id:7000",
+        "host.name:x or user.audit.id:7000",
+    ],
+)
+def test_a_rule_that_asks_for_one_of_many_that_differ_finds_it(more: str, tmp_path: Path) -> None:
+    """Also where it does not concern those before it, by a word that they lack."""
+    text = packaged("rules").joinpath(f"{PUBLISHED}.toml").read_text("utf-8")
+    asked = re.sub(r"(?s)\nquery = '''.*?'''", lambda _: f"\nquery = '''\n{ASKED} and ({more})\n'''", text, count=1)
+    # What several rules ask for is what the engine tells them apart by.
+    detections = [*rules(), *(RuleDetection(parse_rule(asked, "x.toml")) for _ in range(2))]
+    expected, found, _ = both(log_of(CAPTURES[0], tmp_path, times=9), detections=detections)
+    assert found == expected != []
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"severity_mapping": (SeverityMapping("process.pid", "high", "7"),)},

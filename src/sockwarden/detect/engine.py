@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -73,7 +73,7 @@ class Engine:
     ) -> None:
         self._detections = detections
         self._index = Index([detection.requirements for detection in detections])
-        self._depending: dict[frozenset[str], int] = {}
+        self._depending: dict[frozenset[str], tuple[int, Index]] = {}
         self._most_remembered = most_remembered
         self.groups = groups or StreamGroups()
         self._given = (Digests(), Digests())
@@ -105,13 +105,15 @@ class Engine:
             except OutsideIndexError as error:
                 self.counts.leave_out(str(error))
 
-    def depends_on(self, fields: Collection[str], document: Document) -> bool:
-        """Whether any detector that must be asked of a document depends on these fields, or on more than it."""
-        fields = frozenset(fields)
+    def depends_on(self, fields: frozenset[str], document: Document) -> bool:
+        """Whether any detector that must be asked of a document depends on these fields, or on more than it; also one
+        that must be for what another document has there.
+        """
         if fields not in self._depending:
             bits = (1 << number for number, one in enumerate(self._detections) if one.depends_on(fields))
-            self._depending[fields] = sum(bits)
-        return bool(self._index.candidates(document) & self._depending[fields])
+            self._depending[fields] = sum(bits), self._index.without(fields)
+        depending, index = self._depending[fields]
+        return bool(index.candidates(document) & depending)
 
     def admit(self, number: int, alert: Document, document: Document) -> Document | None:
         """An alert that was found, if it was not given before and no group takes it in."""

@@ -6,7 +6,8 @@ field counts; one that several fields may satisfy leaves it in. Who is left out 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from copy import copy
 
 from sockwarden.document import Document
 from sockwarden.literals import Alternative, Requirement
@@ -38,6 +39,14 @@ class Index:
                 left &= field.satisfied_by(document)
         return left
 
+    def without(self, fields: Collection[str]) -> Index:
+        """This index, but for what it looks at in any of these fields: whom a document may concern whatever it has
+        there.
+        """
+        other = copy(self)
+        other._fields = [field for field in self._fields if not any(map(field.is_within, fields))]
+        return other
+
 
 def _best_by_field(required: tuple[Requirement, ...]) -> dict[str, Requirement]:
     """Of each field, the requirement that tells most."""
@@ -68,6 +77,7 @@ class _Field:
     """
 
     def __init__(self, name: str, by_detector: dict[int, Requirement]) -> None:
+        self._name = name
         self._parts = name.split(".")
         self.concerned = sum(1 << bit for bit in by_detector)
         asked: dict[Alternative, int] = {}
@@ -85,6 +95,10 @@ class _Field:
                 self._whole[one.text] = self._present | bits
         self._pieces = [(one.text, bits) for one, bits in asked.items() if one.text and not one.whole]
         self._known: dict[str, int] = {}
+
+    def is_within(self, field: str) -> bool:
+        """Whether it is a field or a part of it, or that a part of it."""
+        return f"{self._name}.".startswith(f"{field}.") or f"{field}.".startswith(f"{self._name}.")
 
     def satisfied_by(self, document: Document) -> int:
         """The detectors whose requirement the document's values satisfy, and those without one."""
