@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockwarden.alerts import Detector, RuleExecution, build
+from sockwarden.alerts import SEVERITIES, Detector, RuleExecution, build
 from sockwarden.detect import RuleDetection, SignatureDetection
 from sockwarden.document import encode
 from sockwarden.errors import InputError
@@ -198,3 +198,26 @@ def test_building_blocks_are_listed_apart(tmp_path: Path) -> None:
     with Store(tmp_path, create=True) as store:
         store.add([build(document(1), block, view=None), build(document(2), DETECTORS[0], view=None)])
         assert store.count() == store.count(kind="building_block") == 1
+
+
+def test_the_newest_of_any_choice_come_in_order(tmp_path: Path) -> None:
+    """Whatever severities and statuses they are of."""
+    times = [f"2026-11-21T20:{minute:02}:00.000Z" for minute in (5, 3, 9, 3, 7, 1, 8, 2)]
+    with Store(tmp_path, create=True) as store:
+        for number, moment in enumerate(times):
+            alert = alert_of(number, DETECTORS[number % len(DETECTORS)])
+            alert["kibana"]["alert"] |= {"severity": SEVERITIES[number % 4], "original_time": moment}
+            store.add([{**alert, "@timestamp": moment}])
+        everything = list(store.newest(99))
+        uuids = [alert["kibana"]["alert"]["uuid"] for alert in everything]
+        store.answer(uuids[2:5], "closed", user="", at=TIME)
+        closed = list(store.newest(2, statuses=["closed"]))
+        some = list(store.newest(99, severities=["low", "critical", "low"], statuses=["open"]))
+        assert store.count(severities=["low", "critical"], statuses=["open"]) == len(some)
+        assert store.count() == len(everything) == len(times)
+    found = [alert["@timestamp"] for alert in everything]
+    assert found == sorted(times, reverse=True)
+    assert [alert["kibana"]["alert"]["uuid"] for alert in closed] == uuids[2:4]
+    wanted = [one for one in everything if one["kibana"]["alert"]["severity"] in ("low", "critical")]
+    left = [one["kibana"]["alert"]["uuid"] for one in wanted]
+    assert [one["kibana"]["alert"]["uuid"] for one in some] == [one for one in left if one not in uuids[2:5]]

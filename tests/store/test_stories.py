@@ -64,6 +64,8 @@ def test_a_store_of_before_takes_stories(tmp_path: Path) -> None:
         for statement in (
             "DROP TABLE stories",
             "ALTER TABLE sizes DROP COLUMN stories",
+            "DROP INDEX alerts_by_choice",
+            "CREATE INDEX alerts_by_time ON alerts (kind, time)",
             "PRAGMA user_version = 5",
         ):
             store._database.execute(statement)

@@ -151,6 +151,11 @@ _SIXTH = (
     "CREATE INDEX stories_by_time ON stories (last)",
     "ALTER TABLE sizes ADD COLUMN stories INTEGER NOT NULL DEFAULT 0",
 )
+_SEVENTH = (
+    # Few of many are critical, or open: each severity and status is listed and counted by itself.
+    "DROP INDEX alerts_by_time",
+    "CREATE INDEX alerts_by_choice ON alerts (kind, severity, status, time)",
+)
 
 
 def _begin(database: sqlite3.Connection) -> None:
@@ -191,7 +196,15 @@ def _tell_stories(database: sqlite3.Connection) -> None:
         database.execute(statement)
 
 
-MIGRATIONS = (_begin, _split_rules_off, _tell_overflow, _remember_runs, _let_people_answer, _tell_stories)
+def _find_by_choice(database: sqlite3.Connection) -> None:
+    for statement in _SEVENTH:
+        database.execute(statement)
+
+
+MIGRATIONS = (
+    *(_begin, _split_rules_off, _tell_overflow, _remember_runs, _let_people_answer, _tell_stories),
+    _find_by_choice,
+)
 """What makes each schema version of the one before; PRAGMA user_version says how many were applied."""
 
 _MOST_LOG = 16 << 20

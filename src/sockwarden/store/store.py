@@ -13,6 +13,9 @@ import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,10 +48,15 @@ from sockwarden.store.schema import LaterSchemaError, prepare
 from sockwarden.store.source import StoreSource
 from sockwarden.store.stories import StoryShelf
 
-_CHOSEN = """FROM alerts LEFT JOIN rules ON rules.number = alerts.rule
-WHERE severity IN (SELECT value FROM json_each(:severities))
-AND (:rule IS NULL OR rule_id = :rule OR name = :rule COLLATE NOCASE) AND kind = :kind
-AND status IN (SELECT value FROM json_each(:statuses))"""
+_OF_RULE = """AND (:rule IS NULL OR alerts.rule IN (
+    SELECT number FROM rules WHERE rule_id = :rule OR name = :rule COLLATE NOCASE
+))"""
+_NEWEST = f"""SELECT time, uuid, alerts.document, rules.document
+FROM alerts LEFT JOIN rules ON rules.number = alerts.rule
+WHERE kind = :kind AND severity = :severity AND status = :status {_OF_RULE}
+ORDER BY time DESC, uuid DESC LIMIT :most"""  # noqa: S608 - of constants
+_COUNT = f"""SELECT count(*) FROM alerts WHERE kind = :kind AND severity IN (SELECT value FROM json_each(:severities))
+AND status IN (SELECT value FROM json_each(:statuses)) {_OF_RULE}"""  # noqa: S608 - likewise
 _CHOSEN_ACCESSES = """FROM accesses WHERE (:runtime IS NULL OR runtime = :runtime)
 AND (:origin IS NULL OR origin = :origin) AND (:socket IS NULL OR socket = :socket)"""
 
@@ -192,10 +200,15 @@ class Store:
         statuses: Sequence[Workflow] = WORKFLOW,
     ) -> Iterator[Document]:
         """Alerts, or what was beyond max_signals, the newest first."""
-        yield from self._documents(
-            f"SELECT alerts.document, rules.document {_CHOSEN} ORDER BY time DESC, uuid LIMIT :most",
-            {**_choice(severities, rule, statuses), "most": most, "kind": kind},
-        )
+        asked = {"rule": rule, "kind": kind, "most": most}
+        with self._reading():
+            found = [
+                self._database.execute(_NEWEST, {**asked, "severity": severity, "status": status})
+                for severity in dict.fromkeys(severities)
+                for status in dict.fromkeys(statuses)
+            ]
+            for _, _, alert, of_rule in islice(merge(*found, key=itemgetter(0, 1), reverse=True), most):
+                yield unpack(alert, of_rule)
 
     def newest_accesses(
         self, most: int, *, runtime: str | None = None, origin: str | None = None, socket: str | None = None
@@ -215,7 +228,9 @@ class Store:
         statuses: Sequence[Workflow] = WORKFLOW,
     ) -> int:
         """How many alerts there are."""
-        return int(self._row(f"SELECT count(*) {_CHOSEN}", {**_choice(severities, rule, statuses), "kind": kind})[0])
+        lists = {"severities": severities, "statuses": statuses}
+        chosen = {name: msgspec.json.encode(values).decode() for name, values in lists.items()}
+        return int(self._row(_COUNT, {"rule": rule, "kind": kind, **chosen})[0])
 
     def count_accesses(
         self, *, runtime: str | None = None, origin: str | None = None, socket: str | None = None
@@ -244,9 +259,14 @@ class Store:
         return only(list(found), "access", prefix)
 
     def _documents(self, query: str, values: dict[str, Any]) -> Iterator[Document]:
-        try:
+        with self._reading():
             for parts in self._database.execute(query, values):
                 yield unpack(*parts)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
         except (sqlite3.Error, zlib.error, msgspec.DecodeError) as error:
             raise failure(self.path, error) from error
 
@@ -290,8 +310,3 @@ def _made(path: Path) -> os.stat_result:
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         raise OSError(errno.EACCES, "read-only to this user")
     return found
-
-
-def _choice(severities: Sequence[str], rule: str | None, statuses: Sequence[Workflow]) -> dict[str, Any]:
-    lists = {"severities": severities, "statuses": statuses}
-    return {"rule": rule, **{name: msgspec.json.encode(chosen).decode() for name, chosen in lists.items()}}
