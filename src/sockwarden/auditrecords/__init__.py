@@ -6,11 +6,12 @@ from sockwarden.auditrecords.event import Event, digest_of, part_of
 from sockwarden.auditrecords.interpret import IDENTITY, directory_of, document_of, iso, lesson_of, original_of, user_of
 from sockwarden.auditrecords.likeness import Likeness, Own, likeness_of
 from sockwarden.auditrecords.parse import parse_datagram, parse_line
-from sockwarden.auditrecords.record import REASONS, Record, Rejected, decode, title_of
+from sockwarden.auditrecords.record import REASONS, UNSET, Record, Rejected, decode, title_of
 
 __all__ = [
     "IDENTITY",
     "REASONS",
+    "UNSET",
     "Assembler",
     "Event",
     "Likeness",

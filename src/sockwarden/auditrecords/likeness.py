@@ -25,7 +25,11 @@ _USER = b"".join(rb" %s=\d{1,10}" % key for key in b"auid uid gid euid suid fsui
 _SYSTEM = re.compile(
     rb"type=SYSCALL msg=" + _STAMP + rb" ((arch=[0-9a-f]{1,8} syscall=\d{1,10})( success=(?:yes|no) exit=-?\d{1,20})"
     rb" a0=([0-9a-f]{1,16}) a1=([0-9a-f]{1,16}) a2=([0-9a-f]{1,16}) a3=([0-9a-f]{1,16})"
-    rb"( items=\d{1,4})" + _PROCESS + rb"(" + _USER + rb") tty=([^ \x1d\n]{1,64}) ses=(\d{1,10})( [^\x1d\n]*))([^\n]*)"
+    rb"( items=\d{1,4})"
+    + _PROCESS
+    + rb"("
+    + _USER
+    + rb") tty=([^ \x1d\n]{1,64}) ses=(\d{1,10})( [^\x1d\n]*))([^\0\n]*)(?=\n)"
 )
 """A SYSCALL record as audit_log_exit prints it (kernel/auditsc.c), in a line of auditd's."""
 _REQUEST = re.compile(

@@ -15,6 +15,7 @@ import msgspec
 from sockwarden.alerts import Detector, Severity, named, reason_of, uuid_of
 from sockwarden.auditrecords import (
     IDENTITY,
+    UNSET,
     Event,
     Likeness,
     Record,
@@ -261,11 +262,21 @@ def _in_gaps(pieces: list[bytes | None], own: Iterator[bytes]) -> list[bytes]:
     return [next(own) if piece is None else piece for piece in pieces]
 
 
-@lru_cache(maxsize=256)
 def _user(numbers: bytes, enriched: bytes) -> tuple[bytes, bytes]:
-    """A user as JSON, and as a reason names them, within a text."""
-    user = user_of(numbers, enriched)
-    return msgspec.json.encode(user), msgspec.json.encode(named(user))[1:-1]
+    """A user as JSON, and as a reason names them, within a text. Logins are many, and users few."""
+    login, _, others = numbers.removeprefix(b" auid=").partition(b" ")
+    before, behind, name = _known_user(others, enriched, login != UNSET)
+    return before + login + behind if login != UNSET else before, name
+
+
+@lru_cache(maxsize=256)
+def _known_user(numbers: bytes, enriched: bytes, by_login: bool) -> tuple[bytes, bytes, bytes]:
+    """That of any login, as JSON before and behind its number."""
+    user = user_of(b"auid=%s " % (b"0" if by_login else UNSET) + numbers, enriched)
+    if by_login:
+        user["audit"]["id"] = "\0"
+    before, _, behind = msgspec.json.encode(user).partition(_ESCAPED)
+    return before, behind, msgspec.json.encode(named(user))[1:-1]
 
 
 def _with_gaps(alert: Document, document: Document, likeness: Likeness) -> Document:
