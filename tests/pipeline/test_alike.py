@@ -161,6 +161,13 @@ def test_an_inode_that_becomes_another_socket_is_judged_again(tmp_path: Path) ->
     assert set(names) == {b"/run/docker.sock", b"/run/containerd/containerd.sock"}
 
 
+def test_a_users_name_that_looks_like_a_gap_is_none(tmp_path: Path) -> None:
+    log = log_of(next(path for path in CAPTURES if "enriched" in path.name), tmp_path)
+    log.write_bytes(re.sub(rb' UID="[^"]*"', b' UID="\0\0who\0"', log.read_bytes()))
+    expected, found, _ = both(log)
+    assert found == expected != []
+
+
 @pytest.mark.parametrize("uid", [b"0", b"4294967295"])
 def test_a_text_that_looks_like_a_gap_is_none(uid: bytes, tmp_path: Path) -> None:
     """A program may call itself anything."""
