@@ -39,12 +39,14 @@ class Event(msgspec.Struct, gc=False):
         Over time, serial and the kernel's text of each record, sorted. Left out, since they differ by the way an
         event came: node, auditd's interpretation, the end-of-event mark, and the order of records.
         """
-        return digest_of(self.time, self.serial, (part_of(record) for record in self.records if record.type != "EOE"))
+        return digest_of(
+            self.time, self.serial, (part_of(one.type, one.body) for one in self.records if one.type != "EOE")
+        )
 
 
-def part_of(record: Record) -> bytes:
-    """What a digest takes in of a record."""
-    return f"{record.type} ".encode() + record.body
+def part_of(kind: str, body: bytes) -> bytes:
+    """What a digest takes in of a record, by its type and body."""
+    return b"%s %s" % (kind.encode(), body)
 
 
 def digest_of(time: int, serial: int, parts: Iterable[bytes]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from sockwarden.auditrecords import sockaddr
 from sockwarden.auditrecords.call import call_of, results_of
 from sockwarden.auditrecords.event import Event
-from sockwarden.auditrecords.record import UNSET, Record, decode, fields, text, title_of
+from sockwarden.auditrecords.record import UNSET, decode, fields, text, title_of
 from sockwarden.auditrecords.sockaddr import Address
 from sockwarden.auditrecords.syscalls import CREAT_FLAGS, FLAGS_ARGUMENT, Call
 from sockwarden.document import Document
@@ -124,7 +124,7 @@ def _frame(event: Event, action: str) -> Document:
             "module": "auditd",
             "dataset": "auditd.log",
             "sequence": event.serial,
-            "original": list(map(original_of, event.records)),
+            "original": [original_of(record.type, record.body) for record in event.records],
         },
         "host": {"os": {"type": "linux"}},
         "auditd": {"sequence": event.serial},
@@ -137,11 +137,12 @@ def _frame(event: Event, action: str) -> Document:
     return document
 
 
-def original_of(record: Record) -> str:
+def original_of(kind: str, body: bytes) -> str:
     """A record as the kernel printed it, behind its type; these of an event are `event.original`."""
-    return f"type={record.type} {decode(record.body)}"
+    return f"type={kind} {decode(body)}"
 
 
+@lru_cache(maxsize=64)
 def iso(time: int) -> str:
     """Milliseconds since the epoch as ISO 8601 in UTC."""
     return f"{_second(time // 1000)}.{time % 1000:03d}Z"

@@ -19,31 +19,31 @@ from sockwarden.auditrecords.syscalls import FLAGS_ARGUMENT
 
 _MOST_TEXT = 8192
 """Bytes of lines that are compared: longer ones do not come again."""
-_STAMP = rb"(audit\((\d{1,11})\.(\d{3}):(\d{1,10})\):)"
-_PROCESS = rb" ppid=(0|[1-9]\d{0,9}) pid=(0|[1-9]\d{0,9})"
+_ARGUMENTS = b"".join(rb" a%d=([0-9a-f]{1,16})" % number for number in range(4))
+_PROCESS = rb" ppid=(?P<%sppid>0|[1-9]\d{0,9}) pid=(?P<%spid>0|[1-9]\d{0,9})"
 _USER = b"".join(rb" %s=\d{1,10}" % key for key in b"auid uid gid euid suid fsuid egid sgid fsgid".split())
-_SYSTEM = re.compile(
-    rb"type=SYSCALL msg=" + _STAMP + rb" ((arch=[0-9a-f]{1,8} syscall=\d{1,10})( success=(?:yes|no) exit=-?\d{1,20})"
-    rb" a0=([0-9a-f]{1,16}) a1=([0-9a-f]{1,16}) a2=([0-9a-f]{1,16}) a3=([0-9a-f]{1,16})"
-    rb"( items=\d{1,4})"
-    + _PROCESS
-    + rb"("
-    + _USER
-    + rb") tty=([^ \x1d\n]{1,64}) ses=(\d{1,10})( [^\x1d\n]*))([^\0\n]*)(?=\n)"
+_EVENT = re.compile(
+    rb"(?=type=[A-Z]+ msg=(?P<stamp>audit\((?P<seconds>\d{1,11})\.(?P<millis>\d{3}):(?P<serial>\d{1,10})\):) )"
+    # A connect that was asked of an io_uring, as audit_log_uring prints it.
+    rb"(?:type=URINGOP msg=(?P=stamp) "
+    rb"(?P<request>(?P<asked>uring_op=16 success=(?:yes|no) exit=-?\d{1,20} items=\d{1,4})"
+    rb"" + _PROCESS % (b"r", b"r") + rb"(?P<requester> [^\x1d\n]*))(?P<request_enriched>[^\n]*)\n)?"
+    # A call as audit_log_exit prints it (kernel/auditsc.c).
+    rb"type=SYSCALL msg=(?P=stamp) (?P<system>(?P<call>arch=[0-9a-f]{1,8} syscall=\d{1,10})"
+    rb"(?P<result> success=(?:yes|no) exit=-?\d{1,20})" + _ARGUMENTS + rb"(?P<items> items=\d{1,4})"
+    rb"" + _PROCESS % (b"", b"") + rb"(?P<user>" + _USER + rb") tty=(?P<tty>[^ \x1d\n]{1,64}) ses=(?P<session>\d{1,10})"
+    rb"(?P<program> [^\x1d\n]*))(?P<enriched>[^\0\n]*)\n"
+    # What socketcall was given, as show_special prints it.
+    rb"(?:type=SOCKETCALL msg=(?P=stamp) "
+    rb"(?P<given>nargs=3(?: a[0-2]=[0-9a-f]{1,16}){3})(?P<given_enriched>(?:\x1d[^\n]*)?)\n)?"
+    # The address, of a Unix socket or any other.
+    rb"(?:type=SOCKADDR msg=(?P=stamp) (?:saddr=(?P<unix>(?:0100|0001)[0-9A-F]*)(?=[\x1d\n])|)(?P<address>[^\n]*)\n)?"
+    rb"(?:type=CWD msg=(?P=stamp) (?:cwd=(?P<directory>[0-9A-F]+|\"[^\"\x1d\n]+\")(?=[\x1d\n])|)(?P<cwd>[^\n]*)\n)?"
+    rb"(?P<paths>(?:type=PATH msg=(?P=stamp) [^\n]*\n)*)"
+    # As audit_log_proctitle prints it.
+    rb"type=PROCTITLE msg=(?P=stamp) proctitle=(?P<title>[0-9A-F]+|\"[^\"\x1d\n]*\")\Z"
 )
-"""A SYSCALL record as audit_log_exit prints it (kernel/auditsc.c), in a line of auditd's."""
-_REQUEST = re.compile(
-    rb"type=URINGOP msg=" + _STAMP + rb" ((uring_op=16 success=(?:yes|no) exit=-?\d{1,20} items=\d{1,4})"
-    rb"" + _PROCESS + rb"( [^\x1d\n]*))([^\n]*)\n"
-)
-"""A connect that was asked of an io_uring, as audit_log_uring prints it."""
-_ARGUMENTS = re.compile(rb"\ntype=SOCKETCALL msg=\n (nargs=3(?: a[0-2]=[0-9a-f]{1,16}){3})(?=[\x1d\n])")
-"""What a connect by socketcall was given, as show_special prints it, in a line without its stamp."""
-_ADDRESS = re.compile(rb"\ntype=SOCKADDR msg=\n saddr=((?:0100|0001)[0-9A-F]*)(?=[\x1d\n])")
-"""The address of a Unix socket."""
-_DIRECTORY = re.compile(rb"\ntype=CWD msg=\n cwd=([0-9A-F]+|\"[^\"\x1d\n]+\")(?=[\x1d\n])")
-_TITLE = re.compile(rb"\ntype=PROCTITLE msg=\n proctitle=([0-9A-F]+|\"[^\"\x1d\n]*\")\Z")
-"""A title as audit_log_proctitle prints it, in the last line."""
+"""The lines of a connect or an open in the kernel's order."""
 _FAMILY = len("0100")
 _PROC = b"70726F63"
 _CONNECT = b"3"
@@ -59,7 +59,7 @@ class Likeness(NamedTuple):
     own           what else is its own
     """
 
-    key: tuple[bytes, ...]
+    key: tuple[bytes | None, ...]
     time: int
     serial: int
     bodies: tuple[tuple[str, bytes], ...]
@@ -87,74 +87,56 @@ class Own(NamedTuple):
 
 
 def likeness_of(text: bytes) -> Likeness | None:
-    """That of an event's lines, each of which has the event's stamp in its header. None for one that says more than a
-    plain connect or open does.
-    """
-    request = _REQUEST.match(text) if text.startswith(b"type=URINGOP ") else None
-    system = _SYSTEM.match(text, request.end() if request else 0)
-    arguments = _arguments(system[6]) if system else None
-    if system is None or arguments is None or len(text) > _MOST_TEXT:
+    """That of an event's lines. None for one that says more than a plain connect or open does."""
+    event = _EVENT.match(text) if len(text) <= _MOST_TEXT else None
+    arguments = _arguments(event["call"]) if event else None
+    if event is None or arguments is None:
         return None
-    stamp, seconds, millis, serial, body, call, result, *given, items, ppid, pid = system.groups()[:14]
-    user, tty, session, program, enriched = system.groups()[14:]
-    if text.count(stamp) != text.count(b"\n") + 1:
+    stamp, paths, directory, unix = event.group("stamp", "paths", "directory", "unix")
+    name = call_named(event["call"]).name
+    is_request, is_socketcall = name == "io_uring_enter", name == "socketcall"
+    if (event["request"] is not None) != is_request or (event["given"] is not None) != is_socketcall:
         return None
-    key: tuple[bytes, ...] = (call, result, items, program, *(given[number] for number in arguments))
-    bodies = [("SYSCALL", stripped(body))]
-    name = call_named(call).name
-    if name == "io_uring_enter":
-        if not request or request.group(1, 7, 8) != (stamp, ppid, pid):
-            return None
-        key, bodies = (*key, *request.group(6, 9, 10)), [("URINGOP", stripped(request[5])), *bodies]
-    elif request or (name == "socketcall" and given[0] != _CONNECT):
+    if is_request and event.group("rpid", "rppid") != event.group("pid", "ppid"):
         return None
-    # Where a line has its stamp is part of it; no line has a newline, so nothing else can stand there.
-    rest = _Rest(text[system.end() :].replace(stamp, b"\n"))
-    if name == "socketcall":
-        rest.take("SOCKETCALL", _ARGUMENTS, b"")
-    directory = rest.take("CWD", _DIRECTORY, b"cwd=") if rest.take_address() else b""
-    title = rest.take("PROCTITLE", _TITLE, b"proctitle=")
-    if not title or (name == "socketcall" and rest.bodies[0][0] != "SOCKETCALL"):
+    if (is_socketcall and event[_FIRST] != _CONNECT) or paths.count(stamp) != paths.count(b"\n"):
         return None
-    own = Own(ppid, pid, user, stripped(enriched[1:]), tty, session, title, directory)
-    key = (*key, rest.shared(), b"%d%d%d%d" % (*own.told, bool(directory)))
-    return Likeness(key, *moment_of(seconds, millis, serial), (*bodies, *rest.bodies), own)
+    bodies = [("URINGOP", stripped(event["request"]))] if is_request else []
+    bodies.append(("SYSCALL", stripped(event["system"])))
+    if is_socketcall:
+        bodies.append(("SOCKETCALL", event["given"]))
+    end = 0
+    if unix:
+        bodies.append(("SOCKADDR", b"saddr=" + unix))
+        end = _end_of_path(unix)
+    # Only a path that leads from the root says by itself where it leads.
+    if directory and unix and unix.startswith(b"2F", _FAMILY) and _PROC not in unix:
+        bodies.append(("CWD", b"cwd=" + directory))
+        directory, seen = b"", directory
+    else:
+        seen = b""
+    bodies.append(("PROCTITLE", b"proctitle=" + event["title"]))
+    ppid, pid, user, enriched, tty, session, title = event.group(*_OWN)
+    own = Own(ppid, pid, user, stripped(enriched[1:]), tty, session, title, seen)
+    key = (
+        *event.group(*_SHARED),
+        *(event[_FIRST + number] for number in arguments),
+        unix and unix[:end],
+        directory,
+        paths.replace(stamp, b"\n"),
+        b"%d%d%d%d" % (*own.told, bool(seen)),
+    )
+    time, number = moment_of(*event.group("seconds", "millis", "serial"))
+    return Likeness(key, time, number, tuple(bodies), own)
 
 
-class _Rest:
-    """The lines behind SYSCALL, without their stamps, from which what differs is taken out, from first to last."""
-
-    def __init__(self, lines: bytes) -> None:
-        self._lines = lines
-        self._at = 0
-        self._shared: list[bytes] = []
-        self.bodies: list[tuple[str, bytes]] = []
-
-    def shared(self) -> bytes:
-        """What is left."""
-        return b"".join((*self._shared, self._lines[self._at :]))
-
-    def take(self, kind: str, pattern: re.Pattern[bytes], before: bytes) -> bytes:
-        """Takes what a pattern's group holds out of the first line of a type; empty where that is another."""
-        match = pattern.match(self._lines, self._lines.find(b"\ntype=%s " % kind.encode()))
-        if not match or match.start() < self._at:
-            return b""
-        self._take(kind, match.start(1), match.end(1), before + match[1])
-        return match[1]
-
-    def take_address(self) -> bool:
-        """The same of what lies behind a path in an address; whether that path says where it leads."""
-        match = _ADDRESS.match(self._lines, self._lines.find(b"\ntype=SOCKADDR "))
-        if not match or match.start() < self._at:
-            return False
-        address = match[1]
-        self._take("SOCKADDR", match.start(1) + _end_of_path(address), match.end(1), b"saddr=" + address)
-        return address.startswith(b"2F", _FAMILY) and _PROC not in address
-
-    def _take(self, kind: str, begin: int, end: int, body: bytes) -> None:
-        self._shared.append(self._lines[self._at : begin])
-        self._at = end
-        self.bodies.append((kind, body))
+_OWN = ("ppid", "pid", "user", "enriched", "tty", "session", "title")
+_SHARED = (
+    *("asked", "requester", "request_enriched", "call", "result", "items", "program"),
+    *("given_enriched", "address", "cwd"),
+)
+_FIRST = _EVENT.groupindex["result"] + 1
+"""The group of a call's first argument."""
 
 
 def _end_of_path(address: bytes) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import starmap
 from typing import NamedTuple
 
 import msgspec
@@ -18,7 +19,6 @@ from sockwarden.auditrecords import (
     UNSET,
     Event,
     Likeness,
-    Record,
     decode,
     digest_of,
     directory_of,
@@ -133,9 +133,9 @@ class Judgement(msgspec.Struct):
 
     def values(self, likeness: Likeness) -> tuple[list[bytes], list[str]]:
         """Of an event that is alike what belongs into all gaps but the last, and the uuids of its alerts."""
-        own = [Record(kind, likeness.time, likeness.serial, body) for kind, body in likeness.bodies]
-        digest = digest_of(likeness.time, likeness.serial, _in_gaps(self.parts, map(part_of, own)))
-        originals = b",".join(_in_gaps(self.originals, map(_original, own)))
+        own = likeness.bodies
+        digest = digest_of(likeness.time, likeness.serial, _in_gaps(self.parts, starmap(part_of, own)))
+        originals = b",".join(_in_gaps(self.originals, starmap(_original, own)))
         mine = likeness.own
         values = [
             b'"%s"' % iso(likeness.time).encode(),
@@ -179,7 +179,7 @@ class Alike:
         self._engine = engine
         self._lines = lines
         self._lessons = lessons
-        self._known: dict[tuple[bytes, ...], Judgement] = {}
+        self._known: dict[tuple[bytes | None, ...], Judgement] = {}
         self._met: set[int] = set()
         """Hashes of likenesses that came once, or oftener: of two that share one, one is learnt too soon."""
         self._next = self._oldest = 0
@@ -236,15 +236,16 @@ class Alike:
         own = _own_places(event, likeness)
         if len(own) < len(likeness.bodies):
             return
-        parts = [None if place in own else part_of(record) for place, record in enumerate(event.records)]
-        originals = [None if place in own else _original(record) for place, record in enumerate(event.records)]
+        records = [None if place in own else (one.type, one.body) for place, one in enumerate(event.records)]
+        parts = [one and part_of(*one) for one in records]
+        originals = [one and _original(*one) for one in records]
         self._known[likeness.key] = Judgement(self._next, lasting, *counts, parts, originals, templates)
         self.learnt[self._next] = templates
         self._next += 1
 
 
-def _original(record: Record) -> bytes:
-    return msgspec.json.encode(original_of(record))
+def _original(kind: str, body: bytes) -> bytes:
+    return msgspec.json.encode(original_of(kind, body))
 
 
 def _own_places(event: Event, likeness: Likeness) -> set[int]:
