@@ -62,6 +62,13 @@ def rules() -> list[Detection]:
     return [RuleDetection(rule) for rule in load_packaged()]
 
 
+def asking(query: str) -> Detection:
+    """The published rule with another query."""
+    text = packaged("rules").joinpath(f"{PUBLISHED}.toml").read_text("utf-8")
+    other = re.sub(r"(?s)\nquery = '''.*?'''", lambda _: f"\nquery = '''\n{query}\n'''", text, count=1)
+    return RuleDetection(parse_rule(other, "x.toml"))
+
+
 def both(
     log: Path, form: str = "ndjson", detections: Sequence[Detection] = (), window: Window | None = None
 ) -> tuple[list[bytes | None], list[bytes | None], int]:
@@ -197,11 +204,7 @@ def test_a_text_that_looks_like_a_gap_is_none(uid: bytes, tmp_path: Path) -> Non
     ],
 )
 def test_a_rule_that_looks_at_what_differs_judges_each(more: str, tmp_path: Path) -> None:
-    text = packaged("rules").joinpath(f"{PUBLISHED}.toml").read_text("utf-8")
-    asked = re.sub(r"(?s)\nquery = '''.*?'''", lambda _: f"\nquery = '''\n{ASKED} and {more}\n'''", text, count=1)
-    expected, found, filled = both(
-        log_of(CAPTURES[0], tmp_path), detections=[RuleDetection(parse_rule(asked, "x.toml"))]
-    )
+    expected, found, filled = both(log_of(CAPTURES[0], tmp_path), detections=[asking(f"{ASKED} and {more}")])
     assert found == expected != []
     assert not filled
 
@@ -219,10 +222,8 @@ def test_a_rule_that_looks_at_what_differs_judges_each(more: str, tmp_path: Path
 )
 def test_a_rule_that_asks_for_one_of_many_that_differ_finds_it(more: str, tmp_path: Path) -> None:
     """Also where it does not concern those before it, by a word that they lack."""
-    text = packaged("rules").joinpath(f"{PUBLISHED}.toml").read_text("utf-8")
-    asked = re.sub(r"(?s)\nquery = '''.*?'''", lambda _: f"\nquery = '''\n{ASKED} and ({more})\n'''", text, count=1)
     # What several rules ask for is what the engine tells them apart by.
-    detections = [*rules(), *(RuleDetection(parse_rule(asked, "x.toml")) for _ in range(2))]
+    detections = [*rules(), *(asking(f"{ASKED} and ({more})") for _ in range(2))]
     expected, found, _ = both(log_of(CAPTURES[0], tmp_path, times=9), detections=detections)
     assert found == expected != []
 
@@ -255,10 +256,7 @@ def test_what_was_begun_before_the_rules_were_known_finds_the_same(
     monkeypatch.setattr(stretches, "STRETCH_BYTES", 2000)
     log = tmp_path / "audit.log"
     log.write_text("".join(connect(serial, f"/run/{name}.sock") for serial, name in enumerate(["docker", "x"] * 9, 1)))
-    text = packaged("rules").joinpath(f"{PUBLISHED}.toml").read_text("utf-8")
-    query = f"\nquery = '''\nevent.action:connected-to and {asked}\n'''"
-    own = re.sub(r"(?s)\nquery = '''.*?'''", lambda _: query, text, count=1)
-    detections = [RuleDetection(parse_rule(own, "x.toml"))] if asked else rules()
+    detections = [asking(f"event.action:connected-to and {asked}")] if asked else rules()
     expected = list(Hunt(detections).alerts(plan([str(log)])))
     streams = plan([str(log)])
     learning = begun(streams)

@@ -3,8 +3,8 @@
 from sockwarden.auditrecords.assemble import Assembler, key_of
 from sockwarden.auditrecords.call import may_have_address
 from sockwarden.auditrecords.event import Event, digest_of, part_of
-from sockwarden.auditrecords.interpret import IDENTITY, directory_of, document_of, iso, lesson_of, original_of, user_of
-from sockwarden.auditrecords.likeness import Likeness, Own, likeness_of
+from sockwarden.auditrecords.interpret import IDENTITY, document_of, iso, lesson_of, original_of, string_of, user_of
+from sockwarden.auditrecords.likeness import Likeness, likeness_of
 from sockwarden.auditrecords.parse import parse_datagram, parse_line
 from sockwarden.auditrecords.record import REASONS, UNSET, Record, Rejected, decode, title_of
 
@@ -15,12 +15,10 @@ __all__ = [
     "Assembler",
     "Event",
     "Likeness",
-    "Own",
     "Record",
     "Rejected",
     "decode",
     "digest_of",
-    "directory_of",
     "document_of",
     "iso",
     "key_of",
@@ -31,6 +29,7 @@ __all__ = [
     "parse_datagram",
     "parse_line",
     "part_of",
+    "string_of",
     "title_of",
     "user_of",
 ]

@@ -26,6 +26,7 @@ S_IFMT = 0o170000
 S_IFSOCK = 0o140000
 IDENTITY = {"_index": "sockwarden", "_version": 1}
 """What identifies a document of ours in any index, beside its `_id`, which is its event's digest."""
+
 _ACTIONS = {
     "connect": "connected-to",
     "open": "opened-file",
@@ -239,15 +240,15 @@ def _actor(document: Document, event: Event, call: Call) -> None:
     system = event.first("SYSCALL")
     record = system or event.first("URINGOP")
     raw = fields(record.body) if record else {}
+    parent: dict[str, Any] = {}
     process: dict[str, Any] = {}
-    if executable := _string(raw.get(b"exe")):
+    if executable := string_of(raw.get(b"exe")):
         process["executable"] = executable
         if executable.endswith(" (deleted)"):
             document["sockwarden"]["actor"]["executable_deleted"] = True
-    if name := _string(raw.get(b"comm")):
+    if name := string_of(raw.get(b"comm")):
         process["name"] = name
-    document["process"] = process = {**process, **_surroundings(event)}
-    parent = process["parent"] = {}
+    document["process"] = process = {**process, **_surroundings(event), "parent": parent}
     for field, place in ((b"pid", process), (b"ppid", parent)):
         if (number := raw.get(field, b"")).isdigit() and len(number) < 12:
             place["pid"] = int(number)
@@ -283,11 +284,6 @@ def user_of(numbers: bytes, enriched: bytes) -> dict[str, Any]:
     return _user(fields(numbers), enriched)
 
 
-def directory_of(value: bytes) -> str | None:
-    """The directory that a CWD record's value names."""
-    return _string(value)
-
-
 def _user(raw: _Fields, enriched: bytes) -> dict[str, Any]:
     """ECS user.*: the numbers from the record, names where auditd wrote them beside."""
     numbers = tuple([raw.get(key, b"") for key, _ in _USER])
@@ -312,15 +308,15 @@ def _known_user(numbers: tuple[bytes, ...], enriched: bytes) -> dict[str, Any]:
 
 def _surroundings(event: Event) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if (cwd := event.first("CWD")) and (directory := _string(fields(cwd.body).get(b"cwd"))):
+    if (cwd := event.first("CWD")) and (directory := string_of(fields(cwd.body).get(b"cwd"))):
         found["working_directory"] = directory
     if (title := event.first("PROCTITLE")) and (words := title_of(fields(title.body).get(b"proctitle"))):
         found["title"] = words
     return found
 
 
-def _string(value: bytes | None) -> str | None:
-    """A string of the kernel's as text; None for none."""
+def string_of(value: bytes | None) -> str | None:
+    """A string as the kernel prints it (a program's path, a directory) as text; None for none."""
     if value is None or len(value) > _MOST_KEPT:
         return decode(text(value) or b"") or None
     return _known_string(value)

@@ -110,21 +110,20 @@ def likeness_of(text: bytes) -> Likeness | None:
         bodies.append(("SOCKADDR", b"saddr=" + unix))
         end = _end_of_path(unix)
     # Only a path that leads from the root says by itself where it leads.
-    if directory and unix and unix.startswith(b"2F", _FAMILY) and _PROC not in unix:
-        bodies.append(("CWD", b"cwd=" + directory))
-        directory, seen = b"", directory
-    else:
-        seen = b""
+    is_told = unix is not None and unix.startswith(b"2F", _FAMILY) and _PROC not in unix
+    own_directory = directory if directory and is_told else b""
+    if own_directory:
+        bodies.append(("CWD", b"cwd=" + own_directory))
     bodies.append(("PROCTITLE", b"proctitle=" + event["title"]))
     ppid, pid, user, enriched, tty, session, title = event.group(*_OWN)
-    own = Own(ppid, pid, user, stripped(enriched[1:]), tty, session, title, seen)
+    own = Own(ppid, pid, user, stripped(enriched[1:]), tty, session, title, own_directory)
     key = (
         *event.group(*_SHARED),
         *(event[_FIRST + number] for number in arguments),
         unix and unix[:end],
-        directory,
+        b"" if own_directory else directory,
         paths.replace(stamp, b"\n"),
-        b"%d%d%d%d" % (*own.told, bool(seen)),
+        b"%d%d%d%d" % (*own.told, bool(own_directory)),
     )
     time, number = moment_of(*event.group("seconds", "millis", "serial"))
     return Likeness(key, time, number, tuple(bodies), own)

@@ -21,10 +21,10 @@ from sockwarden.auditrecords import (
     Likeness,
     decode,
     digest_of,
-    directory_of,
     iso,
     original_of,
     part_of,
+    string_of,
     title_of,
     user_of,
 )
@@ -146,7 +146,7 @@ class Judgement(msgspec.Struct):
             msgspec.json.encode(decode(mine.tty)),
             msgspec.json.encode(decode(mine.session)),
             msgspec.json.encode(title_of(mine.title)),
-            msgspec.json.encode(directory_of(mine.directory)),
+            msgspec.json.encode(string_of(mine.directory)),
             b"[%s]" % originals,
             b'"%s"' % digest.encode(),
         ]

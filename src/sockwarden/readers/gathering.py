@@ -17,7 +17,9 @@ from sockwarden.readers.stretches import REACH, Need, Places, Stretch, View
 _NEAR = (1 << 12, 1 << 14, 1 << 16)
 """Where the lines of an event are looked for first, before the whole reach is."""
 _MOST_FAR = 16
-"""Events of a view that are looked for in the whole reach by themselves; for more, the view is indexed."""
+"""Events of a stretch or a view that are looked for in the whole reach by themselves; for more, all of it is read and
+indexed.
+"""
 _HEADER_AT = re.compile(rb"^" + HEADER.pattern, re.MULTILINE)
 _HEADS = frozenset(b"type=%s msg=" % kind for kind in (b"SYSCALL", b"SOCKADDR", b"CWD", b"PATH", b"PROCTITLE"))
 """What mostly stands before a stamp."""
