@@ -27,25 +27,28 @@ _EVENT = re.compile(
     # A connect that was asked of an io_uring, as audit_log_uring prints it.
     rb"(?:type=URINGOP msg=(?P=stamp) "
     rb"(?P<request>(?P<asked>uring_op=16 success=(?:yes|no) exit=-?\d{1,20} items=\d{1,4})"
-    rb"" + _PROCESS % (b"r", b"r") + rb"(?P<requester> [^\x1d\n]*))(?P<request_enriched>[^\n]*)\n)?"
+    rb"" + _PROCESS % (b"r", b"r") + rb"(?P<requester> [^\x1d\n]*+))(?P<request_enriched>[^\n]*+)\n)?+"
     # A call as audit_log_exit prints it (kernel/auditsc.c).
     rb"type=SYSCALL msg=(?P=stamp) (?P<system>(?P<call>arch=[0-9a-f]{1,8} syscall=\d{1,10})"
     rb"(?P<result> success=(?:yes|no) exit=-?\d{1,20})" + _ARGUMENTS + rb"(?P<items> items=\d{1,4})"
     rb"" + _PROCESS % (b"", b"") + rb"(?P<user>" + _USER + rb") tty=(?P<tty>[^ \x1d\n]{1,64}) ses=(?P<session>\d{1,10})"
-    rb"(?P<program> [^\x1d\n]*))(?P<enriched>[^\0\n]*)\n"
+    rb"(?P<program> [^\x1d\n]*+))(?P<enriched>[^\0\n]*+)\n"
     # What socketcall was given, as show_special prints it.
     rb"(?:type=SOCKETCALL msg=(?P=stamp) "
-    rb"(?P<given>nargs=3(?: a[0-2]=[0-9a-f]{1,16}){3})(?P<given_enriched>(?:\x1d[^\n]*)?)\n)?"
+    rb"(?P<given>nargs=3(?: a[0-2]=[0-9a-f]{1,16}){3})(?P<given_enriched>(?:\x1d[^\n]*+)?+)\n)?+"
     # The address, of a Unix socket or any other.
-    rb"(?:type=SOCKADDR msg=(?P=stamp) (?:saddr=(?P<unix>(?:0100|0001)[0-9A-F]*)(?=[\x1d\n])|)(?P<address>[^\n]*)\n)?"
-    rb"(?:type=CWD msg=(?P=stamp) (?:cwd=(?P<directory>[0-9A-F]+|\"[^\"\x1d\n]+\")(?=[\x1d\n])|)(?P<cwd>[^\n]*)\n)?"
-    rb"(?P<paths>(?:type=PATH msg=(?P=stamp) [^\n]*\n)*)"
+    rb"(?:type=SOCKADDR msg=(?P=stamp) (?:saddr=(?P<unix>(?:0100|0001)[0-9A-F]*+)(?=[\x1d\n])|)(?P<address>[^\n]*+)\n)?+"
+    rb"(?:type=CWD msg=(?P=stamp) (?:cwd=(?P<directory>[0-9A-F]++|\"[^\"\x1d\n]++\")(?=[\x1d\n])|)(?P<cwd>[^\n]*+)\n)?+"
+    rb"(?P<paths>(?:type=PATH msg=(?P=stamp) [^\n]*+\n)*+)"
     # As audit_log_proctitle prints it.
-    rb"type=PROCTITLE msg=(?P=stamp) proctitle=(?P<title>[0-9A-F]+|\"[^\"\x1d\n]*\")\Z"
+    rb"type=PROCTITLE msg=(?P=stamp) proctitle=(?P<title>[0-9A-F]++|\"[^\"\x1d\n]*+\")\Z"
 )
 """The lines of a connect or an open in the kernel's order."""
 _FAMILY = len("0100")
 _PROC = b"70726F63"
+_NOBODY = b" uid=%s " % UNSET
+_EMPTY = (b"00", b'""')
+"""How a title begins that may be none."""
 _CONNECT = b"3"
 """socketcall's first argument (include/uapi/linux/net.h)."""
 
@@ -81,56 +84,64 @@ class Own(NamedTuple):
     directory: bytes
 
     @property
-    def told(self) -> tuple[bool, ...]:
+    def told(self) -> bytes:
         """Which of it a document has."""
-        return (b" uid=%s " % UNSET not in self.user, self.session != UNSET, bool(title_of(self.title)))
+        has_title = self.title[:2] not in _EMPTY or title_of(self.title)
+        return b"%d%d%d%d" % (_NOBODY not in self.user, self.session != UNSET, bool(has_title), bool(self.directory))
 
 
 def likeness_of(text: bytes) -> Likeness | None:
     """That of an event's lines. None for one that says more than a plain connect or open does."""
     event = _EVENT.match(text) if len(text) <= _MOST_TEXT else None
-    arguments = _arguments(event["call"]) if event else None
-    if event is None or arguments is None:
+    if event is None:
         return None
-    stamp, paths, directory, unix = event.group("stamp", "paths", "directory", "unix")
-    name = call_named(event["call"]).name
-    is_request, is_socketcall = name == "io_uring_enter", name == "socketcall"
-    if (event["request"] is not None) != is_request or (event["given"] is not None) != is_socketcall:
+    stamp, call, paths, directory, unix, request, given, title = event.group(*_DECIDING)
+    asked = _asked(call)
+    if asked is None or (request is not None) != asked.is_request or (given is not None) != asked.is_socketcall:
         return None
-    if is_request and event.group("rpid", "rppid") != event.group("pid", "ppid"):
+    if paths.count(stamp) != paths.count(b"\n"):
         return None
-    if (is_socketcall and event[_FIRST] != _CONNECT) or paths.count(stamp) != paths.count(b"\n"):
-        return None
-    bodies = [("URINGOP", stripped(event["request"]))] if is_request else []
+    bodies = []
+    if request is not None:
+        if event.group("rpid", "rppid") != event.group("pid", "ppid"):
+            return None
+        bodies.append(("URINGOP", stripped(request)))
     bodies.append(("SYSCALL", stripped(event["system"])))
-    if is_socketcall:
-        bodies.append(("SOCKETCALL", event["given"]))
-    end = 0
+    if given is not None:
+        if event[_FIRST] != _CONNECT:
+            return None
+        bodies.append(("SOCKETCALL", given))
+    # Only a path that leads from the root says by itself where it leads.
+    own_directory, address = b"", None
     if unix:
         bodies.append(("SOCKADDR", b"saddr=" + unix))
-        end = _end_of_path(unix)
-    # Only a path that leads from the root says by itself where it leads.
-    is_told = unix is not None and unix.startswith(b"2F", _FAMILY) and _PROC not in unix
-    own_directory = directory if directory and is_told else b""
-    if own_directory:
-        bodies.append(("CWD", b"cwd=" + own_directory))
-    bodies.append(("PROCTITLE", b"proctitle=" + event["title"]))
-    ppid, pid, user, enriched, tty, session, title = event.group(*_OWN)
+        address = unix[: _end_of_path(unix)]
+        if directory and unix.startswith(b"2F", _FAMILY) and _PROC not in unix:
+            own_directory = directory
+            bodies.append(("CWD", b"cwd=" + directory))
+    bodies.append(("PROCTITLE", b"proctitle=" + title))
+    ppid, pid, user, enriched, tty, session = event.group(*_OWN)
     own = Own(ppid, pid, user, stripped(enriched[1:]), tty, session, title, own_directory)
     key = (
-        *event.group(*_SHARED),
-        *(event[_FIRST + number] for number in arguments),
-        unix and unix[:end],
+        *event.group(*_SHARED, *asked.arguments),
+        address,
         b"" if own_directory else directory,
         paths.replace(stamp, b"\n"),
-        b"%d%d%d%d" % (*own.told, bool(own_directory)),
+        own.told,
     )
-    time, number = moment_of(*event.group("seconds", "millis", "serial"))
+    time, number = moment_of(*event.group(*_MOMENT))
     return Likeness(key, time, number, tuple(bodies), own)
 
 
-_OWN = ("ppid", "pid", "user", "enriched", "tty", "session", "title")
-_SHARED = (
+def _numbers(*names: str) -> tuple[int, ...]:
+    """Those of groups: by these a match gives them quicker than by their names."""
+    return tuple(map(_EVENT.groupindex.__getitem__, names))
+
+
+_DECIDING = _numbers("stamp", "call", "paths", "directory", "unix", "request", "given", "title")
+_MOMENT = _numbers("seconds", "millis", "serial")
+_OWN = _numbers("ppid", "pid", "user", "enriched", "tty", "session")
+_SHARED = _numbers(
     *("asked", "requester", "request_enriched", "call", "result", "items", "program"),
     *("given_enriched", "address", "cwd"),
 )
@@ -147,14 +158,24 @@ def _end_of_path(address: bytes) -> int:
     return end if end > _FAMILY and len(address) % 2 == 0 else len(address)
 
 
+class _Asked(NamedTuple):
+    """How a call is told: by a request on an io_uring, by what socketcall was given, or by itself; and the groups of
+    those of its arguments that tell something.
+    """
+
+    is_request: bool
+    is_socketcall: bool
+    arguments: tuple[int, ...] = ()
+
+
 @lru_cache(maxsize=64)
-def _arguments(call: bytes) -> tuple[int, ...] | None:
-    """The arguments that tell something of a call, by `arch=… syscall=…`; None for a call that is told by others."""
+def _asked(call: bytes) -> _Asked | None:
+    """Of a connect or an open, by `arch=… syscall=…`; None for a call that is told by others."""
     named = call_named(call)
     if named.hook != named.name:
         return None
     if named.name in ("connect", "socketcall", "io_uring_enter"):
-        return ()
+        return _Asked(named.name == "io_uring_enter", named.name == "socketcall")
     if named.kind == "open" and (flags := FLAGS_ARGUMENT.get(named.name)):
-        return (int(flags[1:]),)
+        return _Asked(is_request=False, is_socketcall=False, arguments=(_FIRST + int(flags[1:]),))
     return None

@@ -15,12 +15,16 @@ from sockwarden.readers.repeated import Repeated
 from sockwarden.readers.stretches import REACH, Need, Places, Stretch, View
 
 _NEAR = (1 << 12, 1 << 14, 1 << 16)
-"""Where the lines of an event are looked for first, before the whole reach is."""
+"""How near the lines of an event are looked for first, before the whole reach is."""
 _MOST_FAR = 16
 """Events of a stretch or a view that are looked for in the whole reach by themselves; for more, all of it is read and
 indexed.
 """
 _HEADER_AT = re.compile(rb"^" + HEADER.pattern, re.MULTILINE)
+_BLOCK = re.compile(
+    rb"type=[A-Z_]{1,40} msg=(audit\([^)\n]{1,40}\)):[^\n]*\n(?:type=[A-Z_]{1,40} msg=\1:[^\n]*\n)*"
+)
+"""Lines of one event behind each other."""
 _HEADS = frozenset(b"type=%s msg=" % kind for kind in (b"SYSCALL", b"SOCKADDR", b"CWD", b"PATH", b"PROCTITLE"))
 """What mostly stands before a stamp."""
 _MOST_DONE = 4096
@@ -46,20 +50,23 @@ def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator
     given: _Given = {}
     repeated = Repeated()
     done: set[int] = set()
-    far = 0
+    behind = far = 0
     for number, (place, need) in enumerate(places):
         if isinstance(need, bytes):
             yield from repeated.take(need)
             continue
-        if place in done:
+        if place < behind or place in done:
             continue
-        found = _nearby(stretch, place)
+        found = _nearby(stretch, place, _NEAR[0])
+        if found and not found.is_whole:
+            found = _nearby(stretch, place, _NEAR[1])
         if found and _was_given(given, found.stamp, stretch.begin + place):
             continue
         if found and need == "directory" and _says_directory(found.text) and not _holds_directory(found.text, search):
             continue
         if found and found.is_whole:
             given[found.stamp] = stretch.begin + place
+            behind = max(behind, found.behind)
             if len(done) > _MOST_DONE:
                 done.clear()
             done.update(found.places)
@@ -67,7 +74,7 @@ def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator
             yield found.text
             continue
         near: View | None = None
-        for reach in (*_NEAR, REACH):
+        for reach in (*_NEAR[2:], REACH):
             far += reach == REACH
             near = stretch.near(place, reach, near) if far <= _MOST_FAR else None
             text = near and _Events(near, search, given).text(stretch.place_in(near, place), need, reach)
@@ -95,25 +102,40 @@ def _gathered(view: View, search: Search, places: Places, given: _Given, repeate
 
 
 class _Nearby(NamedTuple):
-    """An event's text and stamp, where in the stretch its lines start, and whether that is all of it."""
+    """An event's text and stamp, and whether that is all of it; and where else in the stretch its lines start: all that
+    do before a place, or those in a list.
+    """
 
     text: bytes
     stamp: bytes
-    places: list[int]
     is_whole: bool
+    behind: int = 0
+    places: Sequence[int] = ()
 
 
-def _nearby(stretch: Stretch, place: int) -> _Nearby | None:
-    """What lies nearby of the event that a line is of; none of it is known to be all where a part may lie in another
+def _nearby(stretch: Stretch, place: int, near: int) -> _Nearby | None:
+    """What lies as near of the event that a line is of; none of it is known to be all where a part may lie in another
     stretch. None for no such line.
     """
-    begin = max(stretch.begin + place - _NEAR[0], 0)
-    text, offset = stretch.stream.piece(begin, begin + 2 * _NEAR[0]), begin - stretch.begin
+    begin = max(stretch.begin + place - near, 0)
+    text, offset = stretch.stream.piece(begin, begin + 2 * near), begin - stretch.begin
     header = HEADER.match(text, place - offset)
     if not header:
         return None
-    stamp, lines, places, is_whole = header[1], [], [], True
-    at, stop = text.find(stamp), 0
+    stamp = header[1]
+    first = text.find(stamp)
+    start = text.rfind(b"\n", 0, first) + 1
+    block = _BLOCK.match(text, start)
+    # Mostly its lines lie behind each other, and that is all of them.
+    if block and block[1] == stamp and start and start + offset >= 0 and text.find(stamp, block.end()) < 0:
+        lines = block[0][:-1]
+        return _Nearby(lines, stamp, _is_whole_nearby(lines), block.end() + offset)
+    return _scattered(text, offset, stamp, first)
+
+
+def _scattered(text: bytes, offset: int, stamp: bytes, at: int) -> _Nearby:
+    """The same of lines that lie anywhere in a text, from the first stamp on."""
+    lines, places, is_whole, stop = [], [], True, 0
     while at >= 0:
         start, stop = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
         is_head = text[start:at] in _HEADS or _stands_at(text, start, at)
@@ -127,7 +149,7 @@ def _nearby(stretch: Stretch, place: int) -> _Nearby | None:
             places.append(start + offset)
         at = text.find(stamp, stop)
     found = b"\n".join(lines)
-    return _Nearby(found, stamp, places, is_whole and _is_whole_nearby(found))
+    return _Nearby(found, stamp, is_whole and _is_whole_nearby(found), 0, places)
 
 
 def _stands_at(text: bytes, start: int, at: int) -> bool:
