@@ -1,10 +1,10 @@
-"""Which fields an answer depends on."""
+"""Which fields an answer depends on, and what is asked of them."""
 
 from __future__ import annotations
 
 import pytest
 
-from sockwarden.kql import depends_on, parse
+from sockwarden.kql import depends_on, leaves_on, parse
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,25 @@ from sockwarden.kql import depends_on, parse
 )
 def test_an_answer_depends_on_a_field(query: str, depends: bool) -> None:
     assert depends_on(parse(query), ("a.b", "z")) is depends
+
+
+@pytest.mark.parametrize(
+    ("query", "leaves"),
+    [
+        ("a.b:x", ["a.b:x"]),
+        ("not (c:y and a.b > 5) or z:(p or q*)", ["a.b > 5", "z:p", "z:q*"]),
+        ("c:y", []),
+        ("a.b:x and a.b.c:y", None),
+        ("a:*", None),
+        ("a.b:x and x", None),
+        ("*.b:x", None),
+        ("a:{b:x}", None),
+        ("a.b:{c:x}", None),
+        ("", None),
+    ],
+)
+def test_what_is_asked_of_fields(query: str, leaves: list[str] | None) -> None:
+    found = leaves_on(parse(query), ("a.b", "z"))
+    expected = None if leaves is None else [parse(leaf) for leaf in leaves]
+    assert (found and sorted(found, key=str)) == (expected and sorted(expected, key=str))
+    assert (found is None) is (expected is None)

@@ -13,9 +13,8 @@ import pytest
 
 from sockwarden.auditrecords import Likeness
 from sockwarden.content import packaged
-from sockwarden.detect import Detection, RuleDetection
-from sockwarden.pipeline import alike
-from sockwarden.pipeline.alike import Judgement
+from sockwarden.detect import Detection, RuleDetection, engine
+from sockwarden.pipeline.alike import Judgement, judged
 from sockwarden.pipeline.hunt import Hunt, Started, Window
 from sockwarden.pipeline.learning import begun
 from sockwarden.readers import plan, stretches
@@ -109,7 +108,7 @@ def test_lines_are_those_of_each_judged(capture: Path, form: str, tmp_path: Path
 @pytest.mark.parametrize("most", [1, 2, 3])
 def test_of_many_that_differ_few_are_kept(most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are forgotten and learnt anew, also where alerts of both are on their way at once."""
-    monkeypatch.setattr(alike, "_MOST", most)
+    monkeypatch.setattr(judged, "_MOST", most)
     expected, found, filled = both(log_of(CAPTURES[0], tmp_path, times=8))
     assert found == expected != []
     log, names = tmp_path / "turns.log", {"a": "docker", "b": "b", "c": "docker/c", "d": "../run/docker"}
@@ -183,7 +182,7 @@ def test_a_text_that_looks_like_a_gap_is_none(uid: bytes, tmp_path: Path) -> Non
     log.write_bytes(re.sub(rb" uid=\d+", b" uid=" + uid, text))
     expected, found, filled = both(log)
     assert found == expected != []
-    assert not filled
+    assert filled
 
 
 @pytest.mark.parametrize(
@@ -228,9 +227,120 @@ def test_a_rule_that_asks_for_one_of_many_that_differ_finds_it(more: str, tmp_pa
     assert found == expected != []
 
 
+PROGRAMS = (
+    *('comm="p{0}" exe="/opt/p{0}"', 'comm="x" exe="/usr/bin/dockerd"', 'comm="x" exe="/opt/{0} (deleted)"'),
+    *(
+        "comm=(null) exe=(null)",
+        'comm="p{0}" exe=(null)',
+        'comm=(null) exe="/opt/p{0}"',
+        "comm=00C3{0}00 exe=2F78FF{0}",
+    ),
+)
+ADDRESSES = (
+    *("/run/containerd/s/a{0}", "/var/run/containerd/s/b{0}", "/run/./containerd//s/c{0}", "/run/docker.sock"),
+    *("/var/run/docker.sock", "/run/user/{0}/podman/podman.sock", "/run/containerd/s/d{0}.x", "/run/x{0}.sock"),
+)
+
+
+def by_many(programs: Sequence[str] = PROGRAMS, addresses: Sequence[str] = ADDRESSES, times: int = 4) -> str:
+    """Accesses each by a program and to an address of its own, of a few kinds."""
+    kinds = [(program, address) for _ in range(times) for program in programs for address in addresses]
+    return "".join(
+        connect(serial, address.format(serial))
+        .replace('comm="x" exe="/x"', program.format(serial + 1000))
+        .replace("2F782E736F636B", address.format(serial).encode().hex().upper())
+        .replace("inode=7 ", f"inode={serial if '{' in address else len(address)} ")
+        for serial, (program, address) in enumerate(kinds, 1)
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_programs_and_addresses_that_no_rule_tells_apart_are_alike(form: str, tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    log.write_text(by_many())
+    expected, found, filled = both(log, form)
+    assert found == expected != []
+    assert filled > len(found) / 3
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "process.name:p1*7",
+        "process.name:(p1009 or p1017 or p1033)",
+        "process.executable:*7",
+        "not process.executable:*7",
+        "not process.executable:/opt/p1009",
+        "process.executable < /opt/p1100",
+        "process.executable:*deleted*",
+        "destination.path:*7",
+        "not destination.address:(*7 or *9)",
+        "destination.path:/var/run/containerd/s/b10",
+        "sockwarden.socket.canonical:*0",
+        "sockwarden.socket.address_as_given:*0",
+        "not sockwarden.socket.address_as_given:/var*",
+        "sockwarden.socket.inode:49",
+        "auditd.paths.name:*7",
+        "process*:*7",
+        "p1009",
+    ],
+)
+def test_a_rule_that_tells_some_apart_finds_them(more: str, tmp_path: Path) -> None:
+    """Also where it does not concern those before them, by a word that they lack."""
+    log = tmp_path / "audit.log"
+    log.write_text(by_many(addresses=ADDRESSES[:3]))
+    detections = [*rules(), *(asking(f"event.action:connected-to and ({more})") for _ in range(2))]
+    expected, found, _ = both(log, detections=detections)
+    assert found == expected != []
+
+
+def test_programs_at_the_paths_of_components_are_of_their_own_kinds(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    log.write_text(by_many([f'comm="x" exe="/usr/bin/{name}"' for name in ("dockerd", "containerd", "x")]))
+    expected, found, filled = both(log, detections=[asking("event.action:connected-to and destination.path:*sock")])
+    assert found == expected != []
+    assert filled
+
+
+def test_which_address_makes_the_match_is_told_of_each(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    log.write_text(by_many(PROGRAMS[:1], ["/run/7/../containerd/s/{0}"], times=40))
+    expected, found, filled = both(
+        log, detections=[asking("event.action:connected-to and destination.path:*/s/* and destination.path:*7*")]
+    )
+    assert found == expected != []
+    assert filled
+    views = [re.search(rb'"view":"(\w+)"', line or b"") for line in found]
+    assert {match[1] for match in views if match} == {b"given", b"both"}
+
+
+@pytest.mark.parametrize("most", [0, 10])
+def test_where_rules_ask_much_each_is_of_its_own_kind(
+    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_MOST_ASKED", most)
+    log = tmp_path / "audit.log"
+    log.write_text(by_many(PROGRAMS[:2]))
+    expected, found, _ = both(log)
+    assert found == expected != []
+
+
+def test_an_inode_that_was_anothers_is_judged_by_itself(tmp_path: Path) -> None:
+    """Docker's socket had it before and afterwards, so that it may have had it meanwhile."""
+    log = tmp_path / "audit.log"
+    shims = by_many(PROGRAMS[:1], ADDRESSES[:1], times=12)
+    docker = [connect(serial, "/run/docker.sock").replace("inode=7 ", "inode=3 ") for serial in (0, 20)]
+    log.write_text(docker[0] + re.sub(r"inode=(5|7|9) ", "inode=3 ", shims) + docker[1])
+    expected, found, filled = both(log)
+    assert found == expected != []
+    assert 0 < filled < 9
+    assert sum(b'"ambiguous":true' in line for line in found if line) >= 3
+
+
 @pytest.mark.parametrize(
     "changes",
     [
+        {"severity_mapping": (SeverityMapping("process.executable", "high", "/opt/p1009"),)},
         {"severity_mapping": (SeverityMapping("process.pid", "high", "7"),)},
         {"rule_name_override": "process.pid"},
         {"rule_name_override": "user.id"},

@@ -4,7 +4,7 @@ from sockwarden.auditrecords.assemble import Assembler, key_of
 from sockwarden.auditrecords.call import may_have_address
 from sockwarden.auditrecords.event import Event, digest_of, part_of
 from sockwarden.auditrecords.interpret import IDENTITY, document_of, iso, lesson_of, original_of, string_of, user_of
-from sockwarden.auditrecords.likeness import Likeness, likeness_of
+from sockwarden.auditrecords.likeness import Likeness, Reach, likeness_of
 from sockwarden.auditrecords.parse import parse_datagram, parse_line
 from sockwarden.auditrecords.record import REASONS, UNSET, Record, Rejected, decode, title_of
 
@@ -15,6 +15,7 @@ __all__ = [
     "Assembler",
     "Event",
     "Likeness",
+    "Reach",
     "Record",
     "Rejected",
     "decode",

@@ -14,7 +14,7 @@ from typing import Any
 
 from sockwarden.auditrecords import sockaddr
 from sockwarden.auditrecords.call import call_of, results_of
-from sockwarden.auditrecords.event import Event
+from sockwarden.auditrecords.event import Event, part_of
 from sockwarden.auditrecords.record import UNSET, decode, fields, text, title_of
 from sockwarden.auditrecords.sockaddr import Address
 from sockwarden.auditrecords.syscalls import CREAT_FLAGS, FLAGS_ARGUMENT, Call
@@ -125,7 +125,7 @@ def _frame(event: Event, action: str) -> Document:
             "module": "auditd",
             "dataset": "auditd.log",
             "sequence": event.serial,
-            "original": [original_of(record.type, record.body) for record in event.records],
+            "original": [original_of(part_of(record.type, record.body)) for record in event.records],
         },
         "host": {"os": {"type": "linux"}},
         "auditd": {"sequence": event.serial},
@@ -138,9 +138,11 @@ def _frame(event: Event, action: str) -> Document:
     return document
 
 
-def original_of(kind: str, body: bytes) -> str:
-    """A record as the kernel printed it, behind its type; these of an event are `event.original`."""
-    return f"type={kind} {decode(body)}"
+def original_of(part: bytes) -> str:
+    """A record as the kernel printed it, behind its type: from what a digest takes in of it. These of an event are
+    `event.original`.
+    """
+    return "type=" + decode(part)
 
 
 @lru_cache(maxsize=64)

@@ -32,18 +32,25 @@ _EVENT = re.compile(
     rb"type=SYSCALL msg=(?P=stamp) (?P<system>(?P<call>arch=[0-9a-f]{1,8} syscall=\d{1,10})"
     rb"(?P<result> success=(?:yes|no) exit=-?\d{1,20})" + _ARGUMENTS + rb"(?P<items> items=\d{1,4})"
     rb"" + _PROCESS % (b"", b"") + rb"(?P<user>" + _USER + rb") tty=(?P<tty>[^ \x1d\n]{1,64}) ses=(?P<session>\d{1,10})"
-    rb"(?P<program> [^\x1d\n]*+))(?P<enriched>[^\0\n]*+)\n"
+    rb" comm=(?P<comm>\"[^\"\x1d\n]*+\"|[0-9A-F]++|\(null\)) exe=(?P<exe>\"[^\"\x1d\n]*+\"|[0-9A-F]++|\(null\))"
+    rb"(?P<label>(?: (?!\()[^\x1d\n]*+)?))(?P<enriched>[^\0\n]*+)\n"
     # What socketcall was given, as show_special prints it.
     rb"(?:type=SOCKETCALL msg=(?P=stamp) "
     rb"(?P<given>nargs=3(?: a[0-2]=[0-9a-f]{1,16}){3})(?P<given_enriched>(?:\x1d[^\n]*+)?+)\n)?+"
     # The address, of a Unix socket or any other.
-    rb"(?:type=SOCKADDR msg=(?P=stamp) (?:saddr=(?P<unix>(?:0100|0001)[0-9A-F]*+)(?=[\x1d\n])|)(?P<address>[^\n]*+)\n)?+"
+    rb"(?:type=SOCKADDR msg=(?P=stamp) (?:saddr=(?P<unix>(?:0100|0001)[0-9A-F]*+)(?=[\x1d\n])|)"
+    rb"(?P<address>[^\n]*+)\n)?+"
     rb"(?:type=CWD msg=(?P=stamp) (?:cwd=(?P<directory>[0-9A-F]++|\"[^\"\x1d\n]++\")(?=[\x1d\n])|)(?P<cwd>[^\n]*+)\n)?+"
     rb"(?P<paths>(?:type=PATH msg=(?P=stamp) [^\n]*+\n)*+)"
     # As audit_log_proctitle prints it.
     rb"type=PROCTITLE msg=(?P=stamp) proctitle=(?P<title>[0-9A-F]++|\"[^\"\x1d\n]*+\")\Z"
 )
 """The lines of a connect or an open in the kernel's order."""
+_FILE = re.compile(
+    rb"type=PATH msg=\S+ (item=\d{1,4} name=\"(/[!#-\[\]-~]*+)\" inode=(0|[1-9]\d{0,18}) dev=([!-~]{1,20})"
+    rb"( [^\x1d\n]*+))[^\n]*+\n"
+)
+"""The only file of an event, by a plain name."""
 _FAMILY = len("0100")
 _PROC = b"70726F63"
 _NOBODY = b" uid=%s " % UNSET
@@ -56,17 +63,31 @@ _CONNECT = b"3"
 class Likeness(NamedTuple):
     """What makes an event alike others, and what tells it from them.
 
-    key           equal where events are alike, of such as Assembler.whole takes
+    key           equal where events are alike but for program and reach, of such as Assembler.whole takes
     time, serial  when it was, in milliseconds since the epoch, and its number
-    bodies        those of its records that are not alike, in order: type and text
+    parts         those of its records that are not alike, in order, each as a digest takes it in
     own           what else is its own
+    program       by which program, as printed: its name, and its executable
+    reach         what it reached, where its records tell no more than that
     """
 
     key: tuple[bytes | None, ...]
     time: int
     serial: int
-    bodies: tuple[tuple[str, bytes], ...]
+    parts: list[bytes]
     own: Own
+    program: tuple[bytes, bytes]
+    reach: Reach | None
+
+
+class Reach(NamedTuple):
+    """The one file that a connect reached by its own name, which is absolute and plain: the name, and as printed its
+    inode and device.
+    """
+
+    address: bytes
+    inode: bytes
+    device: bytes
 
 
 class Own(NamedTuple):
@@ -101,36 +122,43 @@ def likeness_of(text: bytes) -> Likeness | None:
         return None
     if paths.count(stamp) != paths.count(b"\n"):
         return None
-    bodies = []
+    parts = []
     if request is not None:
         if event.group("rpid", "rppid") != event.group("pid", "ppid"):
             return None
-        bodies.append(("URINGOP", stripped(request)))
-    bodies.append(("SYSCALL", stripped(event["system"])))
+        parts.append(b"URINGOP " + stripped(request))
+    parts.append(b"SYSCALL " + stripped(event["system"]))
     if given is not None:
         if event[_FIRST] != _CONNECT:
             return None
-        bodies.append(("SOCKETCALL", given))
+        parts.append(b"SOCKETCALL " + given)
     # Only a path that leads from the root says by itself where it leads.
-    own_directory, address = b"", None
+    is_told = unix is not None and unix.startswith(b"2F", _FAMILY) and _PROC not in unix
+    own_directory = directory if directory and is_told else b""
+    end = _end_of_path(unix) if unix else 0
+    file = _FILE.fullmatch(paths) if is_told else None
+    if file and file[2].hex().upper().encode() != unix[_FAMILY:end]:
+        file = None
     if unix:
-        bodies.append(("SOCKADDR", b"saddr=" + unix))
-        address = unix[: _end_of_path(unix)]
-        if directory and unix.startswith(b"2F", _FAMILY) and _PROC not in unix:
-            own_directory = directory
-            bodies.append(("CWD", b"cwd=" + directory))
-    bodies.append(("PROCTITLE", b"proctitle=" + title))
-    ppid, pid, user, enriched, tty, session = event.group(*_OWN)
+        parts.append(b"SOCKADDR saddr=" + unix)
+    if own_directory:
+        parts.append(b"CWD cwd=" + own_directory)
+    if file:
+        parts.append(b"PATH " + stripped(file[1]))
+    parts.append(b"PROCTITLE proctitle=" + title)
+    ppid, pid, user, enriched, tty, session, comm, exe = event.group(*_OWN)
     own = Own(ppid, pid, user, stripped(enriched[1:]), tty, session, title, own_directory)
     key = (
         *event.group(*_SHARED, *asked.arguments),
-        address,
+        # Behind a Unix socket's address is no more than auditd's reading of it.
+        event[_ADDRESS] if unix is None else unix[: _FAMILY if file else end],
         b"" if own_directory else directory,
-        paths.replace(stamp, b"\n"),
+        file[5] if file else paths.replace(stamp, b"\n"),
         own.told,
     )
     time, number = moment_of(*event.group(*_MOMENT))
-    return Likeness(key, time, number, tuple(bodies), own)
+    reach = Reach(*file.group(2, 3, 4)) if file else None
+    return Likeness(key, time, number, parts, own, (comm, exe), reach)
 
 
 def _numbers(*names: str) -> tuple[int, ...]:
@@ -140,11 +168,12 @@ def _numbers(*names: str) -> tuple[int, ...]:
 
 _DECIDING = _numbers("stamp", "call", "paths", "directory", "unix", "request", "given", "title")
 _MOMENT = _numbers("seconds", "millis", "serial")
-_OWN = _numbers("ppid", "pid", "user", "enriched", "tty", "session")
+_OWN = _numbers("ppid", "pid", "user", "enriched", "tty", "session", "comm", "exe")
 _SHARED = _numbers(
-    *("asked", "requester", "request_enriched", "call", "result", "items", "program"),
-    *("given_enriched", "address", "cwd"),
+    *("asked", "requester", "request_enriched", "call", "result", "items", "label"),
+    *("given_enriched", "cwd"),
 )
+_ADDRESS = _EVENT.groupindex["address"]
 _FIRST = _EVENT.groupindex["result"] + 1
 """The group of a call's first argument."""
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol
 
 from sockwarden.alerts import RISK_SCORES, SEVERITIES, Detector, RuleExecution, View, build
 from sockwarden.detect.rule_detector import detector_of
 from sockwarden.document import Document, get
 from sockwarden.errors import RuleError
-from sockwarden.kql import Is, Literal, Or, Text, Wildcard, compile_query, depends_on, requirements
+from sockwarden.kql import Is, Literal, Or, Text, Wildcard, compile_query, depends_on, leaves_on, requirements
 from sockwarden.literals import Alternative, Clause, Requirement
 from sockwarden.rules import ExceptionItem, Rule
 from sockwarden.signatures import Finding, Signature, SourceComplete, finding_to_json
 
 _BACKING = re.compile(r"\.ds-(.+)-\d{4}\.\d{2}\.\d{2}-\d{6}")
+
+
+Matches = Callable[[Document], bool]
+"""Says whether a document matches."""
 
 
 class Detection(Protocol):
@@ -37,6 +41,12 @@ class Detection(Protocol):
     def depends_on(self, fields: Collection[str]) -> bool:
         """Whether what it finds depends on what stands at any of these fields of a document, or on other documents,
         or on the time.
+        """
+        ...
+
+    def leaves_on(self, fields: Collection[str]) -> list[Matches] | None:
+        """What it asks of these fields: of two documents that differ there alone, and of which each says the same, it
+        finds the same. None where it depends on them otherwise.
         """
         ...
 
@@ -112,12 +122,19 @@ class RuleDetection:
 
     def depends_on(self, fields: Collection[str]) -> bool:
         """Its query, and what grades and names its alerts; any exception, which may end."""
+        return self._tells_of(fields) or depends_on(self.rule.tree, fields)
+
+    def leaves_on(self, fields: Collection[str]) -> list[Matches] | None:
+        """Those of its query, where nothing else depends on these fields."""
+        leaves = None if self._tells_of(fields) else leaves_on(self.rule.tree, fields)
+        return None if leaves is None else [compile_query(leaf) for leaf in leaves]
+
+    def _tells_of(self, fields: Collection[str]) -> bool:
+        """Whether anything but its query looks at these fields, or may."""
         by = self.detector
         grading = {field for field, *_ in (*by.severity_mapping, *by.risk_score_mapping)} | {by.rule_name_override}
-        return (
-            bool(self.rule.exceptions or by.suppression)
-            or depends_on(self.rule.tree, fields)
-            or any(f"{one}.".startswith(f"{field}.") for one in grading for field in fields)
+        return bool(self.rule.exceptions or by.suppression) or any(
+            f"{one}.".startswith(f"{field}.") for one in grading for field in fields
         )
 
     def alert(self, document: Document, execution: RuleExecution | None = None) -> Document:
@@ -200,6 +217,9 @@ class SignatureDetection:
     def depends_on(self, fields: Collection[str]) -> bool:  # noqa: ARG002 - a Detection's method
         """A signature may remember anything."""
         return True
+
+    def leaves_on(self, fields: Collection[str]) -> None:
+        """Nobody knows what it asks."""
 
     def source_complete(self, source: str) -> None:
         """Passed on as a signal."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from sockwarden.detect.detectors import Detection, ExceptedError, OutsideIndexError
+from sockwarden.detect.detectors import Detection, ExceptedError, Matches, OutsideIndexError
 from sockwarden.detect.digests import Digests
 from sockwarden.detect.index import Index
 from sockwarden.detect.suppression import StreamGroups
@@ -16,6 +16,8 @@ from sockwarden.signatures import SignatureEventError
 
 _MOST_MESSAGES = 20
 _FURTHER = "Further indices that no rule names"
+_MOST_ASKED = 256
+"""Leaves that are asked what they say of a program or an address: for more, judging each is as quick."""
 MOST_REMEMBERED = 1 << 20
 """Alerts remembered, some 30 bytes each, so that a copy of a document makes none again. The older half is forgotten at
 once.
@@ -74,6 +76,7 @@ class Engine:
         self._detections = detections
         self._index = Index([detection.requirements for detection in detections])
         self._depending: dict[frozenset[str], tuple[int, Index]] = {}
+        self._asking: dict[frozenset[str], list[Matches]] = {}
         self._most_remembered = most_remembered
         self.groups = groups or StreamGroups()
         self._given = (Digests(), Digests())
@@ -105,15 +108,28 @@ class Engine:
             except OutsideIndexError as error:
                 self.counts.leave_out(str(error))
 
-    def depends_on(self, fields: frozenset[str], document: Document) -> bool:
-        """Whether any detector that must be asked of a document depends on these fields, or on more than it; also one
-        that must be for what another document has there.
+    def depends_on(self, fields: frozenset[str], told: frozenset[str], document: Document) -> bool:
+        """Whether any detector that must be asked of a document depends on these fields, or on more than it, or on
+        those that are told otherwise than `said_of` says; also one that must be for what another document has there.
         """
         if fields not in self._depending:
-            bits = (1 << number for number, one in enumerate(self._detections) if one.depends_on(fields))
-            self._depending[fields] = sum(bits), self._index.without(fields)
-        depending, index = self._depending[fields]
-        return bool(index.candidates(document) & depending)
+            depending = (each.depends_on(fields) or each.leaves_on(told) is None for each in self._detections)
+            bits = sum(1 << number for number, depends in enumerate(depending) if depends)
+            self._depending[fields] = bits, self._index.without(fields)
+        bits, index = self._depending[fields]
+        return bool(index.candidates(document) & bits)
+
+    def said_of(self, fields: frozenset[str], document: Document) -> tuple[object, ...] | None:
+        """What the detectors ask of these fields, and what that says of a document that has no others: where it is the
+        same of two, they find the same in documents that differ in these alone. None where they ask too much.
+        """
+        if fields not in self._asking:
+            found = [each.leaves_on(fields) or () for each in self._detections]
+            self._asking[fields] = [leaf for leaves in found for leaf in leaves]
+        asking = self._asking[fields]
+        if len(asking) > _MOST_ASKED:
+            return None
+        return *self._index.said_of(fields, document), *(leaf(document) for leaf in asking)
 
     def admit(self, number: int, alert: Document, document: Document) -> Document | None:
         """An alert that was found, if it was not given before and no group takes it in."""

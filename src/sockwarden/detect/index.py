@@ -39,6 +39,10 @@ class Index:
                 left &= field.satisfied_by(document)
         return left
 
+    def said_of(self, fields: Collection[str], document: Document) -> tuple[int, ...]:
+        """Whom a document may concern by what it has in these fields alone, as far as any of them is looked at."""
+        return tuple(field.satisfied_by(document) for field in self._fields if any(map(field.is_within, fields)))
+
     def without(self, fields: Collection[str]) -> Index:
         """This index, but for what it looks at in any of these fields: whom a document may concern whatever it has
         there.

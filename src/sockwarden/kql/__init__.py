@@ -4,7 +4,7 @@ Pure: no input or output; the one thing it asks of the machine is the time, for 
 What few need they get from its module: dsl, explain, places, printer, sql.
 """
 
-from sockwarden.kql.asked import depends_on, fields_of
+from sockwarden.kql.asked import depends_on, fields_of, leaves_on
 from sockwarden.kql.evaluate import compile_query
 from sockwarden.kql.required import required_literals, requirements
 from sockwarden.kql.syntax import KqlSyntaxError, parse
@@ -47,6 +47,7 @@ __all__ = [
     "compile_query",
     "depends_on",
     "fields_of",
+    "leaves_on",
     "parse",
     "required_literals",
     "requirements",

@@ -1,4 +1,4 @@
-"""The fields that a query asks for."""
+"""What a query asks for: the fields, and its leaves on some of them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,29 @@ def depends_on(node: Node, names: Collection[str]) -> bool:
         for asked in _asked(node)
         for name in names
     )
+
+
+def leaves_on(node: Node, names: Collection[str]) -> list[Node] | None:
+    """What a query asks of these names, leaf by leaf: of two documents that differ there alone, and of which each leaf
+    says the same, the query does. None where it asks in another way: by a pattern of names, by a name above, of an
+    object of many, or of every field.
+    """
+    leaves: list[Node] = []
+    nodes = [node]
+    while nodes:
+        asked = nodes.pop()
+        if not depends_on(asked, names):
+            continue
+        match asked:
+            case And(children) | Or(children):
+                nodes.extend(children)
+            case Not(child):
+                nodes.append(child)
+            case Is(field, _) | Range(field, _, _) if str(field) in names:
+                leaves.append(asked)
+            case _:
+                return None
+    return leaves
 
 
 def _asked(node: Node) -> Iterator[str | None]:

@@ -163,15 +163,15 @@ class Hunt:
     ) -> None:
         """every_event: parses all, also what can hold nothing wanted: slow, and the same answers."""
         self._window = window or Window()
-        catalogue = packaged()
+        self._catalogue, self._literal = packaged(), literal
         self._detections = detections
         self._lines: Lines | None = None
         self.engine = Engine(detections)
-        wanted = wanted_by((detection.required_literals for detection in detections), catalogue)
+        wanted = wanted_by((detection.required_literals for detection in detections), self._catalogue)
         self.wanted = EVERYTHING if every_event else wanted
         # What is kept of lines goes into one file, which one process writes.
         self._processes = 1 if quarantine else processes
-        self._replay = Replay(catalogue, self.wanted, literal=literal, processes=self._processes)
+        self._replay = Replay(self._catalogue, self.wanted, literal=literal, processes=self._processes)
         self.met = Met(Tally(quarantine=quarantine))
         self.failures: list[InputError] = []
         self.ignored: list[InputError] = []
@@ -215,7 +215,8 @@ class Hunt:
         learned = self._replay.learn(stream, form, progress, begun)
         stream.on_read = lambda done: progress(stream, 2, done)
 
-        alike = Alike(self.engine, self._lines, learned.lessons) if self._lines else None
+        catalogue = None if self._literal else self._catalogue
+        alike = Alike(self.engine, self._lines, learned.lessons, catalogue) if self._lines else None
         learnt = Learnt()
 
         def judge(stretch: Stretch) -> Iterator[_Part]:
@@ -245,9 +246,10 @@ class Hunt:
             for document in learned.documents(stretch, met.tally):
                 yield from self._judged(document, met)
             return
+        always = self._window == Window()
         for likeness, event in learned.form.events(stretch, learned.wanted, met.tally, alike.get):
             if isinstance(event, Judgement):
-                if likeness and self._window.holds_time(iso(likeness.time)):
+                if likeness and (always or self._window.holds_time(iso(likeness.time))):
                     met.repeat(event)
                     if event.templates:
                         yield _Repeated(event.number, *event.values(likeness))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sockwarden.auditrecords import may_have_address
@@ -21,9 +21,7 @@ _MOST_FAR = 16
 indexed.
 """
 _HEADER_AT = re.compile(rb"^" + HEADER.pattern, re.MULTILINE)
-_BLOCK = re.compile(
-    rb"type=[A-Z_]{1,40} msg=(audit\([^)\n]{1,40}\)):[^\n]*\n(?:type=[A-Z_]{1,40} msg=\1:[^\n]*\n)*"
-)
+_BLOCK = re.compile(rb"type=[A-Z_]{1,40} msg=(audit\([^)\n]{1,40}\)):[^\n]*\n(?:type=[A-Z_]{1,40} msg=\1:[^\n]*\n)*")
 """Lines of one event behind each other."""
 _HEADS = frozenset(b"type=%s msg=" % kind for kind in (b"SYSCALL", b"SOCKADDR", b"CWD", b"PATH", b"PROCTITLE"))
 """What mostly stands before a stamp."""
@@ -57,9 +55,7 @@ def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator
             continue
         if place < behind or place in done:
             continue
-        found = _nearby(stretch, place, _NEAR[0])
-        if found and not found.is_whole:
-            found = _nearby(stretch, place, _NEAR[1])
+        found = _nearby(stretch, place)
         if found and _was_given(given, found.stamp, stretch.begin + place):
             continue
         if found and need == "directory" and _says_directory(found.text) and not _holds_directory(found.text, search):
@@ -113,10 +109,16 @@ class _Nearby(NamedTuple):
     places: Sequence[int] = ()
 
 
-def _nearby(stretch: Stretch, place: int, near: int) -> _Nearby | None:
-    """What lies as near of the event that a line is of; none of it is known to be all where a part may lie in another
+def _nearby(stretch: Stretch, place: int) -> _Nearby | None:
+    """What lies nearby of the event that a line is of; none of it is known to be all where a part may lie in another
     stretch. None for no such line.
     """
+    found = _within(stretch, place, _NEAR[0])
+    return _within(stretch, place, _NEAR[1]) if found and not found.is_whole else found
+
+
+def _within(stretch: Stretch, place: int, near: int) -> _Nearby | None:
+    """The same of what lies as near."""
     begin = max(stretch.begin + place - near, 0)
     text, offset = stretch.stream.piece(begin, begin + 2 * near), begin - stretch.begin
     header = HEADER.match(text, place - offset)

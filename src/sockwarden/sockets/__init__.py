@@ -2,6 +2,7 @@
 socket an access reached.
 """
 
+from sockwarden.sockets.aliases import kind_of, normalise
 from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket, packaged, piece_of
 from sockwarden.sockets.lessons import Lessons, Position
 from sockwarden.sockets.live import Listener, LiveSocket, text_of
@@ -16,6 +17,8 @@ __all__ = [
     "Position",
     "Resolver",
     "RuntimeSocket",
+    "kind_of",
+    "normalise",
     "packaged",
     "piece_of",
     "text_of",

@@ -167,10 +167,20 @@ class Lessons:
         host, at = host_of(document), moment_of(document)
         found: set[RuntimeSocket] = set()
         for path in paths:
-            stretches = self._stretches.get((host, path.get("dev", ""), path["inode"]))
-            if stretches and path.get("nametype") != "DELETE":
-                found |= self._find(stretches, host, at).at(at)
+            if path.get("nametype") != "DELETE":
+                found |= self.sockets_at(host, path.get("dev", ""), path["inode"], at)
         return found
+
+    def sockets_at(self, host: str, device: str, inode: str, at: Position) -> set[RuntimeSocket]:
+        """The runtime sockets that an inode, as printed, is at a moment."""
+        self._learn_rest()
+        stretches = self._stretches.get((host, device, inode))
+        return self._find(stretches, host, at).at(at) if stretches else set()
+
+    def ever(self, host: str, device: str, inode: str) -> set[RuntimeSocket]:
+        """The runtime sockets that an inode, as printed, is at any moment."""
+        self._learn_rest()
+        return {socket for stretch in self._stretches.get((host, device, inode), ()) for socket in stretch.names}
 
     def lasting(self, document: Document) -> tuple[Position, Position] | None:
         """From when to before when sockets_of has the same answer for all with these PATH records; None where that is
