@@ -12,6 +12,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
+
 from sockwarden.auditrecords.call import call_named
 from sockwarden.auditrecords.parse import moment_of, stripped
 from sockwarden.auditrecords.record import UNSET, title_of
@@ -60,7 +62,7 @@ _CONNECT = b"3"
 """socketcall's first argument (include/uapi/linux/net.h)."""
 
 
-class Likeness(NamedTuple):
+class Likeness(msgspec.Struct, gc=False):
     """What makes an event alike others, and what tells it from them.
 
     key           equal where events are alike but for program and reach, of such as Assembler.whole takes
@@ -71,7 +73,7 @@ class Likeness(NamedTuple):
     reach         what it reached, where its records tell no more than that
     """
 
-    key: tuple[bytes | None, ...]
+    key: tuple[object, ...]
     time: int
     serial: int
     parts: list[bytes]
@@ -80,7 +82,7 @@ class Likeness(NamedTuple):
     reach: Reach | None
 
 
-class Reach(NamedTuple):
+class Reach(msgspec.Struct, frozen=True, gc=False):
     """The one file that a connect reached by its own name, which is absolute and plain: the name, and as printed its
     inode and device.
     """
@@ -90,7 +92,7 @@ class Reach(NamedTuple):
     device: bytes
 
 
-class Own(NamedTuple):
+class Own(msgspec.Struct, gc=False):
     """What an event says of its process, as printed. user: the numbers of users and groups; enriched: auditd's names of
     them. directory: empty where it tells what the address leads to, or there is none.
     """
@@ -105,10 +107,10 @@ class Own(NamedTuple):
     directory: bytes
 
     @property
-    def told(self) -> bytes:
+    def told(self) -> tuple[bool, ...]:
         """Which of it a document has."""
-        has_title = self.title[:2] not in _EMPTY or title_of(self.title)
-        return b"%d%d%d%d" % (_NOBODY not in self.user, self.session != UNSET, bool(has_title), bool(self.directory))
+        has_title = self.title[:2] not in _EMPTY or bool(title_of(self.title))
+        return _NOBODY in self.user, self.session == UNSET, has_title, self.directory == b""
 
 
 def likeness_of(text: bytes) -> Likeness | None:

@@ -30,6 +30,7 @@ class Index:
         best = [_best_by_field(requirements) for requirements in required]
         fields = [_Field(name, {bit: by[name] for bit, by in enumerate(best) if name in by}) for name in _chosen(best)]
         self._fields = sorted(fields, key=lambda field: field.tells, reverse=True)
+        self._within: dict[frozenset[str], list[_Field]] = {}
 
     def candidates(self, document: Document) -> int:
         """The detectors that the document may concern."""
@@ -39,9 +40,11 @@ class Index:
                 left &= field.satisfied_by(document)
         return left
 
-    def said_of(self, fields: Collection[str], document: Document) -> tuple[int, ...]:
+    def said_of(self, fields: frozenset[str], document: Document) -> tuple[int, ...]:
         """Whom a document may concern by what it has in these fields alone, as far as any of them is looked at."""
-        return tuple(field.satisfied_by(document) for field in self._fields if any(map(field.is_within, fields)))
+        if fields not in self._within:
+            self._within[fields] = [field for field in self._fields if any(map(field.is_within, fields))]
+        return tuple([field.satisfied_by(document) for field in self._within[fields]])
 
     def without(self, fields: Collection[str]) -> Index:
         """This index, but for what it looks at in any of these fields: whom a document may concern whatever it has

@@ -59,7 +59,7 @@ def _utc(time: str) -> str:
         return ""
 
 
-class Started(NamedTuple):
+class Started(msgspec.Struct, gc=False):
     """An alert whose line was started in the process that found it: the rule's part is still to follow.
 
     start  None where the alert has no such form

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from sockwarden.auditrecords import may_have_address
 from sockwarden.readers.blocks import MOST_LINE_BYTES
@@ -97,7 +98,7 @@ def _gathered(view: View, search: Search, places: Places, given: _Given, repeate
             yield text
 
 
-class _Nearby(NamedTuple):
+class _Nearby(msgspec.Struct, gc=False):
     """An event's text and stamp, and whether that is all of it; and where else in the stretch its lines start: all that
     do before a place, or those in a list.
     """
