@@ -38,7 +38,7 @@ from sockwarden.readers import Format, Stretch, Tally, format_of, plan
 from sockwarden.rules import Rule, load_packaged, select
 from sockwarden.signatures import SIGNATURES
 from sockwarden.sinks import LineSink
-from sockwarden.sockets import Lessons, Resolver, packaged
+from sockwarden.sockets import Lessons, Resolver, lesson_in, packaged
 
 PUBLISHED = "unusual-process-connection-runtime-socket"
 _COUNTS = (1, 10, 50, 100, 200)
@@ -113,12 +113,12 @@ class Candidates:
         log = folder / "audit.log"
         write(log, megabytes=megabytes, share=15)
         wanted = wanted_by((one.required_literals for one in detections()), packaged())
-        self.lessons = Lessons(packaged())
+        self.lessons = Lessons()
         (stream,) = plan([str(log)])
         with stream:
             form = format_of(stream)
             for document in form.teach(Stretch(stream), packaged().wanted, wanted, Tally()) if form.teach else ():
-                self.lessons.observe(document)
+                self.lessons.learn(lesson_in(document, packaged()))
             wanted |= Wanted(inodes=self.lessons.taught(wanted.addresses))
             self._read = [msgspec.json.encode(document) for document in form.read(Stretch(stream), wanted, Tally())]
         self.resolver = Resolver(packaged(), self.lessons)
@@ -217,7 +217,7 @@ def ndjson_of(folder: Path, share: float, megabytes: float) -> Path:
     log, file = folder / f"{share}.log", folder / f"{share}.ndjson"
     write(log, megabytes=megabytes, share=share)
     (stream,) = plan([str(log)])
-    resolver = Resolver(packaged(), Lessons(packaged()), literal=True)
+    resolver = Resolver(packaged(), Lessons(), literal=True)
     with stream, file.open("wb") as lines:
         for document in format_of(stream).read(Stretch(stream), Wanted(everything=True), Tally()):
             resolver.resolve(document)
@@ -230,7 +230,7 @@ def ndjson_of(folder: Path, share: float, megabytes: float) -> Path:
 def _hunted(file: Path, rule: Rule, form: Format) -> int:
     """Matches of one rule, as a hunt has them: read by what the rule requires, resolved, judged."""
     wanted = wanted_by([rule.required_literals], packaged())
-    resolver = Resolver(packaged(), Lessons(packaged()), literal=True)
+    resolver = Resolver(packaged(), Lessons(), literal=True)
     (stream,) = plan([str(file)])
     found = 0
     with stream:

@@ -20,7 +20,7 @@ from sockwarden.rules import load_packaged
 from sockwarden.signatures import SIGNATURES
 from sockwarden.sinks import FORMS, Group, Lines, LineSink, escape
 from sockwarden.sinks.terminal import TerminalSink, block, one_line
-from sockwarden.sockets import Lessons, Resolver, packaged
+from sockwarden.sockets import Lessons, Resolver, lesson_in, packaged
 
 DETECTIONS: tuple[Detection, ...] = (
     *map(RuleDetection, load_packaged()),
@@ -60,9 +60,9 @@ def carry(documents: Sequence[Document], lessons: Lessons) -> None:
 
 def learn(documents: Iterable[Document]) -> Lessons:
     """What documents teach, all of them."""
-    lessons = Lessons(packaged())
+    lessons = Lessons()
     for document in documents:
-        lessons.observe(document)
+        lessons.learn(lesson_in(document, packaged()))
     lessons.taught(packaged().wanted.addresses)
     return lessons
 

@@ -18,7 +18,7 @@ from watching import auditctl, recording
 from sockwarden.document import Document, get
 from sockwarden.literals import Wanted
 from sockwarden.readers import Tally, auditlog, plan, stretches_of
-from sockwarden.sockets import Lessons, Resolver, packaged
+from sockwarden.sockets import Lessons, Resolver, lesson_in, packaged
 
 pytestmark = pytest.mark.host
 
@@ -57,10 +57,10 @@ def listening() -> Iterator[None]:
 
 
 def accesses(log: Path) -> list[Document]:
-    lessons = Lessons(packaged())
+    lessons = Lessons()
     with plan([str(log)])[0] as stream:
         for lesson in auditlog.lessons(stretches_of(stream)[0], packaged().wanted, packaged().wanted, Tally()):
-            lessons.observe(lesson)
+            lessons.learn(lesson_in(lesson, packaged()))
         wanted = Wanted(inodes=lessons.taught([ADDRESS.name])) | packaged().wanted
         documents = list(auditlog.documents(stretches_of(stream)[0], wanted, Tally()))
     for document in documents:

@@ -18,7 +18,7 @@ from sockwarden.errors import InputError
 from sockwarden.literals import Wanted
 from sockwarden.readers import auditlog, format_of, plan, scan, streams, stretches
 from sockwarden.readers.tally import QUARANTINE_BYTES, Quarantine, Tally
-from sockwarden.sockets import Lessons, Resolver, packaged
+from sockwarden.sockets import Lessons, Resolver, lesson_in, packaged
 
 CAPTURES = sorted((Path(__file__).parents[1] / "data" / "captures").glob("*.audit.log"))
 EVERYTHING = Wanted(everything=True)
@@ -117,12 +117,12 @@ def stream_of(folder: Path, content: bytes) -> streams.Stream:
 def reached(stream: streams.Stream, *, skip: bool) -> list[Document]:
     """The accesses that reached a runtime socket, with the reader skipping what it may, or nothing."""
     catalogue = packaged()
-    lessons = Lessons(catalogue)
+    lessons = Lessons()
     with stream:
         # What a stretch saw while it taught is used when it is read.
         parts = stretches.stretches_of(stream)
         for document in lessons_in(parts, catalogue.wanted) if skip else all_lessons(stream):
-            lessons.observe(document)
+            lessons.learn(lesson_in(document, catalogue))
         wanted = catalogue.wanted | Wanted(inodes=lessons.taught(catalogue.wanted.addresses)) if skip else EVERYTHING
         resolver = Resolver(catalogue, lessons)
         found = []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sockwarden.document import Document, get
-from sockwarden.sockets import Lessons, Resolver, packaged
+from sockwarden.sockets import Lessons, Resolver, lesson_in, packaged
 
 DOCKER = "/run/docker.sock"
 CONTAINERD = "/run/containerd/containerd.sock"
@@ -53,9 +53,9 @@ class Log:
 
     def resolve(self, *, literal: bool = False) -> None:
         """As a hunt does: the whole log teaches, then it is judged."""
-        lessons = Lessons(packaged())
+        lessons = Lessons()
         for document in self.documents:
-            lessons.observe(document)
+            lessons.learn(lesson_in(document, packaged()))
         resolver = Resolver(packaged(), lessons, literal=literal)
         for document in self.documents:
             resolver.resolve(document)
@@ -264,9 +264,9 @@ def test_path_record_without_a_name_teaches_nothing() -> None:
 
 
 def test_taught_are_the_inodes_of_runtime_sockets_alone() -> None:
-    log, lessons = Log(), Lessons(packaged())
+    log, lessons = Log(), Lessons()
     for document in (log.connect(DOCKER, 12), log.connect("/srv/x", 13), log.change("bound-socket", create="/srv/y")):
-        lessons.observe(document)
+        lessons.learn(lesson_in(document, packaged()))
     assert lessons.taught(["docker.sock"]) == {12}
     assert lessons.taught(["crio.sock"]) == frozenset()
 
@@ -323,10 +323,10 @@ def test_hostile_documents_teach_nothing_and_raise_nothing() -> None:
         {"@timestamp": 7, "event": {"sequence": "x", "action": "connected-to"}, "auditd": {"paths": [{}]}},
         {"event": {"sequence": {}, "action": "opened-file"}, "host": {"id": ["x"]}},
     ]
-    lessons = Lessons(packaged())
+    lessons = Lessons()
     resolver = Resolver(packaged(), lessons)
     for document in odd:
-        lessons.observe(document)
+        lessons.learn(lesson_in(document, packaged()))
         resolver.resolve(document)
     assert lessons.taught([""]) == frozenset()
 

@@ -3,7 +3,16 @@
 from sockwarden.auditrecords.assemble import Assembler, key_of
 from sockwarden.auditrecords.call import may_have_address
 from sockwarden.auditrecords.event import Event, digest_of, part_of
-from sockwarden.auditrecords.interpret import IDENTITY, document_of, iso, lesson_of, original_of, string_of, user_of
+from sockwarden.auditrecords.interpret import (
+    IDENTITY,
+    document_of,
+    iso,
+    lesson_of,
+    lesson_of_line,
+    original_of,
+    string_of,
+    user_of,
+)
 from sockwarden.auditrecords.likeness import Likeness, Reach, likeness_of
 from sockwarden.auditrecords.parse import parse_datagram, parse_line
 from sockwarden.auditrecords.record import REASONS, UNSET, Record, Rejected, decode, title_of
@@ -24,6 +33,7 @@ __all__ = [
     "iso",
     "key_of",
     "lesson_of",
+    "lesson_of_line",
     "likeness_of",
     "may_have_address",
     "original_of",

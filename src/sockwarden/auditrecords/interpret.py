@@ -7,6 +7,7 @@ call's own words and nothing else: no name is looked up on the machine that read
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,6 +16,7 @@ from typing import Any
 from sockwarden.auditrecords import sockaddr
 from sockwarden.auditrecords.call import call_of, results_of
 from sockwarden.auditrecords.event import Event, part_of
+from sockwarden.auditrecords.parse import moment_of
 from sockwarden.auditrecords.record import UNSET, decode, fields, text, title_of
 from sockwarden.auditrecords.sockaddr import Address
 from sockwarden.auditrecords.syscalls import CREAT_FLAGS, FLAGS_ARGUMENT, Call
@@ -93,17 +95,45 @@ def lesson_of(event: Event) -> Document | None:
     if not action and not paths:
         return None
     call = call_of(event)
+    action = action or (_ACTIONS.get(call.kind) if call else None)
+    outcome = _outcome(_result(event, call)) if call else "unknown"
+    return _lesson(event.time, event.serial, action, outcome, event.node, paths, _surroundings(event))
+
+
+def _lesson(
+    time: int,
+    serial: int,
+    action: str | None,
+    outcome: str,
+    node: bytes,
+    paths: list[dict[str, str]],
+    surroundings: dict[str, Any],
+) -> Document:
     return {
-        "@timestamp": iso(event.time),
-        "event": {
-            "sequence": event.serial,
-            "action": action or (_ACTIONS.get(call.kind) if call else None),
-            "outcome": _outcome(_result(event, call)) if call else "unknown",
-        },
-        "host": {"name": decode(event.node)},
+        "@timestamp": iso(time),
+        "event": {"sequence": serial, "action": action, "outcome": outcome},
+        "host": {"name": decode(node)},
         "auditd": {"paths": paths},
-        "process": _surroundings(event),
+        "process": surroundings,
     }
+
+
+_TEACHES = re.compile(
+    rb"type=PATH msg=audit\((\d{1,11})\.(\d{3}):(\d{1,10})\): item=(?P<item>\d{1,4}) name=\"(?P<name>[!#-~]{1,4096})\" "
+    rb"inode=(?P<inode>\d{1,20}) dev=(?P<dev>[!-~]{1,20}) mode=(?P<mode>0140[0-7]{3}) ouid=(?P<ouid>\d{1,10}) "
+    rb"ogid=(?P<ogid>\d{1,10}) rdev=[!-~]{1,20} nametype=(?P<nametype>[A-Z]{1,10})(?: [^\n]*)?"
+)
+"""The PATH record of a socket file with a plain name, as audit_log_name prints it (kernel/audit.c)."""
+
+
+def lesson_of_line(line: bytes) -> Document | None:
+    """The same of a line that comes alone, quicker; None for one that is not of the commonest form."""
+    record = _TEACHES.fullmatch(line)
+    if record is None:
+        return None
+    time, serial = moment_of(*record.group(1, 2, 3))
+    path = {key: value.decode("ascii") for key, value in record.groupdict().items()}
+    return _lesson(time, serial, None, "unknown", b"", [path], {})
 
 
 def is_socket(path: dict[str, str]) -> bool:

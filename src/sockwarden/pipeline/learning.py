@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Self
 
-from sockwarden.document import Document
 from sockwarden.errors import InputError
 from sockwarden.literals import EVERYTHING, Wanted
 from sockwarden.pipeline.processes import Work, batched
 from sockwarden.readers import Format, Seen, Stream, Stretch, Tally, format_of, stretches_of
-from sockwarden.sockets import Catalogue, Lessons, packaged
+from sockwarden.sockets import Catalogue, Lesson, Lessons, lesson_in, packaged
 
 Progress = Callable[[Stream, int, int], None]
 """Told the stream, the pass (1 learns, 2 judges) and the bytes on disk read so far."""
@@ -22,7 +21,7 @@ Progress = Callable[[Stream, int, int], None]
 class _Taught(NamedTuple):
     """A batch of what a stretch teaches; an empty one ends it, and has what was seen of accesses."""
 
-    documents: tuple[Document, ...]
+    lessons: tuple[Lesson, ...]
     seen: Seen | None
     failures: dict[str, InputError]
 
@@ -39,12 +38,12 @@ class Learning:
     ) -> None:
         self.stream, self.later = stream, later
         self.stretches: list[Stretch] = stretches_of(stream)
-        self._catalogue = catalogue
         of_catalogue = EVERYTHING if later.everything else catalogue.wanted
 
         def taught(stretch: Stretch) -> Iterator[_Taught]:
-            for documents in batched(form.teach(stretch, of_catalogue, later, Tally()) if form.teach else ()):
-                yield _Taught(documents, stretch.seen, stream.failures)
+            documents = form.teach(stretch, of_catalogue, later, Tally()) if form.teach else ()
+            for lessons in batched(lesson_in(document, catalogue) for document in documents):
+                yield _Taught(lessons, stretch.seen, stream.failures)
 
         self._work = Work(self.stretches, taught, processes)
 
@@ -60,15 +59,15 @@ class Learning:
 
     def lessons(self, progress: Progress) -> Lessons:
         """What it teaches, once it is read."""
-        lessons = Lessons(self._catalogue)
+        lessons = Lessons()
         self.stream.on_read = lambda done: progress(self.stream, 1, done)
         with self._work as work:
             for stretch, part in work:
                 self.stream.failures |= part.failures
                 stretch.seen = part.seen
-                for document in part.documents:
-                    lessons.observe(document)
-                if not part.documents and stretch.end is not None:
+                for lesson in part.lessons:
+                    lessons.learn(lesson)
+                if not part.lessons and stretch.end is not None:
                     progress(self.stream, 1, stretch.end)
         return lessons
 

@@ -75,7 +75,7 @@ class Replay:
     ) -> Learned:
         """Reads an open stream for what it teaches, or takes what others have begun to read of it."""
         wanted = self._wanted | self._known.wanted if self._known else self._wanted
-        lessons, stretches = Lessons(self._catalogue), stretches_of(stream)
+        lessons, stretches = Lessons(), stretches_of(stream)
         if form.teach and not self._literal:
             if begun and wanted.everything:
                 begun.end()

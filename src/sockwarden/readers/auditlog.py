@@ -21,6 +21,7 @@ from sockwarden.auditrecords import (
     document_of,
     key_of,
     lesson_of,
+    lesson_of_line,
     likeness_of,
     parse_line,
 )
@@ -78,9 +79,10 @@ def lessons(stretch: Stretch, wanted: Wanted, later: Wanted, tally: Tally) -> It
     again; where that is, is kept with it.
     """
     searches = [candidates.lessons(wanted), candidates.accesses(later, by_inode=True)][: 1 if later.everything else 2]
-    parsed = partial(_parsed, tally=tally, teaching=True)
-    found = _only_events(_events(stretch, None if wanted.everything else searches, tally, parsed))
-    yield from filter(None, map(lesson_of, found))
+    parsed = partial(_parsed, tally=tally, alone=lesson_of_line)
+    for _, found in _events(stretch, None if wanted.everything else searches, tally, parsed):
+        if lesson := lesson_of(found) if isinstance(found, Event) else found:
+            yield lesson
 
 
 def _only_events(found: Found[Known]) -> Iterator[Event]:
@@ -138,10 +140,13 @@ def _hold_record(lines: list[bytes]) -> bool:
 
 
 def _parsed(
-    gathered: Iterator[bytes], tally: Tally, is_known: IsKnown[Known] | None = None, *, teaching: bool = False
+    gathered: Iterator[bytes],
+    tally: Tally,
+    is_known: IsKnown[Known] | None = None,
+    alone: Callable[[bytes], Known | None] | None = None,
 ) -> Found[Known]:
-    """The events of lines, each event's together, as `events` has them. teaching: a line that comes alone is all that
-    is wanted of its event.
+    """The events of lines, each event's together, as `events` has them. alone: what a line that comes alone says, which
+    is then all that is wanted of its event; None where that must be parsed.
     """
     assembler = Assembler()
     for text in gathered:
@@ -151,8 +156,10 @@ def _parsed(
             yield likeness, known
             continue
         lines = text.split(b"\n")
-        if teaching and len(lines) == 1:
-            if record := _record(text, tally):
+        if alone and len(lines) == 1:
+            if says := alone(text):
+                yield None, says
+            elif record := _record(text, tally):
                 yield None, Event(record.node, record.time, record.serial, [record], complete=False)
             continue
         if event := assembler.whole(lines):

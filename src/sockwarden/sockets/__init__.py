@@ -4,13 +4,14 @@ socket an access reached.
 
 from sockwarden.sockets.aliases import kind_of, normalise
 from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket, packaged, piece_of
-from sockwarden.sockets.lessons import Lessons, Position
+from sockwarden.sockets.lessons import Lesson, Lessons, Position, lesson_in
 from sockwarden.sockets.live import Listener, LiveSocket, text_of
 from sockwarden.sockets.resolve import Identities, Resolver
 
 __all__ = [
     "Catalogue",
     "Identities",
+    "Lesson",
     "Lessons",
     "Listener",
     "LiveSocket",
@@ -18,6 +19,7 @@ __all__ = [
     "Resolver",
     "RuntimeSocket",
     "kind_of",
+    "lesson_in",
     "normalise",
     "packaged",
     "piece_of",

@@ -82,42 +82,55 @@ class _Stretch(msgspec.Struct):
 _Inode = tuple[str, str, str]
 
 
-class _Lesson(NamedTuple):
-    """What is kept of a document until it is learnt from."""
+class TaughtPath(NamedTuple):
+    """A socket file of a lesson: its inode and device and how it was named, as printed, and what its name is."""
+
+    inode: str
+    device: str
+    nametype: str | None
+    socket: RuntimeSocket | None
+
+
+class Lesson(NamedTuple):
+    """What a document teaches, and when."""
 
     host: str
+    moment: Position
     action: Any
     done: bool
-    directory: str | None
-    paths: tuple[dict[str, str], ...]
+    paths: tuple[TaughtPath, ...]
 
 
-def _lesson(document: Document) -> _Lesson:
+def lesson_in(document: Document, catalogue: Catalogue) -> Lesson:
+    """The lesson in a document."""
+    directory = directory_of(document)
+    paths = []
+    for path in socket_paths(document):
+        name = normalise(path.get("name", ""), directory)
+        socket = catalogue.path(name) if name else None
+        paths.append(TaughtPath(path["inode"], path.get("dev", ""), path.get("nametype"), socket))
     done = get(document, "event.outcome") == "success"
-    paths = tuple(socket_paths(document))
-    return _Lesson(host_of(document), get(document, "event.action"), done, directory_of(document), paths)
+    return Lesson(host_of(document), moment_of(document), get(document, "event.action"), done, tuple(paths))
 
 
 class Lessons:
-    """What one stream of events teaches. `observe` the whole stream in order, then ask."""
+    """What one stream of events teaches. `learn` from the whole stream in order, then ask."""
 
     proven = False
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    def __init__(self) -> None:
         self._stretches: dict[_Inode, list[_Stretch]] = {}
         self._boots: dict[str, list[Position]] = {}
         self._newest: dict[str, str] = {}
         self._highest: dict[str, int] = {}
-        self._waiting: list[tuple[Position, int, _Lesson]] = []
+        self._waiting: list[tuple[Position, int, Lesson]] = []
         self._count = 0
 
-    def observe(self, document: Document) -> None:
-        """Learns from one document. Events end in another order than they began, so learning waits for a window of
-        later ones: what an unlink or a bind ends must be learnt before. Boots are told by the order of arrival.
+    def learn(self, lesson: Lesson) -> None:
+        """Takes a lesson. Events end in another order than they began, so learning waits for a window of later ones:
+        what an unlink or a bind ends must be learnt before. Boots are told by the order of arrival.
         """
-        lesson = _lesson(document)
-        at = self._mark_boot(lesson.host, moment_of(document), lesson.action == "booted-system")
+        at = self._mark_boot(lesson.host, lesson.moment, lesson.action == "booted-system")
         if not lesson.paths:
             return
         self._count += 1
@@ -129,19 +142,17 @@ class Lessons:
         while self._waiting:
             self._learn(*heappop(self._waiting)[::2])
 
-    def _learn(self, at: Position, lesson: _Lesson) -> None:
+    def _learn(self, at: Position, lesson: Lesson) -> None:
         action, done = lesson.action, lesson.done
-        kept = {path["inode"] for path in lesson.paths if path.get("nametype") == "CREATE"}
+        kept = {path.inode for path in lesson.paths if path.nametype == "CREATE"}
         for path in lesson.paths:
-            inode = (lesson.host, path.get("dev", ""), path["inode"])
-            name = normalise(path.get("name", ""), lesson.directory)
-            socket = self._catalogue.path(name) if name else None
-            if path.get("nametype") == "DELETE":
+            inode, socket = (lesson.host, path.device, path.inode), path.socket
+            if path.nametype == "DELETE":
                 # A rename deletes one name and creates the next on the same inode: that is still the same socket.
-                if socket and done and action in ("deleted", "renamed") and path["inode"] not in kept:
+                if socket and done and action in ("deleted", "renamed") and path.inode not in kept:
                     self._begin(inode, at)
                 continue
-            bound = done and action == "bound-socket" and path.get("nametype") == "CREATE"
+            bound = done and action == "bound-socket" and path.nametype == "CREATE"
             if bound and (socket or inode in self._stretches):
                 self._begin(inode, at)
             if socket:
