@@ -3,7 +3,8 @@
     python benchmarks/generate.py OUT --mb 200 [--share 1.0] [--format raw|enriched] [--unlike]
 
 --share is the percentage of events that are captured accesses to runtime sockets, each by a process, login and session
-of its own, with a title of its own; --unlike: each by a program of its own, too. The same arguments give the same log.
+of its own, with a title of its own; --unlike: each by a program and under a key of its own, too, so that no two are
+alike. The same arguments give the same log.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from pathlib import Path
 CAPTURES = Path(__file__).parents[1] / "tests" / "data" / "captures"
 _STAMP = re.compile(rb"audit\(\d+\.\d+:(\d+)\)")
 _OWN = re.compile(rb" ppid=\d+ pid=\d+ auid=\d+")
+_RING = re.compile(rb" ppid=\d+ pid=\d+(?= uid=)")
 _SESSION = re.compile(rb"(?<= ses=)\d+(?= comm=)")
 _PROGRAM = re.compile(rb"(?<= comm=)\S+")
+_KEY = re.compile(rb"(?<= key=)[^\x1d\s]+")
 _POINTER = re.compile(rb"(?<= a1=)[0-9a-f]{8,16}")
 _TITLE = re.compile(rb"(?<= proctitle=)(?:[0-9A-F]{2})+$")
 _PROGRAMS = ("bash", "sshd", "cron", "runc", "nginx", "python3.11", "node", "mysqld", "git", "ps", "grep", "java")
@@ -40,9 +43,10 @@ def of_its_own(event: list[bytes], draw: random.Random, *, unlike: bool) -> list
     pid, parent, pointer, login = (draw.randrange(1_000, most) for most in (4_000_000, 4_000_000, 1 << 32, 60_000))
     put = [
         (_OWN, b" ppid=%d pid=%d auid=%d" % (parent, pid, login)),
+        (_RING, b" ppid=%d pid=%d" % (parent, pid)),
         (_POINTER, b"7ffd%08x" % pointer),
         (_SESSION, b"%d" % (login % 9_000)),
-        *([(_PROGRAM, b'"p%d"' % pid)] if unlike else ()),
+        *([(_PROGRAM, b'"p%d"' % pid), (_KEY, b'"k%d"' % pid)] if unlike else ()),
         (_TITLE, rb"\g<0>" + f"\0--id\0{pid}".encode().hex().upper().encode()),
     ]
     lines = []

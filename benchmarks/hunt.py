@@ -9,7 +9,8 @@ literals (whatever it looks for in an address, plain and in hex), and for two, a
 all of a hunt's processes at once, what they share counted once.
 
 The accesses are a dozen captured ones again and again, as programs ask, each by another process, login and session and
-under another title. One log has them by ever new programs, so that no two are alike and each is judged by itself.
+under another title. One log has them by ever new programs and under ever new keys, so that no two are alike and each is
+judged by itself.
 """
 
 from __future__ import annotations

@@ -119,27 +119,35 @@ class Alike:
         self._kinds = Kinds(engine, lessons, catalogue)
         self._known: dict[tuple[object, ...], Judgement] = {}
         self._met: set[int] = set()
-        """Hashes of likenesses that came once, or oftener: of two that share one, one is learnt too soon."""
+        """Hashes of likenesses and of what several have in common: of two with one hash, one is learnt too soon."""
         self._next = self._oldest = 0
         self.learnt: dict[int, list[Template]] = {}
         """The alerts of judgements by their numbers, new since it was emptied."""
 
     def get(self, likeness: Likeness) -> Judgement | None:
         """The judgement of an event that was alike, where it is this one's."""
+        if hash(likeness.key) not in self._met:
+            return None  # of what kind it is need not be asked
         known = self._known.get(self._kinds.key(likeness)[0])
         return known if known and known.holds(likeness) else None
 
     def is_worth(self, likeness: Likeness) -> bool:
         """Whether to learn what comes of an access: of the first that is alike it is not, most come alone."""
-        met = hash(self._kinds.key(likeness)[0])
-        if met not in self._met:
-            if len(self._met) >= _MOST_MET:
-                self._met.clear()
-            self._met.add(met)
+        if self._is_first(likeness.key) or self._is_first(self._kinds.key(likeness)[0]):
             return False
         if len(self._known) >= _MOST or self._next - self._oldest >= _MOST:
             self._known.clear()
             self._oldest = self._next
+        return True
+
+    def _is_first(self, key: tuple[object, ...]) -> bool:
+        """Whether none came that has this in common."""
+        met = hash(key)
+        if met in self._met:
+            return False
+        if len(self._met) >= _MOST_MET:
+            self._met.clear()
+        self._met.add(met)
         return True
 
     def learn(
