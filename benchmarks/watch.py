@@ -11,6 +11,7 @@ first alert as it comes out of a pipe. Needs root, and changes the kernel's audi
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import socket
@@ -38,7 +39,7 @@ _WAIT = 10
 
 
 class Sizes(NamedTuple):
-    """How much is measured. seconds: of sending, by rates and by sockets."""
+    """How much is measured. seconds: of sending, by rates and by sockets; burst: accesses as fast as they go."""
 
     rounds: int
     rates: tuple[int, ...]
@@ -46,11 +47,12 @@ class Sizes(NamedTuple):
     seconds: tuple[int, int]
     waited: int
     starts: int
+    burst: int
     accesses: int
 
 
-_FULL = Sizes(2, (5, 100, 500, 1000, 2000), (1, 10, 100, 1000), (5, 3), 500, 5, 20_000)
-_QUICK = Sizes(1, (5, 500), (1, 100), (2, 1), 50, 2, 2000)
+_FULL = Sizes(2, (5, 100, 500, 1000, 2000), (1, 10, 100, 1000), (5, 3), 500, 5, 100_000, 100_000)
+_QUICK = Sizes(1, (5, 500), (1, 100), (2, 1), 50, 2, 5000, 2000)
 
 
 class Load(NamedTuple):
@@ -117,7 +119,7 @@ def access(door: socket.socket) -> None:
         door.accept()[0].close()
 
 
-def send(doors: list[socket.socket], accesses: int, rate: int) -> float:
+def send(doors: list[socket.socket], accesses: int, rate: float) -> float:
     """Connects so many times at that rate, to one after the other; the seconds that it took."""
     began = time.monotonic()
     for place in range(accesses):
@@ -131,9 +133,8 @@ def work() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-")
 
 
-def load(sensor: str, rate: int, seconds: int, sockets: int = 1) -> Load:
+def load(sensor: str, rate: float, accesses: int, sockets: int = 1) -> Load:
     with work() as name:
-        accesses = rate * seconds
         with bench(Path(name), sensor, sockets) as (doors, watch, heard):
             watch.until_ready()
             time.sleep(_QUIET)
@@ -219,7 +220,7 @@ class Found(NamedTuple):
 def by_rate(found: Found, sensors: list[str], sizes: Sizes) -> None:
     runs = interleave(
         {
-            f"{sensor} {rate}": partial(load, sensor, rate, sizes.seconds[0])
+            f"{sensor} {rate}": partial(load, sensor, rate, rate * sizes.seconds[0])
             for sensor in sensors
             for rate in sizes.rates
         },
@@ -247,9 +248,24 @@ def by_rate(found: Found, sensors: list[str], sizes: Sizes) -> None:
     found.plots.append(Plot("by-rate", "By accesses a second", *axes, series))
 
 
+def in_a_burst(found: Found, sensors: list[str], sizes: Sizes) -> None:
+    runs = interleave({sensor: partial(load, sensor, math.inf, sizes.burst) for sensor in sensors}, sizes.rounds)
+    rows: list[list[Cell]] = []
+    for sensor, each in runs.items():
+        rate, cost = (spread([one[place] for one in each]) for place in (1, 7))
+        sums = [sum(one[place] for one in each) for place in (0, 2, 3, 4, 5)]
+        rows.append([sensor, str(rate), *sums, str(cost)])
+        found.figures[f"{sensor}-burst-lost"] = str(sums[3])
+    columns = ["sensor", "accesses a second, as sent", "sent", "told whole", "counted", "lost", "said to be lost"]
+    note = (
+        f"{sizes.burst:,} accesses by one process, as fast as they go. Audit says how many records were lost, six each."
+    )
+    found.tables.append(Table("burst", "A burst", [*columns, "µs of a processor an access"], rows, note))
+
+
 def by_sockets(found: Found, sensors: list[str], sizes: Sizes) -> None:
     contenders: dict[str, Callable[[], Load]] = {
-        f"{sensor} {many}": partial(load, sensor, 500, sizes.seconds[1], many)
+        f"{sensor} {many}": partial(load, sensor, 500, 500 * sizes.seconds[1], many)
         for sensor in sensors
         for many in sizes.sockets
     }
@@ -312,7 +328,7 @@ def main() -> None:
     sizes = _QUICK if given.quick else _FULL
     sizes = sizes._replace(rounds=given.rounds or sizes.rounds)
     found = Found([], [], {})
-    for part in (one_by_one, by_rate, by_sockets, by_accesses):
+    for part in (one_by_one, by_rate, in_a_burst, by_sockets, by_accesses):
         part(found, sensors, sizes)
     finish(given, *found, note=lacking)
 

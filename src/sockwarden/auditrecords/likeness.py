@@ -1,6 +1,6 @@
-"""Calls that are alike: one program did the same with the same outcome, at the same address and files. What may differ
-is when, by which process of which user and session, from where and under what title, its pointers, and what lay behind
-its address.
+"""Calls that are alike: the same was done with the same outcome, at the same files. What may differ is when, by which
+program and process of which user and session, from where and under what title, its pointers, and what lay behind its
+address; and where the address alone says what was reached, that as well.
 
 A program that asks the same of the same socket again and again leaves such events by the thousand. Whether they are
 alike, their lines tell before they are parsed.

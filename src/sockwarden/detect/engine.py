@@ -75,7 +75,7 @@ class Engine:
     ) -> None:
         self._detections = detections
         self._index = Index([detection.requirements for detection in detections])
-        self._depending: dict[frozenset[str], tuple[int, Index]] = {}
+        self._depending: dict[tuple[frozenset[str], frozenset[str]], tuple[int, Index]] = {}
         self._asking: dict[frozenset[str], list[Matches]] = {}
         self._most_remembered = most_remembered
         self.groups = groups or StreamGroups()
@@ -112,11 +112,12 @@ class Engine:
         """Whether any detector that must be asked of a document depends on these fields, or on more than it, or on
         those that are told otherwise than `said_of` says; also one that must be for what another document has there.
         """
-        if fields not in self._depending:
+        key = fields, told
+        if key not in self._depending:
             depending = (each.depends_on(fields) or each.leaves_on(told) is None for each in self._detections)
             bits = sum(1 << number for number, depends in enumerate(depending) if depends)
-            self._depending[fields] = bits, self._index.without(fields)
-        bits, index = self._depending[fields]
+            self._depending[key] = bits, self._index.without(fields)
+        bits, index = self._depending[key]
         return bool(index.candidates(document) & bits)
 
     def said_of(self, fields: frozenset[str], document: Document) -> tuple[object, ...] | None:
