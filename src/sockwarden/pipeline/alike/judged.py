@@ -132,8 +132,13 @@ class Alike:
         return known if known and known.holds(likeness) else None
 
     def is_worth(self, likeness: Likeness) -> bool:
-        """Whether to learn what comes of an access: of the first that is alike it is not, most come alone."""
-        if self._is_first(likeness.key) or self._is_first(self._kinds.key(likeness)[0]):
+        """Whether to learn what comes of an access: of the first that is alike it is not, most come alone. So do most
+        names that are no socket's, where nothing but these may differ.
+        """
+        if self._is_first(likeness.key):
+            return False
+        key, reached = self._kinds.key(likeness)
+        if likeness.reach and not reached and self._is_first(key):
             return False
         if len(self._known) >= _MOST or self._next - self._oldest >= _MOST:
             self._known.clear()
