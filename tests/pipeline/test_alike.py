@@ -242,6 +242,11 @@ ADDRESSES = (
 )
 
 
+def at_docker(serial: int) -> str:
+    """A connect to docker's socket, by its name."""
+    return connect(serial, "/run/docker.sock").replace("2F782E736F636B", b"/run/docker.sock".hex().upper())
+
+
 def by_many(programs: Sequence[str] = PROGRAMS, addresses: Sequence[str] = ADDRESSES, times: int = 4) -> str:
     """Accesses each by a program and to an address of its own, of a few kinds."""
     kinds = [(program, address) for _ in range(times) for program in programs for address in addresses]
@@ -292,6 +297,62 @@ def test_a_rule_that_tells_some_apart_finds_them(more: str, tmp_path: Path) -> N
     detections = [*rules(), *(asking(f"event.action:connected-to and ({more})") for _ in range(2))]
     expected, found, _ = both(log, detections=detections)
     assert found == expected != []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"dev=fe:00", b"dev=00:1a"),
+        (b"dev=fe:00", b"dev=fe:00 (x)"),
+        (b"dev=fe:00", b'dev="a'),
+        (b"item=0 ", b"item=1 "),
+        (b"inode=7 ", b"inode=7 inode=8 "),
+        (b"cap_fp=0", b"cap_fp=0 name=/x inode=8"),
+        (b"tty=(none)", b'tty="a'),
+        (b"tty=(none)", b"tty=''x"),
+        (b"proctitle=78", b'proctitle="\0"'),
+        (b"proctitle=78", b"proctitle=\"a msg='b'\""),
+        (b"proctitle=78", b"proctitle=00"),
+        (b'cwd="/"', b"cwd=\"/a msg='b'\""),
+        (b'comm="x"', b'comm="x msg=\'y"'),
+        (b'comm="x"', b'comm=""'),
+        (b'comm="x"', b'comm="x" comm="y"'),
+        (b'exe="/x"', b'exe="/x"foo'),
+        (b'exe="/x"', b'exe="/x" (deleted)'),
+        (b'exe="/x"', b"exe=2F78foo"),
+        (b'exe="/x"', b"exe=2F78 (deleted)"),
+        (b'exe="/x"', b'exe="/x" key=(null)\x1dUID="\\u0000" AUID="root"'),
+        (b'exe="/x"', b'exe="/x" \0'),
+        (b" uid=0 ", b" uid=4294967295 "),
+        (b"syscall=42", b"syscall=2"),
+    ],
+)
+@pytest.mark.parametrize("label", ["", " subj=unconfined key=(null)"])
+@pytest.mark.parametrize("times", [1, 4])
+def test_a_line_that_the_kernel_prints_otherwise_is_told_as_it_is(
+    times: int, label: str, old: bytes, new: bytes, tmp_path: Path
+) -> None:
+    """Alone among others, and among such as itself."""
+    texts = map(at_docker, range(1, 14))
+    plain = [text.replace(" subj=unconfined key=(null)", label).encode() for text in texts]
+    odd = [text.replace(old, new) for text in plain[4 : 4 + times]]
+    assert odd[0] != plain[4]
+    log = tmp_path / "audit.log"
+    log.write_bytes(b"".join([*plain[:4], *odd, *plain[9:]]))
+    expected, found, filled = both(log)
+    assert found == expected != []
+    assert filled
+
+
+@pytest.mark.parametrize("directory", ["/srv", "/run"])
+def test_of_an_open_the_address_says_nothing(directory: str, tmp_path: Path) -> None:
+    """The kernel tells none, whatever a log has."""
+    opens = [re.sub(r"a1=\w+", "a1=0", at_docker(serial)).replace("syscall=42", "syscall=2") for serial in range(1, 9)]
+    texts = [text.replace('name="/run/', 'name="').replace("NORMAL", "DELETE") for text in opens]
+    log = tmp_path / "audit.log"
+    log.write_text("".join([*texts[:6], *(text.replace('cwd="/"', f'cwd="{directory}"') for text in texts[6:])]))
+    expected, found, _ = both(log, detections=[asking("event.action:opened-file and destination.path:*docker.sock")])
+    assert found == expected
 
 
 def test_programs_at_the_paths_of_components_are_of_their_own_kinds(tmp_path: Path) -> None:
@@ -345,6 +406,8 @@ def test_an_inode_that_was_anothers_is_judged_by_itself(tmp_path: Path) -> None:
         {"rule_name_override": "process.pid"},
         {"rule_name_override": "user.id"},
         {"rule_name_override": "process.executable"},
+        {"rule_name_override": "event.action"},
+        {"rule_name_override": "sockwarden.socket.runtime"},
         {"suppression": Suppression(("process.executable",))},
     ],
 )

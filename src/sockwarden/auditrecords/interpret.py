@@ -118,10 +118,11 @@ def _lesson(
     }
 
 
+_DEVICE = rb"[0-9a-f]{2,8}:[0-9a-f]{2,8}"
 _TEACHES = re.compile(
     rb"type=PATH msg=audit\((\d{1,11})\.(\d{3}):(\d{1,10})\): item=(?P<item>\d{1,4}) name=\"(?P<name>[!#-~]{1,4096})\" "
-    rb"inode=(?P<inode>\d{1,20}) dev=(?P<dev>[!-~]{1,20}) mode=(?P<mode>0140[0-7]{3}) ouid=(?P<ouid>\d{1,10}) "
-    rb"ogid=(?P<ogid>\d{1,10}) rdev=[!-~]{1,20} nametype=(?P<nametype>[A-Z]{1,10})(?: [^\n]*)?"
+    rb"inode=(?P<inode>\d{1,20}) dev=(?P<dev>" + _DEVICE + rb") mode=(?P<mode>0140[0-7]{3}) ouid=(?P<ouid>\d{1,10}) "
+    rb"ogid=(?P<ogid>\d{1,10}) rdev=" + _DEVICE + rb" nametype=(?P<nametype>[A-Z]{1,10})(?: (?!\()[^\n]*)?"
 )
 """The PATH record of a socket file with a plain name, as audit_log_name prints it (kernel/audit.c)."""
 

@@ -24,6 +24,8 @@ _MOST_TEXT = 8192
 _ARGUMENTS = b"".join(rb" a%d=([0-9a-f]{1,16})" % number for number in range(4))
 _PROCESS = rb" ppid=(?P<%sppid>0|[1-9]\d{0,9}) pid=(?P<%spid>0|[1-9]\d{0,9})"
 _USER = b"".join(rb" %s=\d{1,10}" % key for key in b"auid uid gid euid suid fsuid egid sgid fsgid".split())
+_STRING = rb"(?:[0-9A-F]++|\"[!#-~]*+\")"
+"""As audit_log_n_untrustedstring prints it (kernel/audit.c): in hex, unless it is plain, without a blank or a quote."""
 _EVENT = re.compile(
     rb"(?=type=[A-Z]+ msg=(?P<stamp>audit\((?P<seconds>\d{1,11})\.(?P<millis>\d{3}):(?P<serial>\d{1,10})\):) )"
     # A connect that was asked of an io_uring, as audit_log_uring prints it.
@@ -33,24 +35,25 @@ _EVENT = re.compile(
     # A call as audit_log_exit prints it (kernel/auditsc.c).
     rb"type=SYSCALL msg=(?P=stamp) (?P<system>(?P<call>arch=[0-9a-f]{1,8} syscall=\d{1,10})"
     rb"(?P<result> success=(?:yes|no) exit=-?\d{1,20})" + _ARGUMENTS + rb"(?P<items> items=\d{1,4})"
-    rb"" + _PROCESS % (b"", b"") + rb"(?P<user>" + _USER + rb") tty=(?P<tty>[^ \x1d\n]{1,64}) ses=(?P<session>\d{1,10})"
-    rb" comm=(?P<comm>\"[^\"\x1d\n]*+\"|[0-9A-F]++|\(null\)) exe=(?P<exe>\"[^\"\x1d\n]*+\"|[0-9A-F]++|\(null\))"
-    rb"(?P<label>(?: (?!\()[^\x1d\n]*+)?))(?P<enriched>[^\0\n]*+)\n"
+    rb"" + _PROCESS % (b"", b"") + rb"(?P<user>" + _USER + rb") tty=(?P<tty>[!#-&(-~]{1,64}) ses=(?P<session>\d{1,10})"
+    rb" comm=(?P<comm>" + _STRING + rb"|\(null\)) exe=(?P<exe>" + _STRING + rb"|\(null\))"
+    rb"(?P<label>(?: [^\x1d\n]*+)?+))(?=[\x1d\n])(?P<enriched>[^\0\n]*+)\n"
     # What socketcall was given, as show_special prints it.
     rb"(?:type=SOCKETCALL msg=(?P=stamp) "
     rb"(?P<given>nargs=3(?: a[0-2]=[0-9a-f]{1,16}){3})(?P<given_enriched>(?:\x1d[^\n]*+)?+)\n)?+"
     # The address, of a Unix socket or any other.
     rb"(?:type=SOCKADDR msg=(?P=stamp) (?:saddr=(?P<unix>(?:0100|0001)[0-9A-F]*+)(?=[\x1d\n])|)"
     rb"(?P<address>[^\n]*+)\n)?+"
-    rb"(?:type=CWD msg=(?P=stamp) (?:cwd=(?P<directory>[0-9A-F]++|\"[^\"\x1d\n]++\")(?=[\x1d\n])|)(?P<cwd>[^\n]*+)\n)?+"
+    rb"(?:type=CWD msg=(?P=stamp) (?:cwd=(?P<directory>" + _STRING + rb")(?=[\x1d\n])|)(?P<cwd>[^\n]*+)\n)?+"
     rb"(?P<paths>(?:type=PATH msg=(?P=stamp) [^\n]*+\n)*+)"
     # As audit_log_proctitle prints it.
-    rb"type=PROCTITLE msg=(?P=stamp) proctitle=(?P<title>[0-9A-F]++|\"[^\"\x1d\n]*+\")\Z"
+    rb"type=PROCTITLE msg=(?P=stamp) proctitle=(?P<title>" + _STRING + rb")\Z"
 )
 """The lines of a connect or an open in the kernel's order."""
 _FILE = re.compile(
-    rb"type=PATH msg=\S+ (item=\d{1,4} name=\"(/[!#-\[\]-~]*+)\" inode=(0|[1-9]\d{0,18}) dev=([!-~]{1,20})"
-    rb"( [^\x1d\n]*+))[^\n]*+\n"
+    rb"type=PATH msg=\S+ (?P<body>(?P<item>item=\d{1,4}) name=\"(?P<name>/[!#-\[\]-~]*+)\" "
+    rb"inode=(?P<inode>0|[1-9]\d{0,18}) dev=(?P<device>[0-9a-f]{2,8}:[0-9a-f]{2,8})"
+    rb"(?P<rest> mode=[^\x1d\n]*+))[^\n]*+\n"
 )
 """The only file of an event, by a plain name."""
 _FAMILY = len("0100")
@@ -110,7 +113,7 @@ class Own(msgspec.Struct, gc=False):
     def told(self) -> tuple[bool, ...]:
         """Which of it a document has."""
         has_title = self.title[:2] not in _EMPTY or bool(title_of(self.title))
-        return _NOBODY in self.user, self.session == UNSET, has_title, self.directory == b""
+        return _NOBODY not in self.user, self.session != UNSET, has_title, bool(self.directory)
 
 
 def likeness_of(text: bytes) -> Likeness | None:
@@ -122,7 +125,8 @@ def likeness_of(text: bytes) -> Likeness | None:
     asked = _asked(call)
     if asked is None or (request is not None) != asked.is_request or (given is not None) != asked.is_socketcall:
         return None
-    if paths.count(stamp) != paths.count(b"\n"):
+    # The kernel tells no address of an open.
+    if paths.count(stamp) != paths.count(b"\n") or (asked.arguments and unix is not None):
         return None
     parts = []
     if request is not None:
@@ -139,14 +143,14 @@ def likeness_of(text: bytes) -> Likeness | None:
     own_directory = directory if directory and is_told else b""
     end = _end_of_path(unix) if unix else 0
     file = _FILE.fullmatch(paths) if is_told else None
-    if file and file[2].hex().upper().encode() != unix[_FAMILY:end]:
+    if file and file["name"].hex().upper().encode() != unix[_FAMILY:end]:
         file = None
     if unix:
         parts.append(b"SOCKADDR saddr=" + unix)
     if own_directory:
         parts.append(b"CWD cwd=" + own_directory)
     if file:
-        parts.append(b"PATH " + stripped(file[1]))
+        parts.append(b"PATH " + stripped(file["body"]))
     parts.append(b"PROCTITLE proctitle=" + title)
     ppid, pid, user, enriched, tty, session, comm, exe = event.group(*_OWN)
     own = Own(ppid, pid, user, stripped(enriched[1:]), tty, session, title, own_directory)
@@ -155,11 +159,11 @@ def likeness_of(text: bytes) -> Likeness | None:
         # Behind a Unix socket's address is no more than auditd's reading of it.
         event[_ADDRESS] if unix is None else unix[: _FAMILY if file else end],
         b"" if own_directory else directory,
-        file[5] if file else paths.replace(stamp, b"\n"),
+        file.group("item", "device", "rest") if file else paths.replace(stamp, b"\n"),
         own.told,
     )
     time, number = moment_of(*event.group(*_MOMENT))
-    reach = Reach(*file.group(2, 3, 4)) if file else None
+    reach = Reach(*file.group("name", "inode", "device")) if file else None
     return Likeness(key, time, number, parts, own, (comm, exe), reach)
 
 

@@ -51,6 +51,7 @@ class Index:
         there.
         """
         other = copy(self)
+        other._within = {}
         other._fields = [field for field in self._fields if not any(map(field.is_within, fields))]
         return other
 

@@ -16,8 +16,10 @@ from sockwarden.literals import Wanted
 from sockwarden.readers.stretches import Need
 
 _INODE = re.compile(rb" inode=(\d{1,20}) ")
-_ABSOLUTE = re.compile(rb' name=(?:"/(?![^ "]*proc/)|2F(?![0-9A-F]*70726F632F))')
-"""An absolute name that says where it leads; one below /proc may depend on the caller's directory."""
+_ABSOLUTE = re.compile(rb'\)?: item=\d{1,4} name=(?:"/(?![^ "]*proc/)|2F(?![0-9A-F]*70726F632F))')
+"""An absolute name that says where it leads, where the kernel prints it; one below /proc may depend on the caller's
+directory.
+"""
 
 UNIX = (b"0100", b"0001")
 INET = (b"0200", b"0002", b"0A00", b"000A")
@@ -78,7 +80,7 @@ def lessons(wanted: Wanted) -> Search:
     def of_socket_file(body: bytes) -> Need:
         if b" nametype=CREATE" in body:
             return "event"
-        plain = b" nametype=NORMAL" in body and _ABSOLUTE.search(body)
+        plain = b" nametype=NORMAL" in body and _ABSOLUTE.match(body)
         if in_name(body):
             return "line" if plain else "event"
         return "nothing" if plain else "directory"

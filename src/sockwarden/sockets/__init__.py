@@ -4,11 +4,12 @@ socket an access reached.
 
 from sockwarden.sockets.aliases import kind_of, normalise
 from sockwarden.sockets.catalogue import Catalogue, RuntimeSocket, packaged, piece_of
-from sockwarden.sockets.lessons import Lesson, Lessons, Position, lesson_in
+from sockwarden.sockets.lessons import ALWAYS, Lesson, Lessons, Position, lesson_in
 from sockwarden.sockets.live import Listener, LiveSocket, text_of
 from sockwarden.sockets.resolve import Identities, Resolver
 
 __all__ = [
+    "ALWAYS",
     "Catalogue",
     "Identities",
     "Lesson",

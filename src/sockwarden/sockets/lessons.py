@@ -30,6 +30,8 @@ Position = tuple[str, int]
 """A moment in a log: @timestamp and event.sequence."""
 _START: Position = ("", -1)
 _END: Position = ("\U0010ffff", 0)
+ALWAYS = _START, _END
+"""From when to before when anything is."""
 
 _NUMBER = re.compile("[0-9]{1,20}")
 _WINDOW = 4096

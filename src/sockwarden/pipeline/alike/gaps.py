@@ -160,11 +160,11 @@ def fillings(likeness: Likeness, *, reached: bool) -> list[bytes]:
         _json(title_of(own.title)),
         _text(own.directory),
         *_program(*likeness.program),
-        *(_address(reach.address) if reached and reach else (b"", b"", b"", b"")),
-        *((reach.inode, b'"%s"' % reach.inode) if reach else (b"", b"")),
+        *((*_address(reach.address), reach.inode, b'"%s"' % reach.inode) if reached and reach else _NOTHING),
     ]
 
 
+_NOTHING = (b"",) * 6
 _json = msgspec.json.encode
 
 
@@ -191,7 +191,9 @@ def _known_user(numbers: bytes, enriched: bytes, by_login: bool) -> tuple[bytes,
     user = user_of(b"auid=%s " % (b"0" if by_login else UNSET) + numbers, enriched)
     if by_login:
         user["audit"]["id"] = "\0"
-    before, _, behind = _json(user).partition(ESCAPED)
+    before, quoted, behind = _json(user).partition(b'"%s"' % ESCAPED)
+    if quoted:
+        before, behind = before + b'"', b'"' + behind
     return before, behind, _json(named(user))[1:-1]
 
 

@@ -14,7 +14,7 @@ from sockwarden.document import Document
 from sockwarden.pipeline.alike.gaps import ESCAPED, FIELDS, GAP, GAPS, fillings, is_told, with_gaps
 from sockwarden.pipeline.alike.kinds import TOLD_APART, Kinds
 from sockwarden.sinks import Lines
-from sockwarden.sockets import Catalogue, Lessons, Position
+from sockwarden.sockets import ALWAYS, Catalogue, Lessons, Position
 
 _MOST = 512
 """Likenesses kept, some 20 kB each where they make alerts."""
@@ -53,7 +53,8 @@ class Judgement(msgspec.Struct):
     """What came of an access.
 
     number              of this one: the how many-th it is
-    lasting             from when to before when it is that of all that are alike; None for ever
+    reached             whether what was reached is of a kind, and a gap
+    lasting             from when to before when it is that of all that are alike
     asked               detectors that had to be asked
     undecided, trusted  whether it counts as such
     parts, originals    what its digest takes in of its records, and what `event.original` has of them, in order; None
@@ -62,7 +63,8 @@ class Judgement(msgspec.Struct):
     """
 
     number: int
-    lasting: tuple[Position, Position] | None
+    reached: bool
+    lasting: tuple[Position, Position]
     asked: int
     undecided: int
     trusted: int
@@ -72,7 +74,8 @@ class Judgement(msgspec.Struct):
 
     def holds(self, likeness: Likeness) -> bool:
         """Whether it is that of this event, too."""
-        return self.lasting is None or self.lasting[0] <= (iso(likeness.time), likeness.serial) < self.lasting[1]
+        begin, end = self.lasting
+        return self.reached or begin <= (iso(likeness.time), likeness.serial) < end
 
     def values(self, likeness: Likeness) -> tuple[list[bytes], list[str]]:
         """Of an event that is alike what belongs into all gaps but the last, and the uuids of its alerts."""
@@ -80,7 +83,7 @@ class Judgement(msgspec.Struct):
         originals = list(map(original_of, own))
         digest = digest_of(likeness.time, likeness.serial, _in_gaps(self.parts, own))
         values = [
-            *fillings(likeness, reached=self.lasting is None),
+            *fillings(likeness, reached=self.reached),
             b'"%s"' % iso(likeness.time).encode(),
             b"%d" % likeness.serial,
             msgspec.json.encode(_in_gaps(self.originals, originals)),
@@ -165,15 +168,18 @@ class Alike:
     ) -> None:
         """Takes what came of an access.
 
-        found   its alerts, each with its detector and that one's place; nobody may need them any more
+        found   its alerts, each with its detector and that one's place; of those whose rule is their detector's nobody
+                may need more than their lines
         counts  detectors asked; whether it counts as undecided, and as trusted
         """
         key, reached = self._kinds.key(likeness)
-        lasting = None if reached else self._lessons.lasting(document)
-        if (lasting is None and not reached) or self._engine.depends_on(FIELDS, TOLD_APART, document):
+        lasting = ALWAYS if reached else self._lessons.lasting(document)
+        if lasting is None or self._engine.depends_on(FIELDS, TOLD_APART, document):
             return
         if not is_told(document, likeness, reached=reached):
             return
+        if any(alert["kibana"]["alert"]["rule"] is not detector.rule for detector, _, alert in found):
+            return  # they are sent whole, and must have no gaps
         templates = []
         for detector, number, alert in found:
             template = self._template(detector, number, *with_gaps(alert, document, likeness, reached=reached))
@@ -186,16 +192,13 @@ class Alike:
         originals = [None if part is None else original_of(part) for part in parts]
         if not any(parts):
             parts, originals = [], []
-        self._known[key] = Judgement(self._next, lasting, *counts, parts, originals, templates)
+        self._known[key] = Judgement(self._next, reached, lasting, *counts, parts, originals, templates)
         self.learnt[self._next] = templates
         self._next += 1
 
     def _template(self, detector: Detector, number: int, alert: Document, in_texts: int) -> Template | None:
         """An alert that has gaps, so many of them in texts; None where its line cannot tell them."""
-        signal = alert["kibana"]["alert"]
-        if signal["rule"] is not detector.rule:
-            return None
-        template = Template(number, detector.rule_id, signal["severity"])
+        template = Template(number, detector.rule_id, alert["kibana"]["alert"]["severity"])
         start = self._lines.start(alert)
         if not start:
             return template

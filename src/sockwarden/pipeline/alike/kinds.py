@@ -47,7 +47,9 @@ class Kinds:
         self._place = lru_cache(maxsize=_MOST_KNOWN)(self._place_of)
 
     def key(self, likeness: Likeness) -> tuple[tuple[object, ...], bool]:
-        """Equal where accesses are alike in all that rules tell apart; and whether what was reached may be another."""
+        """Equal where accesses are alike in all that rules tell apart; and whether what they reached is of a kind, so
+        that it may be another's.
+        """
         program, reach = self._program(likeness.program), likeness.reach
         place = self._place(reach) if reach else None
         if not reach or not place or (place.may_be_others and self._was_another(reach, place.socket, likeness)):
