@@ -203,8 +203,8 @@ def surroundings(kind: str, folder: Path, require: Callable[..., str]) -> Iterat
 def test_every_scenario_is_seen_for_what_it_is(
     kind: str, setting: Setting, audit: None, tmp_path: Path, require: Callable[..., str], subtests: pytest.Subtests
 ) -> None:
-    """A client that is gone before a busy machine could look at it has no argv, which is said and never guessed; such a
-    scenario is done again.
+    """A client that is gone before a busy machine could look at it has no argv or no origin, which is said and never
+    guessed; such a scenario is done again.
     """
     options = SENSORS["ebpf" if kind == "ebpf" else "audit"]
     with surroundings(kind, tmp_path, require) as log, watching(tmp_path, *options) as watch:
@@ -233,11 +233,12 @@ def test_every_scenario_is_seen_for_what_it_is(
 
 
 def is_unclear(access: Access, accesses: list[Document]) -> bool:
-    """Whether what was seen of it lacks argv, or lies in argv alone."""
+    """Whether what was seen of it lacks argv or its origin, or lies in argv alone."""
     if access.scenario.canonical == "-":
         return False
     seen = [one for one in accesses if belongs(one, access)]
-    return not seen or any(get(one, "process.args") is None for one in seen)
+    unknown = (get(one, "sockwarden.actor.origin") == "unknown" != access.scenario.origin for one in seen)
+    return not seen or any(unknown) or any(get(one, "process.args") is None for one in seen)
 
 
 def belongs(document: Document, access: Access) -> bool:
