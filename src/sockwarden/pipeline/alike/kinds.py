@@ -78,10 +78,12 @@ class Kinds:
         """None where it is no socket by its name, or nobody knows what rules say of it."""
         given, canonical = reach.address.decode("ascii"), canonical_of(reach.address)
         socket = self._catalogue.path(canonical) if self._catalogue else None
+        if socket is None:
+            return None
         # A rule's alerts tell which of both addresses makes the match.
         pairs = dict.fromkeys(((given, canonical), (given, given), (canonical, canonical)))
         said = [self._engine.said_of(_ADDRESS, addressed(*pair)) for pair in pairs]
-        if not socket or None in said:
+        if None in said:
             return None
         kind = (socket.runtime, socket.name, given == canonical, kind_of(given, None, canonical), *said)
         ever = self._lessons.ever("", reach.device.decode(), reach.inode.decode())
