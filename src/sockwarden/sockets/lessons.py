@@ -48,6 +48,10 @@ _MOST_NAMES = 64
 """Names learnt of one inode between two ends; a socket has a few, a flood of mounts any number."""
 
 
+_MOST_ALIKE = 64
+"""Stretches of time that are looked at before and behind one, for what lasts."""
+
+
 class _Seen(msgspec.Struct):
     """When a name was first and last seen on an inode, and whether a bind put it there."""
 
@@ -210,8 +214,9 @@ class Lessons:
                 number = _place(stretches, at)
                 if len(stretches[number].names) > 1:
                     return None
-                begin = max(begin, stretches[number].start) if number else begin
-                end = min([end, *(one.start for one in stretches[number + 1 : number + 2])])
+                first, last = _alike(stretches, number, boots[index - 1])
+                begin = max(begin, stretches[first].start) if first else begin
+                end = min([end, *(one.start for one in stretches[last + 1 : last + 2])])
         return begin, end
 
     def named(self, address: str, port: int | None) -> None:
@@ -271,6 +276,23 @@ class Lessons:
 def _place(stretches: list[_Stretch], at: Position) -> int:
     """Where the stretch is that a moment lies in; what came before the first is taken for that one's."""
     return max(bisect_right(stretches, at, key=lambda one: one.start) - 1, 0)
+
+
+def _alike(stretches: list[_Stretch], number: int, boot: Position) -> tuple[int, int]:
+    """The first and the last of those beside one that have the same names, and began since the boot, too: a daemon that
+    is started again binds the same name.
+    """
+    first = last = number
+    if stretches[number].start < boot:
+        return first, last
+    names = stretches[number].names.keys()
+    while first and number - first < _MOST_ALIKE and stretches[first - 1].names.keys() == names:
+        if stretches[first - 1].start < boot:
+            break
+        first -= 1
+    while last + 1 < len(stretches) and last - number < _MOST_ALIKE and stretches[last + 1].names.keys() == names:
+        last += 1
+    return first, last
 
 
 def host_of(document: Document) -> str:
