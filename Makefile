@@ -55,7 +55,7 @@ requirements: $(UV)
 	    --no-emit-find-links --custom-compile-command "make requirements" requirements/$$name.in -o requirements/$$name.txt; \
 	done
 
-$(VENV)/ready: requirements/dev.txt pyproject.toml hatch_build.py src/sockwarden/readers/scan.c | $(UV)
+$(VENV)/ready: requirements/dev.txt pyproject.toml hatch_build.py $(wildcard src/sockwarden/compiled/*.[ch]) | $(UV)
 	$(UV) venv --quiet --allow-existing $(if $(PYTHON),--python $(PYTHON)) $(VENV)
 	$(UV) pip install --quiet --python $(RUN)python --require-hashes --requirement requirements/dev.txt
 	$(UV) pip install --quiet --python $(RUN)python --no-deps --no-build-isolation --editable .

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from fuzz.hunting import carry, hunt, identities, judge, learn
 
+from sockwarden import compiled
 from sockwarden.auditrecords import (
     REASONS,
     Assembler,
@@ -26,7 +27,7 @@ from sockwarden.auditrecords import (
 from sockwarden.auditrecords.record import fields, text
 from sockwarden.auditrecords.types import name_of
 from sockwarden.document import Document
-from sockwarden.readers import gathering, scan, stretches
+from sockwarden.readers import gathering, stretches
 from sockwarden.sockets import Lessons
 
 LONGEST = 4096
@@ -178,7 +179,7 @@ def check(data: bytes) -> None:
         small = {"REACH": _REACH, "STRETCH_BYTES": _REACH, "PIECE_BYTES": _REACH // 2}
         with patch.object(gathering, "REACH", _REACH), patch.multiple(stretches, **small):
             assert hunt(log) == expected, "in small pieces, as a large log is read"
-        with patch.object(scan, "is_built", lambda: False):
+        with patch.object(compiled, "library", lambda: None):
             assert hunt(log) == expected, "without what is compiled"
 
 

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from sockwarden import compiled
 from sockwarden.auditrecords import REASONS, Assembler, Record, lesson_of, parse_line
 from sockwarden.document import Document, get
 from sockwarden.errors import InputError
 from sockwarden.literals import Wanted
-from sockwarden.readers import auditlog, format_of, plan, scan, streams, stretches
+from sockwarden.readers import auditlog, format_of, plan, streams, stretches
 from sockwarden.readers.tally import QUARANTINE_BYTES, Quarantine, Tally
 from sockwarden.sockets import Lessons, Resolver, lesson_in, packaged
 
@@ -26,12 +27,12 @@ EVERYTHING = Wanted(everything=True)
 
 @pytest.fixture(scope="module", params=["compiled", "python"], autouse=True)
 def walk(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Lines are looked at by the compiled walk, and without it."""
-    if request.param == "compiled" and not scan.is_built():
-        (pytest.fail if "CI" in os.environ else pytest.skip)("scan.c was not built: there was no C compiler")
+    """Logs are read by what is compiled, and without it."""
+    if request.param == "compiled" and not compiled.library():
+        (pytest.fail if "CI" in os.environ else pytest.skip)("nothing is compiled: there was no C compiler")
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "python":
-            patch.setattr(scan, "is_built", lambda: False)
+            patch.setattr(compiled, "library", lambda: None)
         yield
 
 
@@ -176,6 +177,20 @@ def test_nothing_is_skipped_in_a_generated_log(
     everything = reached(stream_of(tmp_path, content), skip=False)
     assert len(everything) > 20
     assert reached(stream_of(tmp_path, content), skip=True) == everything
+
+
+@pytest.mark.parametrize("between", [0, 5_000, 30_000, 300_000, 1_500_000])
+def test_what_was_asked_of_an_io_uring_long_before_the_call_around_it_ended(tmp_path: Path, between: int) -> None:
+    """As much as others do meanwhile lies between the records."""
+    capture = next(path for path in CAPTURES if path.name == "inode-rules.audit.log")
+    events: dict[bytes, list[bytes]] = {}
+    for line in capture.read_bytes().splitlines():
+        events.setdefault(line.split(b"msg=")[1].split(b")")[0], []).append(line)
+    (request, *call), *_ = (event for event in events.values() if event[0].startswith(b"type=URINGOP"))
+    noise = record("USER_END", b"pid=1 uid=0 msg='op=PAM:session_close acct=\"root\"'", 7) + b"\n"
+    log = [noise, request, b"\n", noise * (between // len(noise)), b"\n".join(call), b"\n", noise]
+    (document,) = reached(stream_of(tmp_path, b"".join(log)), skip=True)
+    assert get(document, "event.action") == "connected-to"
 
 
 LINES = generated_log(99, 40).split(b"\n")

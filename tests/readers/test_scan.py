@@ -9,21 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sockwarden import compiled
 from sockwarden.readers import scan
 from sockwarden.readers.candidates import accesses
 from sockwarden.readers.look import HEADER, Look
 from sockwarden.readers.stretches import View
 from sockwarden.sockets import packaged
 
-pytestmark = pytest.mark.skipif(not scan.is_built() and "CI" not in os.environ, reason="there was no C compiler")
+pytestmark = pytest.mark.skipif(not compiled.library() and "CI" not in os.environ, reason="there was no C compiler")
 MOST = 300
 STAMP = b"msg=audit(1.000:1)"
+
+
+def walk_of(most_line: int = MOST) -> scan.Walk:
+    library = compiled.library()
+    assert library
+    return scan.Walk(library, most_line)
 
 
 def told(text: bytes, most_line: int = MOST) -> list[tuple[int, bytes, bytes]]:
     """Of each line that is told of: its kind, its beginning, the text that decides."""
     held = bytearray(text)
-    lines = scan.Walk(most_line).lines(held, 0, len(held))
+    lines = walk_of(most_line).lines(held, 0, len(held))
     return [(kind, bytes(held[start : start + 9]), bytes(held[begin:end])) for kind, start, begin, end in lines]
 
 
@@ -88,7 +95,7 @@ def test_what_is_passed_over_comes_no_more_and_the_rest_does() -> None:
     """Of thousands of addresses, one half is passed over as it comes; beyond what is kept, it may come again."""
     addresses = [b"0100%08X" % (number % 3000) for number in range(30_000)]
     text = bytearray(b"".join(b"type=SOCKADDR %s: saddr=%s\n" % (STAMP, address) for address in addresses))
-    walk = scan.Walk(MOST)
+    walk = walk_of()
     wanted = [address for address in addresses if address.endswith((b"0", b"2", b"4", b"6", b"8", b"A", b"C", b"E"))]
     found, passed = [], 0
     for kind, _, begin, end in walk.lines(text, 0, len(text)):
@@ -117,7 +124,7 @@ def test_a_text_is_known_by_all_of_it(more: bytes) -> None:
     """An address that is no longer than what tells a TCP port says nothing of those that begin with it."""
     text = bytearray(b"type=SOCKADDR %s: saddr=01002F61\n" % STAMP)
     text += b"".join(b"type=SOCKADDR %s: saddr=01002F61%s\n" % (STAMP, more) for _ in range(100))
-    walk = scan.Walk(MOST)
+    walk = walk_of()
     lines = walk.lines(text, 0, len(text))
     kind, _, begin, end = next(lines)
     walk.pass_over(kind, bytes(text[begin:end]))
@@ -129,7 +136,7 @@ SOCKETS = [(b"type=PATH %s: item=0 inode=%d mode=0140666" % (STAMP, number % 3),
 
 def test_where_a_text_is_that_has_a_number_is_noted() -> None:
     """Of each the first so many places, from a base on, in one text after another; and once that there are more."""
-    walk, told_of = scan.Walk(MOST), 0
+    walk, told_of = walk_of(), 0
     expected: dict[int, list[int]] = {1: [], 2: [], 3: []}
     for base, part in ((10, SOCKETS[:300]), (1_000_000, SOCKETS[300:])):
         text, at = bytearray(b"".join(line + b"\n" for line, _ in part)), base
@@ -150,8 +157,8 @@ def test_where_a_text_is_that_has_a_number_is_noted() -> None:
 
 def test_beyond_what_can_be_noted_nothing_is() -> None:
     lines = [b"type=PATH %s: item=0 inode=%d mode=0140666\n" % (STAMP, number % 300) for number in range(60_000)]
-    text, walk = bytearray(b"".join(lines)), scan.Walk(MOST)
+    text, walk = bytearray(b"".join(lines)), walk_of()
     for kind, _, begin, end in walk.lines(text, 0, len(text)):
         walk.note(kind, bytes(text[begin:end]), 7)
     assert walk.end() is None
-    assert scan.Walk(MOST).end() == array("I"), "the next one begins anew"
+    assert walk_of().end() == array("I"), "the next one begins anew"

@@ -20,6 +20,10 @@ from sockwarden.auditrecords.syscalls import (
 )
 
 _CALL = re.compile(rb"type=SYSCALL msg=audit\([^)]*\): (arch=[0-9a-f]{1,8} syscall=\d{1,10}) ")
+_REQUEST = re.compile(
+    rb"type=URINGOP msg=audit\([^)]*\): uring_op=(?:%s) "
+    % b"|".join(b"%d" % number for number, kind in URING_OPS.items() if kind in ("connect", "bind"))
+)
 _NUMBERS = re.compile(rb"(arch=[0-9a-f]{1,8} syscall=\d{1,10}) ")
 _NAMED_ARCHES = frozenset(arch.name for arch in ARCHES.values())
 _ORDER: tuple[Kind, ...] = ("connect", "bind", "open", "rename", "unlink")
@@ -47,6 +51,14 @@ def may_have_address(text: bytes) -> bool:
     """
     call = _CALL.search(text)
     return call is None or call_named(call[1]).kind not in ("open", "rename", "unlink")
+
+
+def may_lack_request(text: bytes) -> bool:
+    """Whether records, as a log's text, are of a call that carries out requests of an io_uring, and no connect or bind
+    is among them: a request is recorded once it is done, and the call around it when it ends, any time later.
+    """
+    call = _CALL.search(text)
+    return call is not None and call_named(call[1]).name in URING_CARRIERS and not _REQUEST.search(text)
 
 
 @lru_cache(maxsize=64)

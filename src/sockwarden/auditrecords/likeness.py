@@ -61,8 +61,8 @@ _PROC = b"70726F63"
 _NOBODY = b" uid=%s " % UNSET
 _EMPTY = (b"00", b'""')
 """How a title begins that may be none."""
-_CONNECT = b"3"
-"""socketcall's first argument (include/uapi/linux/net.h)."""
+_BY_SOCKETCALL = b"3"
+"""A connect by socketcall's first argument (include/uapi/linux/net.h)."""
 
 
 class Likeness(msgspec.Struct, gc=False):
@@ -116,6 +116,25 @@ class Own(msgspec.Struct, gc=False):
         return _NOBODY not in self.user, self.session != UNSET, has_title, bool(self.directory)
 
 
+Told = tuple[bytes, bytes, int, int]
+"""What tells a likeness in the form of compiled/likeness.c: what is shared and what is its own, each as pieces between
+newlines, its moment in milliseconds since the epoch, and its number.
+"""
+
+
+def likeness_told(told: Told) -> Likeness | None:
+    """The likeness that was told. None for a call that is told by other records than these."""
+    shared, rest, time, serial = told
+    call, ppid, pid, user, enriched, tty, session, title, directory, comm, exe, name, inode, device, *parts = (
+        rest.split(b"\n")
+    )
+    if _asked(call) != _CONNECT:
+        return None
+    own = Own(ppid, pid, user, enriched, tty, session, title, directory)
+    reach = Reach(name, inode, device) if name else None
+    return Likeness((shared,), time, serial, parts, own, (comm, exe), reach)
+
+
 def likeness_of(text: bytes) -> Likeness | None:
     """That of an event's lines. None for one that says more than a plain connect or open does."""
     event = _EVENT.match(text) if len(text) <= _MOST_TEXT else None
@@ -135,7 +154,7 @@ def likeness_of(text: bytes) -> Likeness | None:
         parts.append(b"URINGOP " + stripped(request))
     parts.append(b"SYSCALL " + stripped(event["system"]))
     if given is not None:
-        if event[_FIRST] != _CONNECT:
+        if event[_FIRST] != _BY_SOCKETCALL:
             return None
         parts.append(b"SOCKETCALL " + given)
     # Only a path that leads from the root says by itself where it leads.
@@ -154,17 +173,23 @@ def likeness_of(text: bytes) -> Likeness | None:
     parts.append(b"PROCTITLE proctitle=" + title)
     ppid, pid, user, enriched, tty, session, comm, exe = event.group(*_OWN)
     own = Own(ppid, pid, user, stripped(enriched[1:]), tty, session, title, own_directory)
-    key = (
-        *event.group(*_SHARED, *asked.arguments),
-        # Behind a Unix socket's address is no more than auditd's reading of it.
-        event[_ADDRESS] if unix is None else unix[: _FAMILY if file else end],
-        b"" if own_directory else directory,
-        file.group("item", "device", "rest") if file else paths.replace(stamp, b"\n"),
-        own.told,
+    address = event[_ADDRESS]
+    is_there = address is not None, unix, event["cwd"] is not None, directory, own_directory, file, *own.told[:-1]
+    shared = b"\n".join(
+        [
+            b"".join(b"1" if each else b"0" for each in is_there),
+            *event.group(*_SHARED),
+            event["cwd"] or b"",
+            # Behind a Unix socket's address is no more than auditd's reading of it.
+            (address or b"") if unix is None else unix[: _FAMILY if file else end],
+            b"" if own_directory else directory or b"",
+            *(file.group("item", "device", "rest") if file else [paths.replace(stamp, b"\n")]),
+        ]
     )
+    others = event.group(*_OF_OTHERS, *asked.arguments)
     time, number = moment_of(*event.group(*_MOMENT))
     reach = Reach(*file.group("name", "inode", "device")) if file else None
-    return Likeness(key, time, number, parts, own, (comm, exe), reach)
+    return Likeness((shared, *others) if any(others) else (shared,), time, number, parts, own, (comm, exe), reach)
 
 
 def _numbers(*names: str) -> tuple[int, ...]:
@@ -175,10 +200,8 @@ def _numbers(*names: str) -> tuple[int, ...]:
 _DECIDING = _numbers("stamp", "call", "paths", "directory", "unix", "request", "given", "title")
 _MOMENT = _numbers("seconds", "millis", "serial")
 _OWN = _numbers("ppid", "pid", "user", "enriched", "tty", "session", "comm", "exe")
-_SHARED = _numbers(
-    *("asked", "requester", "request_enriched", "call", "result", "items", "label"),
-    *("given_enriched", "cwd"),
-)
+_SHARED = _numbers("call", "result", "items", "label")
+_OF_OTHERS = _numbers("asked", "requester", "request_enriched", "given_enriched")
 _ADDRESS = _EVENT.groupindex["address"]
 _FIRST = _EVENT.groupindex["result"] + 1
 """The group of a call's first argument."""
@@ -201,6 +224,9 @@ class _Asked(NamedTuple):
     is_request: bool
     is_socketcall: bool
     arguments: tuple[int, ...] = ()
+
+
+_CONNECT = _Asked(is_request=False, is_socketcall=False)
 
 
 @lru_cache(maxsize=64)

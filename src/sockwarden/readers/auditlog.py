@@ -23,13 +23,14 @@ from sockwarden.auditrecords import (
     lesson_of,
     lesson_of_line,
     likeness_of,
+    likeness_told,
     parse_line,
 )
 from sockwarden.document import Document
 from sockwarden.literals import Wanted
 from sockwarden.readers import candidates
 from sockwarden.readers.blocks import MOST_LINE_BYTES, too_long
-from sockwarden.readers.gathering import gathered, gathered_again
+from sockwarden.readers.gathering import Gathered, gathered, gathered_again
 from sockwarden.readers.look import Look
 from sockwarden.readers.stretches import Stretch, View
 from sockwarden.readers.tally import Tally
@@ -68,7 +69,7 @@ def events(stretch: Stretch, wanted: Wanted, tally: Tally, is_known: IsKnown[Kno
     places = stretch.seen.places(wanted.inodes) if stretch.seen and not wanted.everything else None
     if places is not None:
         tally.read += stretch.size
-        yield from _parsed(gathered_again(stretch, search, places), tally, is_known)
+        yield from _parsed(gathered_again(stretch, search, places, with_likeness=is_known is not None), tally, is_known)
     else:
         parsed = partial(_parsed, tally=tally, is_known=is_known)
         yield from _events(stretch, None if wanted.everything else [search], tally, parsed)
@@ -93,7 +94,7 @@ def _events(
     stretch: Stretch,
     searches: list[candidates.Search] | None,
     tally: Tally,
-    parsed: Callable[[Iterator[bytes]], Found[Known]],
+    parsed: Callable[[Iterator[Gathered]], Found[Known]],
 ) -> Found[Known]:
     """What the first of the searches finds; without any, every event. What the second finds is kept as seen."""
     if searches and (look := _looked(stretch, searches)):
@@ -102,7 +103,7 @@ def _events(
             _record(line, tally)
         if len(searches) > 1 and not look.others and look.noted is not None:
             stretch.see(look.found[1], look.noted, look.inodes)
-        yield from parsed(gathered_again(stretch, searches[0], look.found[0]))
+        yield from parsed(gathered_again(stretch, searches[0], look.found[0], with_likeness=False))
         return
     for view in stretch.views():
         tally.read += view.size
@@ -140,7 +141,7 @@ def _hold_record(lines: list[bytes]) -> bool:
 
 
 def _parsed(
-    gathered: Iterator[bytes],
+    gathered: Iterator[Gathered],
     tally: Tally,
     is_known: IsKnown[Known] | None = None,
     alone: Callable[[bytes], Known | None] | None = None,
@@ -149,8 +150,8 @@ def _parsed(
     is then all that is wanted of its event; None where that must be parsed.
     """
     assembler = Assembler()
-    for text in gathered:
-        likeness = likeness_of(text) if is_known else None
+    for text, told in gathered:
+        likeness = ((told and likeness_told(told)) or likeness_of(text)) if is_known else None
         known = is_known(likeness) if is_known and likeness else None
         if likeness and known and assembler.passed(likeness.time, likeness.serial):
             yield likeness, known

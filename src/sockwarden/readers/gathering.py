@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import msgspec
-
-from sockwarden.auditrecords import may_have_address
+from sockwarden.auditrecords import Told
+from sockwarden.readers.around import Around, is_whole, is_whole_nearby
 from sockwarden.readers.blocks import MOST_LINE_BYTES
 from sockwarden.readers.candidates import Search
 from sockwarden.readers.find import find
@@ -21,42 +20,64 @@ _MOST_FAR = 16
 """Events of a stretch or a view that are looked for in the whole reach by themselves; for more, all of it is read and
 indexed.
 """
+Gathered = tuple[bytes, Told | None]
+"""The lines of an event, and what tells its likeness, where that is known."""
 _HEADER_AT = re.compile(rb"^" + HEADER.pattern, re.MULTILINE)
-_BLOCK = re.compile(rb"type=[A-Z_]{1,40} msg=(audit\([^)\n]{1,40}\)):[^\n]*\n(?:type=[A-Z_]{1,40} msg=\1:[^\n]*\n)*")
-"""Lines of one event behind each other."""
-_HEADS = frozenset(b"type=%s msg=" % kind for kind in (b"SYSCALL", b"SOCKADDR", b"CWD", b"PATH", b"PROCTITLE"))
-"""What mostly stands before a stamp."""
-_MOST_DONE = 4096
-"""Places of lines that were given which are remembered; one that is not is found to be given when it is read."""
-_ITEMS = re.compile(rb" items=(\d{1,4}) ")
 
 _Given = dict[bytes, int]
 """Stamps of events whose lines were given, each with where the line is in the stream that called for them."""
 
 
-def gathered(view: View, search: Search, places: Places) -> Iterator[bytes]:
+def gathered(view: View, search: Search, places: Places) -> Iterator[Gathered]:
     """The lines that places in a view call for, those of one event together as one text, in the order of the first that
     called for them. A line that is no record of auditd's calls for nothing; of lines that call for themselves,
     repetitions are left out.
     """
-    repeated = Repeated()
-    yield from _gathered(view, search, places, {}, repeated)
-    yield from repeated.rest()
+    return _told_once(_gathered(view, search, places, {}))
 
 
-def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator[bytes]:
+def gathered_again(stretch: Stretch, search: Search, places: Places, *, with_likeness: bool) -> Iterator[Gathered]:
     """The same of places in a stretch. As long as each event's lines lie together, little more than these is read."""
-    given: _Given = {}
+    return _told_once(_gathered_around(stretch, search, places, with_likeness=with_likeness))
+
+
+_Called = Iterator[bytes | Gathered]
+"""Lines that call for themselves, and events."""
+
+
+def _told_once(called: _Called) -> Iterator[Gathered]:
+    """The same without lines that say nothing new."""
     repeated = Repeated()
-    done: set[int] = set()
-    behind = far = 0
+    for each in called:
+        for line in repeated.take(each) if isinstance(each, bytes) else repeated.rest():
+            yield line, None
+        if not isinstance(each, bytes):
+            yield each
+    for line in repeated.rest():
+        yield line, None
+
+
+def _gathered(view: View, search: Search, places: Places, given: _Given) -> _Called:
+    events = _Events(view, search, given)
+    for start, need in places:
+        if isinstance(need, bytes):
+            yield need
+        elif text := events.text(start, need, REACH):
+            yield text, None
+
+
+def _gathered_around(stretch: Stretch, search: Search, places: Places, *, with_likeness: bool) -> _Called:
+    given: _Given = {}
+    around = Around(stretch, [at for at, need in places if not isinstance(need, bytes)], with_likeness=with_likeness)
+    farther = _Farther(stretch, search, given)
+    behind = 0
     for number, (place, need) in enumerate(places):
         if isinstance(need, bytes):
-            yield from repeated.take(need)
+            yield need
             continue
-        if place < behind or place in done:
+        if place < behind:
             continue
-        found = _nearby(stretch, place)
+        found = around.event(place)
         if found and _was_given(given, found.stamp, stretch.begin + place):
             continue
         if found and need == "directory" and _says_directory(found.text) and not _holds_directory(found.text, search):
@@ -64,101 +85,39 @@ def gathered_again(stretch: Stretch, search: Search, places: Places) -> Iterator
         if found and found.is_whole:
             given[found.stamp] = stretch.begin + place
             behind = max(behind, found.behind)
-            if len(done) > _MOST_DONE:
-                done.clear()
-            done.update(found.places)
-            yield from repeated.rest()
-            yield found.text
+            yield found.text, found.told
             continue
-        near: View | None = None
-        for reach in (*_NEAR[2:], REACH):
-            far += reach == REACH
-            near = stretch.near(place, reach, near) if far <= _MOST_FAR else None
-            text = near and _Events(near, search, given).text(stretch.place_in(near, place), need, reach)
-            if text is not None:
-                break
-        else:
+        text = farther.text(place, need)
+        if text is None:
             for view in stretch.views():
                 rest = [(stretch.place_in(view, one), each) for one, each in places[number:]]
-                yield from _gathered(view, search, rest, given, repeated)
-            break
+                yield from _gathered(view, search, rest, given)
+            return
         if text:
-            yield from repeated.rest()
-            yield text
-    yield from repeated.rest()
+            yield text, None
 
 
-def _gathered(view: View, search: Search, places: Places, given: _Given, repeated: Repeated) -> Iterator[bytes]:
-    events = _Events(view, search, given)
-    for start, need in places:
-        if isinstance(need, bytes):
-            yield from repeated.take(need)
-        elif text := events.text(start, need, REACH):
-            yield from repeated.rest()
-            yield text
+class _Farther:
+    """Looks farther for events of a stretch, a few."""
 
+    def __init__(self, stretch: Stretch, search: Search, given: _Given) -> None:
+        self._stretch = stretch
+        self._search = search
+        self._given = given
+        self._count = 0
 
-class _Nearby(msgspec.Struct, gc=False):
-    """An event's text and stamp, and whether that is all of it; and where else in the stretch its lines start: all that
-    do before a place, or those in a list.
-    """
-
-    text: bytes
-    stamp: bytes
-    is_whole: bool
-    behind: int = 0
-    places: Sequence[int] = ()
-
-
-def _nearby(stretch: Stretch, place: int) -> _Nearby | None:
-    """What lies nearby of the event that a line is of; none of it is known to be all where a part may lie in another
-    stretch. None for no such line.
-    """
-    found = _within(stretch, place, _NEAR[0])
-    return _within(stretch, place, _NEAR[1]) if found and not found.is_whole else found
-
-
-def _within(stretch: Stretch, place: int, near: int) -> _Nearby | None:
-    """The same of what lies as near."""
-    begin = max(stretch.begin + place - near, 0)
-    text, offset = stretch.stream.piece(begin, begin + 2 * near), begin - stretch.begin
-    header = HEADER.match(text, place - offset)
-    if not header:
+    def text(self, place: int, need: Need) -> bytes | None:
+        """As _Events.text; None where the whole stretch has to be read for it."""
+        near: View | None = None
+        for reach in (*_NEAR[2:], REACH):
+            self._count += reach == REACH
+            near = self._stretch.near(place, reach, near) if self._count <= _MOST_FAR else None
+            if near:
+                events = _Events(near, self._search, self._given)
+                text = events.text(self._stretch.place_in(near, place), need, reach)
+                if text is not None:
+                    return text
         return None
-    stamp = header[1]
-    first = text.find(stamp)
-    start = text.rfind(b"\n", 0, first) + 1
-    block = _BLOCK.match(text, start)
-    # Mostly its lines lie behind each other, and that is all of them.
-    if block and block[1] == stamp and start and start + offset >= 0 and text.find(stamp, block.end()) < 0:
-        lines = block[0][:-1]
-        return _Nearby(lines, stamp, _is_whole_nearby(lines), block.end() + offset)
-    return _scattered(text, offset, stamp, first)
-
-
-def _scattered(text: bytes, offset: int, stamp: bytes, at: int) -> _Nearby:
-    """The same of lines that lie anywhere in a text, from the first stamp on."""
-    lines, places, is_whole, stop = [], [], True, 0
-    while at >= 0:
-        start, stop = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
-        is_head = text[start:at] in _HEADS or _stands_at(text, start, at)
-        # What lies on the edge of what was read may be a part of a line.
-        if stop < 0 or not start or not is_head or start + offset < 0:
-            is_whole = False
-            if stop < 0:
-                break
-        else:
-            lines.append(text[start:stop])
-            places.append(start + offset)
-        at = text.find(stamp, stop)
-    found = b"\n".join(lines)
-    return _Nearby(found, stamp, is_whole and _is_whole_nearby(found), 0, places)
-
-
-def _stands_at(text: bytes, start: int, at: int) -> bool:
-    """Whether the record of a line has its stamp at a place."""
-    header = HEADER.match(text, start)
-    return header is not None and header.start(1) == at
 
 
 _Span = tuple[int, int]
@@ -210,7 +169,7 @@ class _Events:
             if near <= reach:
                 found = list(self._stamped(max(start - near, 0), start + near, stamp))
                 text = b"\n".join([self._text[begin:end] for begin, end in found])
-                if _is_whole_nearby(text) if near < _NEAR[-1] else _is_whole(text):
+                if is_whole_nearby(text) if near < _NEAR[-1] else is_whole(text):
                     return found
         return self._far_apart(start, stamp) if reach == REACH else []
 
@@ -247,19 +206,10 @@ def _says_directory(text: bytes) -> bool:
 
 def _holds_directory(text: bytes, search: Search) -> bool:
     """Whether the directory of who called holds what is wanted."""
-    return any(b"type=CWD " in line and search.holds(line) for line in text.split(b"\n"))
-
-
-def _is_whole_nearby(text: bytes) -> bool:
-    """Whether it is whole, where few lines around were looked at: an address nearby is part of it; of a call without
-    one nobody knows, unless it is one that has none.
-    """
-    return _is_whole(text) and (b"type=SOCKADDR " in text or not may_have_address(text))
-
-
-def _is_whole(text: bytes) -> bool:
-    """Whether the assembler would close the event: PROCTITLE is there, and what SYSCALL announces."""
-    items = _ITEMS.search(text)
-    paths = text.count(b"type=PATH ")
-    announced = b"type=SYSCALL " in text and items is not None and paths >= int(items[1])
-    return announced and b"type=PROCTITLE " in text and (not paths or b"type=CWD " in text)
+    at = text.find(b"type=CWD ")
+    while at >= 0:
+        end = text.find(b"\n", at)
+        if search.holds(text[text.rfind(b"\n", 0, at) + 1 : end if end >= 0 else len(text)]):
+            return True
+        at = text.find(b"type=CWD ", end) if end >= 0 else -1
+    return False

@@ -1,6 +1,6 @@
 """A look at lines: which are no records, and which call for anything.
 
-The compiled walk over lines tells it where it was built (scan.c), else searches over the whole text do. Same answers.
+The compiled walk over lines tells it where it was built, else searches over the whole text do. Same answers.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from operator import itemgetter
 
+from sockwarden import compiled
 from sockwarden.readers import scan
 from sockwarden.readers.blocks import MOST_LINE_BYTES
 from sockwarden.readers.candidates import INET, UNIX, Search
@@ -47,7 +48,8 @@ class Look:
         self.inodes: dict[int, int] = {}
         self.noted: array[int] | None = array("I")
         self._of = _Judges(searches)
-        self._walk = Walk(MOST_LINE_BYTES) if scan.is_built() else None
+        library = compiled.library()
+        self._walk = Walk(library, MOST_LINE_BYTES) if library else None
 
     def over(self, view: View, base: int) -> None:
         """Looks at the lines that start in a view. Where they start is counted from a base in the stream."""

@@ -1,14 +1,11 @@
-"""The compiled walk over the lines of a log (scan.c), where it was built; without it look.py does the same."""
+"""The compiled walk over the lines of a log (compiled/scan.c), where it was built; without it look.py does the same."""
 
 from __future__ import annotations
 
 import ctypes
 from array import array
 from collections.abc import Iterator
-from pathlib import Path
 
-_LIBRARY = Path(__file__).with_name("libscan.so")
-_VERSION = 3
 _FIRST, _MOST = 64, 1024
 """Lines that are told of at once: few at first, since what comes most is soon known."""
 MOST_NOTED, MANY = 8192, (1 << 32) - 1
@@ -19,45 +16,21 @@ OTHER, ADDRESS, HEAD_OF_ADDRESS, SOCKET_FILE, BOOT = range(5)
 """What a line is, or a text that is known, as in scan.c."""
 
 
-def _load() -> ctypes.CDLL | None:
-    try:
-        library = ctypes.CDLL(str(_LIBRARY))
-        if library.sockwarden_scan_version() != _VERSION:
-            return None
-    except (OSError, AttributeError):
-        return None
-    size, pointer = ctypes.c_int64, ctypes.c_void_p
-    library.sockwarden_walk_size.restype = library.sockwarden_scan.restype = size
-    library.sockwarden_scan.argtypes = [pointer, pointer, size, size, size, size, pointer, size, pointer]
-    library.sockwarden_know.argtypes = [pointer, ctypes.c_int, ctypes.c_char_p, size, ctypes.c_uint32]
-    library.sockwarden_begin.argtypes = [pointer]
-    return library
-
-
-_library = _load()
-
-
 _spare: list[ctypes.Array[ctypes.c_char]] = []
 """What walks that are over have left: to fill a new one with zeros takes longer than to forget."""
-
-
-def is_built() -> bool:
-    """Whether the compiled walk is here."""
-    return _library is not None
 
 
 class Walk:
     """A walk over the lines of one text after another."""
 
-    def __init__(self, most_line: int) -> None:
-        """most_line: bytes; a longer line is no record."""
-        assert _library is not None  # noqa: S101 - who asks has asked is_built
-        self._scan, self._know = _library.sockwarden_scan, _library.sockwarden_know
+    def __init__(self, library: ctypes.CDLL, most_line: int) -> None:
+        """library: what is compiled. most_line: bytes; a longer line is no record."""
+        self._scan, self._know = library.sockwarden_scan, library.sockwarden_know
         self._most_line = most_line
         self._found = (ctypes.c_int64 * (4 * _MOST))()
-        self._held = _spare.pop() if _spare else ctypes.create_string_buffer(_library.sockwarden_walk_size())
+        self._held = _spare.pop() if _spare else ctypes.create_string_buffer(library.sockwarden_walk_size())
         self._walk = ctypes.addressof(self._held)
-        _library.sockwarden_begin(self._walk)
+        library.sockwarden_begin(self._walk)
 
     def lines(self, text: bytearray, begin: int, end: int, base: int = 0) -> Iterator[tuple[int, int, int, int]]:
         """Of the lines that start in a part of a text, and end there, those that are no records, and those of interest:

@@ -54,6 +54,10 @@ class Part:
             raise self._unreadable(error) from error
         return filled
 
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._file.fileno()
+
     def piece(self, at: int, size: int) -> bytes:
         """So many bytes of a plain file; less where it ends, or cannot be read."""
         try:
@@ -240,6 +244,15 @@ class Stream:
                 return found if len(found) == end - begin else bytes(self.read(begin, end))
             start += part.size + part.ends_in_line
         return bytes(self.read(begin, end))
+
+    def file_at(self, place: int) -> tuple[int, int, int]:
+        """The plain file that a place of a content with a `plain_size` is in: descriptor, where it starts, its size."""
+        start = 0
+        for part in self.parts:
+            if place < start + part.size:
+                return part.fileno(), start, part.size
+            start += part.size + part.ends_in_line
+        return -1, 0, 0
 
     def _fill(self, part: Part, buffer: memoryview, at: int) -> None:
         filled = 0

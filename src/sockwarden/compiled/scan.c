@@ -1,15 +1,10 @@
-/* One walk over the lines of an audit log: which are no records, and which a look is worth (scan.py has the contract).
- *
- * Built to a library of its own by hatch_build.py where there is a C compiler; look.py does the same without it.
- * Nothing outside [begin, end) is read, nothing is allocated, and texts are told apart by all of their bytes.
+/* One walk over the lines of an audit log: which are no records, and which a look is worth (readers/scan.py has the
+ * contract; readers/look.py does the same without it). Nothing outside [begin, end) is read, and texts are told apart by
+ * all of their bytes.
  */
 
-#include <stdint.h>
-#include <string.h>
+#include "lines.h"
 
-#define VERSION 3
-#define MOST_NODE 255
-#define MOST_WORD 40
 #define HEAD 8
 #define SLOTS 8192
 #define MOST_KNOWN (SLOTS / 2)
@@ -43,11 +38,7 @@ struct walk {
     uint8_t arena[ARENA];
 };
 
-struct span {
-    const uint8_t *from, *to;
-};
-
-int32_t sockwarden_scan_version(void) { return VERSION; }
+int32_t sockwarden_version(void) { return VERSION; }
 
 int64_t sockwarden_walk_size(void) { return sizeof(struct walk); }
 
@@ -127,47 +118,16 @@ static void note(struct walk *walk, struct text *slot, uint32_t place)
     walk->noted++;
 }
 
-/* Takes a literal from the front. */
-static int take(struct span *rest, const char *literal, size_t size)
+/* An address up to the NUL behind a Unix socket's name: what follows lay in the caller's memory, and says nothing. */
+static struct span name_of(struct span address)
 {
-    if ((size_t)(rest->to - rest->from) < size || memcmp(rest->from, literal, size))
-        return 0;
-    rest->from += size;
-    return 1;
-}
-#define TAKE(rest, literal) take(rest, literal, sizeof literal - 1)
-
-/* Takes what ends with a byte and is 1 to `most` long, and that byte. */
-static int take_until(struct span *rest, uint8_t byte, size_t most, struct span *taken)
-{
-    size_t size = (size_t)(rest->to - rest->from);
-    const uint8_t *end = memchr(rest->from, byte, size <= most ? size : most + 1);
-    if (!end || end == rest->from)
-        return 0;
-    *taken = (struct span){rest->from, end};
-    rest->from = end + 1;
-    return 1;
-}
-
-/* `node=NAME type=TYPE msg=audit(STAMP)`, as HEADER in look.py: the type, with the rest of the line behind. */
-static int take_header(struct span *line, struct span *type)
-{
-    struct span word;
-    if (TAKE(line, "node=") && !take_until(line, ' ', MOST_NODE, &word))
-        return 0;
-    return TAKE(line, "type=") && take_until(line, ' ', MOST_WORD, type) && TAKE(line, "msg=audit(") &&
-           take_until(line, ')', MOST_WORD, &word);
-}
-
-static int is(struct span text, const char *literal)
-{
-    size_t size = strlen(literal);
-    return (size_t)(text.to - text.from) == size && !memcmp(text.from, literal, size);
-}
-
-static const uint8_t *find(struct span text, const char *literal)
-{
-    return memmem(text.from, (size_t)(text.to - text.from), literal, strlen(literal));
+    struct span name = address;
+    if (!(TAKE(&name, "0100") || TAKE(&name, "0001")) || TAKE(&name, "00"))
+        return address;
+    for (const uint8_t *at = name.from; name.to - at >= 2; at += 2)
+        if (at[0] == '0' && at[1] == '0')
+            return (struct span){address.from, at};
+    return address;
 }
 
 /* Looks at a line; its kind, or -1 where it is not to be told of. `text` is what the answer depends on, `slot` that of
@@ -175,27 +135,27 @@ static const uint8_t *find(struct span text, const char *literal)
  */
 static int look(struct walk *walk, struct span line, int64_t most_line, struct span *text, struct text **slot)
 {
-    struct span rest = line, type;
+    struct span rest = line, type, stamp;
     int kind;
     *text = line;
     *slot = NULL;
-    if (line.to - line.from > most_line || !take_header(&rest, &type))
+    if (line.to - line.from > most_line || !take_header(&rest, &type, &stamp))
         return OTHER;
-    if (is(type, "SOCKADDR")) {
-        const uint8_t *field = find(rest, " saddr=");
+    if (IS(type, "SOCKADDR")) {
+        const uint8_t *field = FIND(rest, " saddr=");
         if (!field)
             return -1;
-        *text = (struct span){field + sizeof " saddr=" - 1, line.to};
+        *text = name_of((struct span){field + sizeof " saddr=" - 1, line.to});
         struct span head = {text->from, text->to - text->from > HEAD ? text->from + HEAD : text->to};
         *slot = known(walk, head, HEAD_OF_ADDRESS);
         kind = ADDRESS;
-    } else if (is(type, "PATH")) {
-        if (!find(rest, " mode=014"))
+    } else if (IS(type, "PATH")) {
+        if (!FIND(rest, " mode=014"))
             return -1;
         *text = rest;
         kind = SOCKET_FILE;
     } else {
-        return is(type, "SYSTEM_BOOT") || is(type, "KERNEL") ? BOOT : -1;
+        return IS(type, "SYSTEM_BOOT") || IS(type, "KERNEL") ? BOOT : -1;
     }
     if (!*slot)
         *slot = known(walk, *text, kind);
