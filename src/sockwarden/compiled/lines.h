@@ -21,7 +21,7 @@ static inline int is_same(struct span one, struct span other)
     return size_of(one) == size_of(other) && !memcmp(one.from, other.from, size_of(one));
 }
 
-static inline int is_literal(struct span text, const char *literal, size_t size)
+__attribute__((always_inline)) static inline int is_literal(struct span text, const char *literal, size_t size)
 {
     return size_of(text) == size && !memcmp(text.from, literal, size);
 }
@@ -34,7 +34,7 @@ static inline const uint8_t *find_literal(struct span text, const char *literal,
 #define FIND(text, literal) find_literal(text, literal, sizeof literal - 1)
 
 /* Takes a literal from the front. */
-static inline int take_literal(struct span *rest, const char *literal, size_t size)
+__attribute__((always_inline)) static inline int take_literal(struct span *rest, const char *literal, size_t size)
 {
     if (size_of(*rest) < size || memcmp(rest->from, literal, size))
         return 0;
@@ -91,9 +91,11 @@ static inline int take_number(struct span *rest, uint8_t end, size_t most, size_
 static inline int take_header(struct span *line, struct span *type, struct span *stamp)
 {
     struct span word;
-    if (TAKE(line, "node=") && !take_until(line, ' ', MOST_NODE, &word))
-        return 0;
-    if (!TAKE(line, "type=") || !take_until(line, ' ', MOST_WORD, type) || !TAKE(line, "msg=audit("))
+    if (!TAKE(line, "type=")) {
+        if (!TAKE(line, "node=") || !take_until(line, ' ', MOST_NODE, &word) || !TAKE(line, "type="))
+            return 0;
+    }
+    if (!take_until(line, ' ', MOST_WORD, type) || !TAKE(line, "msg=audit("))
         return 0;
     return take_until(line, ')', MOST_WORD, stamp);
 }

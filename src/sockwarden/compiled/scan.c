@@ -130,6 +130,32 @@ static struct span name_of(struct span address)
     return address;
 }
 
+/* Where an address stands in a SOCKADDR record, behind its header; NULL for nowhere. */
+static const uint8_t *address_in(struct span rest)
+{
+    struct span plain = rest;
+    if (TAKE(&plain, ": saddr="))
+        return plain.from;
+    const uint8_t *field = FIND(rest, " saddr=");
+    return field ? field + sizeof " saddr=" - 1 : NULL;
+}
+
+/* Whether a PATH record, behind its header, is of a socket file. Most are read as the kernel prints them (audit_log_name in
+ * kernel/auditsc.c), which takes a third of the time of a search.
+ */
+static int is_socket_file(struct span rest)
+{
+    struct span at = rest, word;
+    if (TAKE(&at, ": item=") && take_until(&at, ' ', 4, &word) && TAKE(&at, "name=")) {
+        int is_quoted = TAKE(&at, "\"");
+        if (take_until(&at, is_quoted ? '"' : ' ', size_of(at), &word) && (!is_quoted || TAKE(&at, " ")) &&
+            TAKE(&at, "inode=") && take_until(&at, ' ', 20, &word) && TAKE(&at, "dev=") &&
+            take_until(&at, ' ', 20, &word) && TAKE(&at, "mode="))
+            return TAKE(&at, "014");
+    }
+    return FIND(rest, " mode=014") != NULL;
+}
+
 /* Looks at a line; its kind, or -1 where it is not to be told of. `text` is what the answer depends on, `slot` that of
  * a text that is known.
  */
@@ -142,15 +168,15 @@ static int look(struct walk *walk, struct span line, int64_t most_line, struct s
     if (line.to - line.from > most_line || !take_header(&rest, &type, &stamp))
         return OTHER;
     if (IS(type, "SOCKADDR")) {
-        const uint8_t *field = FIND(rest, " saddr=");
-        if (!field)
+        const uint8_t *address = address_in(rest);
+        if (!address)
             return -1;
-        *text = name_of((struct span){field + sizeof " saddr=" - 1, line.to});
+        *text = name_of((struct span){address, line.to});
         struct span head = {text->from, text->to - text->from > HEAD ? text->from + HEAD : text->to};
         *slot = known(walk, head, HEAD_OF_ADDRESS);
         kind = ADDRESS;
     } else if (IS(type, "PATH")) {
-        if (!FIND(rest, " mode=014"))
+        if (!is_socket_file(rest))
             return -1;
         *text = rest;
         kind = SOCKET_FILE;
