@@ -31,6 +31,8 @@ EVENT = (
     b"type=PROCTITLE msg=audit(1795000000.123:45): proctitle=6375726C002D73\n"
 )
 OTHER = b"type=USER_END msg=audit(1795000000.120:44): pid=1 uid=0 msg='op=PAM'\n"
+AROUND = OTHER.replace(b"PAM", b"PAM" * 900) * 8
+"""More than is read around a place: near a file's edge what is compiled tells nothing."""
 
 
 Opened = Callable[..., Stretch]
@@ -65,7 +67,7 @@ def of_both(stretch: Stretch, places: Sequence[int]) -> tuple[list[Nearby | None
 
 
 def without_told(found: list[Nearby | None]) -> list[tuple[bytes, bytes, bool] | None]:
-    return [(one.text, one.stamp, one.is_whole) if one else None for one in found]
+    return [(one.text, one.name, one.is_whole) if one else None for one in found]
 
 
 def starts(text: bytes) -> list[int]:
@@ -87,7 +89,7 @@ def test_every_line_of_a_capture_leads_to_the_same_event(capture: Path, stretch_
         lines[number], lines[place] = lines[place], lines[number]
     disorder, cut = b"".join(lines), chance.randrange(1, len(text))
     seen = 0
-    for parts in ([text], [text[:cut], text[cut:]], [disorder]):
+    for parts in ([AROUND + text + AROUND], [AROUND + text[:cut], text[cut:] + AROUND], [AROUND + disorder + AROUND]):
         stretch = stretch_of(*parts)
         content = b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts)
         found, expected = of_both(stretch, starts(content))
@@ -173,7 +175,7 @@ CHANGES = [
 def test_an_event_that_is_a_little_different(old: bytes, new: bytes, stretch_of: Opened) -> None:
     event = EVENT.replace(old, new)
     assert (event != EVENT) == bool(old)
-    text = OTHER + event + OTHER
+    text = AROUND + event + AROUND
     found, expected = of_both(stretch_of(text), starts(text))
     assert without_told(found) == without_told(expected)
     for own, likeness in told(found):
@@ -181,7 +183,7 @@ def test_an_event_that_is_a_little_different(old: bytes, new: bytes, stretch_of:
 
 
 def test_the_common_form_is_told(stretch_of: Opened) -> None:
-    text = OTHER + EVENT + OTHER
+    text = AROUND + EVENT + AROUND
     found = events(stretch_of(text), starts(text))
     ((_, likeness), *rest) = told(found)
     assert likeness is not None and likeness == likeness_of(EVENT[:-1])
@@ -203,7 +205,7 @@ def shuffled(chance: random.Random, number: int) -> bytes:
 def test_events_with_any_byte_changed(seed: int, stretch_of: Opened) -> None:
     """Among more than is told at once."""
     chance = random.Random(seed)  # noqa: S311
-    text = OTHER + b"".join(shuffled(chance, number) for number in range(300)) + OTHER
+    text = AROUND + b"".join(shuffled(chance, number) for number in range(300)) + AROUND
     found, expected = of_both(stretch_of(text), starts(text))
     assert without_told(found) == without_told(expected)
     likenesses = told(found)
@@ -218,7 +220,7 @@ def test_an_event_that_has_no_room(stretch_of: Opened) -> None:
     long = b"".join(
         EVENT.replace(b"6375726C002D73", title[10:]).replace(b":45)", b":%d)" % (45 + n)) for n in range(99)
     )
-    text = OTHER + long + EVENT.replace(b":45)", b":999)").replace(b"cap_fp=0", b"x" * 15000) + OTHER
+    text = AROUND + long + EVENT.replace(b":45)", b":999)").replace(b"cap_fp=0", b"x" * 15000) + AROUND
     found, expected = of_both(stretch_of(text), starts(text))
     assert without_told(found) == without_told(expected)
     assert len(told(found)) == 99 * 5
@@ -245,7 +247,7 @@ def test_a_call_is_not_over_where_its_request_may_lie_before(name: bytes, stretc
     number = {b"io_uring_enter": b"426", b"io_uring_register": b"427", b"execve": b"59"}[name]
     event = EVENT.replace(b"syscall=42", b"syscall=" + number)
     for requests, is_whole in (([], False), ([28], False), ([28, 16], True), ([56], True)):
-        text = OTHER + b"".join(REQUEST % request for request in requests) + event + OTHER
+        text = AROUND + b"".join(REQUEST % request for request in requests) + event + AROUND
         found, expected = of_both(stretch_of(text), starts(text))
         assert without_told(found) == without_told(expected)
         (place,) = re.finditer(rb"^type=SOCKADDR", text, re.MULTILINE)

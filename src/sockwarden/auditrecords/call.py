@@ -40,7 +40,7 @@ def call_of(event: Event) -> Call | None:
         if kind in kinds:
             arch, name = (plain.arch, plain.name) if plain else ("", "")
             return Call(kind, name, arch, "io_uring", plain.little_endian if plain else True)
-    if plain and plain.name in URING_CARRIERS and not (kinds and event.complete):
+    if plain and _carries_requests(plain) and not (kinds and event.complete):
         return Call("unknown", plain.name, plain.arch, "io_uring", plain.little_endian)
     return plain
 
@@ -57,8 +57,17 @@ def may_lack_request(text: bytes) -> bool:
     """Whether records, as a log's text, are of a call that carries out requests of an io_uring, and no connect or bind
     is among them: a request is recorded once it is done, and the call around it when it ends, any time later.
     """
-    call = _CALL.search(text)
-    return call is not None and call_named(call[1]).name in URING_CARRIERS and not _REQUEST.search(text)
+    found = _CALL.search(text)
+    if found is None or _REQUEST.search(text):
+        return False
+    call = call_named(found[1])
+    # What is called by an architecture that the table lacks, only auditd's interpretation says.
+    return _carries_requests(call) or call.arch not in _NAMED_ARCHES
+
+
+def _carries_requests(call: Call) -> bool:
+    """Whether requests of an io_uring are carried out within a call, whatever its ABI."""
+    return call.hook.removeprefix("x32 ") in URING_CARRIERS
 
 
 @lru_cache(maxsize=64)

@@ -8,9 +8,9 @@
 #define FAR (1 << 14)
 #define MOST_LINES 64
 
-/* What was met of an event's records; without a SYSCALL record items is -1. */
+/* What was met of an event's records; without a SYSCALL record, or with several, items is -1. */
 struct met {
-    int64_t items, paths, titles, directories, addresses;
+    int64_t calls, items, paths, titles, directories, addresses;
 };
 
 static int64_t items_of(struct span line)
@@ -26,7 +26,7 @@ static int64_t items_of(struct span line)
 static void meet(struct met *met, struct span type, struct span line)
 {
     if (IS(type, "SYSCALL"))
-        met->items = items_of(line);
+        met->items = met->calls++ ? -1 : items_of(line);
     else if (IS(type, "PATH"))
         met->paths++;
     else if (IS(type, "PROCTITLE"))
@@ -37,19 +37,9 @@ static void meet(struct met *met, struct span type, struct span line)
         met->addresses++;
 }
 
-/* The stamp of the line that starts at a place, with its brackets' insides only; empty where there is no record. */
-static struct span stamp_at(const uint8_t *text, int64_t size, int64_t at)
-{
-    struct span line = {text + at, text + size}, type, stamp;
-    const uint8_t *newline = memchr(line.from, '\n', size_of(line));
-    if (newline)
-        line.to = newline;
-    return take_header(&line, &type, &stamp) ? stamp : (struct span){text, text};
-}
-
-/* An event in a piece: its stamp in the line that called for it, with its brackets, and its lines. */
+/* An event in a piece: what names it in the line that called for it, its node and its stamp; and its lines. */
 struct found {
-    struct span stamp, lines[MOST_LINES];
+    struct span node, stamp, lines[MOST_LINES];
     int64_t count;
     int has_address;
 };
@@ -59,9 +49,12 @@ struct found {
  */
 static int gather(const uint8_t *text, int64_t size, int64_t at, int64_t first, struct found *found)
 {
-    struct span stamp = stamp_at(text, size, at), type, own;
-    const uint8_t *stop = text + size, *line = memchr(text, '\n', (size_t)size);
-    if (!size_of(stamp) || !line || memmem(text, (size_t)(line - text), stamp.from, size_of(stamp)))
+    const uint8_t *stop = text + size, *line = memchr(text, '\n', (size_t)size), *end;
+    struct span here = {text + at, stop}, node, stamp, type, own_node, own;
+    if ((end = memchr(here.from, '\n', size_of(here))))
+        here.to = end;
+    if (!line || !take_header(&here, &node, &type, &stamp) ||
+        memmem(text, (size_t)(line - text), stamp.from, size_of(stamp)))
         return 0;
     struct met met = {.items = -1};
     found->count = 0;
@@ -69,23 +62,22 @@ static int gather(const uint8_t *text, int64_t size, int64_t at, int64_t first, 
         const uint8_t *newline = memchr(line, '\n', (size_t)(stop - line));
         struct span whole = {line, newline ? newline : stop}, rest = whole;
         line = whole.to + 1;
-        if (!take_header(&rest, &type, &own) || !is_same(own, stamp))
+        if (!take_header(&rest, &own_node, &type, &own) || !is_same(own, stamp) || !is_same(own_node, node))
             continue;
         if (!newline || whole.from - text < first || found->count == MOST_LINES)
             return 0;
         found->lines[found->count++] = whole;
         meet(&met, type, whole);
     }
+    found->node = node;
     found->stamp = (struct span){stamp.from - (sizeof "audit(" - 1), stamp.to + 1};
     found->has_address = met.addresses > 0;
     return met.items >= 0 && met.paths >= met.items && met.titles && (!met.paths || met.directories);
 }
 
-/* Where to read: a plain file from `begin` to before `end`, in which the place 0 is at `origin`; nothing before that is
- * to be taken.
- */
+/* Where to read: a plain file and its size, in which the place 0 is at `origin`; nothing before that is to be taken. */
 struct around {
-    int64_t file, begin, end, origin;
+    int64_t file, size, origin;
 };
 
 /* What is told of a place: where texts are among the bytes that are written. Without a text its event is not known. Of
@@ -95,22 +87,18 @@ struct told {
     int64_t has_address, behind, text, text_end, stamp_end, shared_end, own_end, time, serial;
 };
 
-/* Finds the event of a place in what lies as near to it. */
+/* Finds the event of a place in what lies as near to it; where the file ends there, what comes is in another. */
 static int found_near(const struct around *around, int64_t place, int64_t near, uint8_t *piece, struct found *found,
                       int64_t *offset)
 {
-    int64_t at = around->origin + place, begin = around->begin, end = around->end;
-    if (at - begin > near)
-        begin = at - near;
-    if (end - at > near)
-        end = at + near;
+    int64_t at = around->origin + place, begin = at - near;
     *offset = begin - around->origin;
-    if (at <= begin || at >= end || pread((int)around->file, piece, (size_t)(end - begin), begin) != end - begin)
+    if (begin < 0 || at + near > around->size || pread((int)around->file, piece, (size_t)(2 * near), begin) != 2 * near)
         return 0;
-    return gather(piece, end - begin, at - begin, -*offset, found);
+    return gather(piece, 2 * near, near, -*offset, found);
 }
 
-/* Writes an event's lines, its stamp, and what makes it alike others. */
+/* Writes an event's lines, its node and stamp, and what makes it alike others. */
 static void write_event(const struct found *found, int with_likeness, struct out *out, struct told *told)
 {
     told->text = out->at - out->from;
@@ -120,6 +108,7 @@ static void write_event(const struct found *found, int with_likeness, struct out
         put(out, found->lines[number]);
     }
     told->text_end = out->at - out->from;
+    put(out, found->node);
     put(out, found->stamp);
     told->stamp_end = told->shared_end = told->own_end = out->at - out->from;
     struct span text = {out->from + told->text, out->from + told->text_end};

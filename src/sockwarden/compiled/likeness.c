@@ -13,7 +13,6 @@
 #define FAMILY 4
 
 static int is_hex(uint8_t byte) { return is_digit(byte) || (byte >= 'a' && byte <= 'f'); }
-static int is_upper_hex(uint8_t byte) { return is_digit(byte) || (byte >= 'A' && byte <= 'F'); }
 static int is_plain(uint8_t byte) { return byte == '!' || (byte >= '#' && byte <= '~'); }
 static int is_plain_name(uint8_t byte) { return is_plain(byte) && byte != '\\'; }
 static int is_tty(uint8_t byte) { return is_plain(byte) && byte != '\''; }

@@ -56,6 +56,7 @@ static inline int take_until(struct span *rest, uint8_t byte, size_t most, struc
 }
 
 static inline int is_digit(uint8_t byte) { return byte >= '0' && byte <= '9'; }
+static inline int is_upper_hex(uint8_t byte) { return is_digit(byte) || (byte >= 'A' && byte <= 'F'); }
 
 /* Takes the longest run of bytes, if it is 1 to `most` long. */
 static inline int take_run(struct span *rest, int (*is)(uint8_t), size_t most, struct span *taken)
@@ -87,12 +88,18 @@ static inline int take_number(struct span *rest, uint8_t end, size_t most, size_
     return 1;
 }
 
-/* `node=NAME type=TYPE msg=audit(STAMP)`: the type, and the stamp up to the bracket, with the rest of the line behind. */
-static inline int take_header(struct span *line, struct span *type, struct span *stamp)
+/* `node=NAME type=TYPE msg=audit(STAMP)`: what stands before the type, the type, and the stamp in its brackets, with the
+ * rest of the line behind.
+ */
+static inline int take_header(struct span *line, struct span *node, struct span *type, struct span *stamp)
 {
     struct span word;
+    *node = (struct span){line->from, line->from};
     if (!TAKE(line, "type=")) {
-        if (!TAKE(line, "node=") || !take_until(line, ' ', MOST_NODE, &word) || !TAKE(line, "type="))
+        if (!TAKE(line, "node=") || !take_until(line, ' ', MOST_NODE, &word))
+            return 0;
+        node->to = line->from;
+        if (!TAKE(line, "type="))
             return 0;
     }
     if (!take_until(line, ' ', MOST_WORD, type) || !TAKE(line, "msg=audit("))

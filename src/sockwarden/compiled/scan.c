@@ -124,7 +124,7 @@ static struct span name_of(struct span address)
     struct span name = address;
     if (!(TAKE(&name, "0100") || TAKE(&name, "0001")) || TAKE(&name, "00"))
         return address;
-    for (const uint8_t *at = name.from; name.to - at >= 2; at += 2)
+    for (const uint8_t *at = name.from; name.to - at >= 2 && is_upper_hex(at[0]) && is_upper_hex(at[1]); at += 2)
         if (at[0] == '0' && at[1] == '0')
             return (struct span){address.from, at};
     return address;
@@ -161,13 +161,13 @@ static int is_socket_file(struct span rest)
  */
 static int look(struct walk *walk, struct span line, int64_t most_line, struct span *text, struct text **slot)
 {
-    struct span rest = line, type, stamp;
+    struct span rest = line, node, type, stamp;
     int kind;
     *text = line;
     *slot = NULL;
-    if (line.to - line.from > most_line || !take_header(&rest, &type, &stamp))
+    if (line.to - line.from > most_line || !take_header(&rest, &node, &type, &stamp))
         return OTHER;
-    if (IS(type, "SOCKADDR")) {
+    if (IS(type, "SOCKADDR") || IS(type, "UNKNOWN[1306]")) {
         const uint8_t *address = address_in(rest);
         if (!address)
             return -1;
@@ -175,7 +175,7 @@ static int look(struct walk *walk, struct span line, int64_t most_line, struct s
         struct span head = {text->from, text->to - text->from > HEAD ? text->from + HEAD : text->to};
         *slot = known(walk, head, HEAD_OF_ADDRESS);
         kind = ADDRESS;
-    } else if (IS(type, "PATH")) {
+    } else if (IS(type, "PATH") || IS(type, "UNKNOWN[1302]")) {
         if (!is_socket_file(rest))
             return -1;
         *text = rest;

@@ -16,7 +16,7 @@ import msgspec
 
 from sockwarden import compiled
 from sockwarden.auditrecords import Told, may_have_address, may_lack_request
-from sockwarden.readers.look import HEADER
+from sockwarden.readers.look import HEADER, event_of
 from sockwarden.readers.stretches import Stretch
 
 _NEAR, _FAR = 3 << 10, 1 << 14
@@ -25,7 +25,7 @@ _BLOCK = re.compile(rb"type=[A-Z_]{1,40} msg=(audit\([^)\n]{1,40}\)):[^\n]*\n(?:
 """Lines of one event behind each other."""
 _HEADS = frozenset(b"type=%s msg=" % kind for kind in (b"SYSCALL", b"SOCKADDR", b"CWD", b"PATH", b"PROCTITLE"))
 """What mostly stands before a stamp."""
-_ITEMS = re.compile(rb" items=(\d{1,4}) ")
+_ITEMS = re.compile(rb"type=SYSCALL [^\n]*? items=(\d{1,4}) ")
 _AT_ONCE, _ROOM, _NUMBERS = 64, 1 << 19, 9
 """Places that are handed to what is compiled, bytes for it to write to, and how many numbers it tells of each."""
 
@@ -40,14 +40,14 @@ def _room() -> ctypes.Array[ctypes.c_char]:
 
 
 class Nearby(msgspec.Struct, gc=False):
-    """An event's lines and stamp, and whether these are all.
+    """An event's lines and name, which is its node and stamp, and whether these are all.
 
     behind  of lines that lie behind each other and are all: where the next starts in the stretch, else 0
     told    what tells its likeness, where that was asked for and is known
     """
 
     text: bytes
-    stamp: bytes
+    name: bytes
     is_whole: bool
     behind: int = 0
     told: Told | None = None
@@ -92,10 +92,10 @@ class Around:
         """Has places told of, from the one that is asked for on."""
         room = _room()
         self._first = self._at
-        file, begin, end, origin = self._stretch.file_at(self._places[self._at])
-        around = (ctypes.c_int64 * 4)(file, begin, end, origin)
+        file, size, origin = self._stretch.file_at(self._places[self._at])
+        around = (ctypes.c_int64 * 3)(file, size, origin)
         last = min(self._at + _AT_ONCE, len(self._places))
-        places = self._places[self._at : bisect_left(self._places, end - origin, self._at + 1, last)]
+        places = self._places[self._at : bisect_left(self._places, size - origin, self._at + 1, last)]
         at, told = places.buffer_info()[0], self._told.buffer_info()[0]
         counted = gather(around, at, len(places), self._with_likeness, room, _ROOM, told)
         self._behind = self._first + counted
@@ -114,39 +114,39 @@ def _within(stretch: Stretch, place: int, near: int) -> Nearby | None:
     header = HEADER.match(text, place - offset)
     if not header:
         return None
-    stamp = header[1]
+    name, stamp = event_of(header), header[2]
     first = text.find(stamp)
     start = text.rfind(b"\n", 0, first) + 1
     block = _BLOCK.match(text, start)
     # Mostly its lines lie behind each other, and that is all of them.
-    if block and block[1] == stamp and start and start + offset >= 0 and text.find(stamp, block.end()) < 0:
+    if block and block[1] == name and start and start + offset >= 0 and text.find(stamp, block.end()) < 0:
         lines = block[0][:-1]
-        return Nearby(lines, stamp, is_whole_nearby(lines), block.end() + offset)
-    return _scattered(text, offset, stamp, first)
+        return Nearby(lines, name, is_whole_nearby(lines), block.end() + offset)
+    return _scattered(text, offset, name, stamp)
 
 
-def _scattered(text: bytes, offset: int, stamp: bytes, at: int) -> Nearby:
-    """The same of lines that lie anywhere in a text, so far into the stretch, from the first stamp on."""
-    lines, is_all, stop = [], True, 0
-    while at >= 0:
+def _scattered(text: bytes, offset: int, name: bytes, stamp: bytes) -> Nearby:
+    """The same of lines that lie anywhere in a text, so far into the stretch."""
+    lines, is_all, stop, at = [], True, 0, text.find(stamp)
+    while at >= 0 and stop >= 0:
         start, stop = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
-        is_head = text[start:at] in _HEADS or _stands_at(text, start, at)
+        named = _named(text, start, at)
         # What lies on the edge of what was read may be a part of a line.
-        if stop < 0 or not start or not is_head or start + offset < 0:
+        if stop < 0 or not start or named is None or (start + offset < 0 and named == name):
             is_all = False
-            if stop < 0:
-                break
-        else:
+        elif named == name:
             lines.append(text[start:stop])
         at = text.find(stamp, stop)
     found = b"\n".join(lines)
-    return Nearby(found, stamp, is_all and is_whole_nearby(found))
+    return Nearby(found, name, is_all and is_whole_nearby(found))
 
 
-def _stands_at(text: bytes, start: int, at: int) -> bool:
-    """Whether the record of a line has its stamp at a place."""
+def _named(text: bytes, start: int, at: int) -> bytes | None:
+    """What names the event of a line whose record has its stamp at a place; None where it has not."""
+    if text[start:at] in _HEADS:
+        return text[at : text.find(b")", at) + 1]
     header = HEADER.match(text, start)
-    return header is not None and header.start(1) == at
+    return event_of(header) if header and header.start(2) == at else None
 
 
 def is_whole_nearby(text: bytes) -> bool:
@@ -160,6 +160,6 @@ def is_whole(text: bytes) -> bool:
     """Whether the event is over: PROCTITLE is there, what SYSCALL announces, and what an io_uring was asked for."""
     items = _ITEMS.search(text)
     paths = text.count(b"type=PATH ")
-    announced = b"type=SYSCALL " in text and items is not None and paths >= int(items[1])
+    announced = items is not None and paths >= int(items[1])
     is_over = announced and b"type=PROCTITLE " in text and (not paths or b"type=CWD " in text)
     return is_over and not may_lack_request(text)

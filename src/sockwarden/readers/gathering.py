@@ -10,7 +10,7 @@ from sockwarden.readers.around import Around, is_whole, is_whole_nearby
 from sockwarden.readers.blocks import MOST_LINE_BYTES
 from sockwarden.readers.candidates import Search
 from sockwarden.readers.find import find
-from sockwarden.readers.look import HEADER, needs_in
+from sockwarden.readers.look import HEADER, event_of, needs_in
 from sockwarden.readers.repeated import Repeated
 from sockwarden.readers.stretches import REACH, Need, Places, Stretch, View
 
@@ -25,7 +25,7 @@ Gathered = tuple[bytes, Told | None]
 _HEADER_AT = re.compile(rb"^" + HEADER.pattern, re.MULTILINE)
 
 _Given = dict[bytes, int]
-"""Stamps of events whose lines were given, each with where the line is in the stream that called for them."""
+"""Names of events whose lines were given, each with where the line is in the stream that called for them."""
 
 
 def gathered(view: View, search: Search, places: Places) -> Iterator[Gathered]:
@@ -78,12 +78,12 @@ def _gathered_around(stretch: Stretch, search: Search, places: Places, *, with_l
         if place < behind:
             continue
         found = around.event(place)
-        if found and _was_given(given, found.stamp, stretch.begin + place):
+        if found and _was_given(given, found.name, stretch.begin + place):
             continue
         if found and need == "directory" and _says_directory(found.text) and not _holds_directory(found.text, search):
             continue
         if found and found.is_whole:
-            given[found.stamp] = stretch.begin + place
+            given[found.name] = stretch.begin + place
             behind = max(behind, found.behind)
             yield found.text, found.told
             continue
@@ -135,19 +135,19 @@ class _Events:
         self._far = 0
         self._index: dict[bytes, list[int]] = {}
 
-    def stamp_at(self, start: int) -> bytes | None:
-        """The stamp of the record in a line; None where there is none, or the line is too long."""
+    def name_at(self, start: int) -> bytes | None:
+        """What names the event of the record in a line; None where there is none, or the line is too long."""
         header = HEADER.match(self._text, start)
-        return header[1] if header and self._view.end_of(start) - start <= MOST_LINE_BYTES else None
+        return event_of(header) if header and self._view.end_of(start) - start <= MOST_LINE_BYTES else None
 
     def text(self, start: int, need: Need, reach: int) -> bytes | None:
         """An event's lines, from one that calls for it; empty where they are not needed, or were given; None where they
         would have to be looked for farther than a reach.
         """
-        stamp = self.stamp_at(start)
-        if stamp is None or _was_given(self._given, stamp, self._view.at + start):
+        name = self.name_at(start)
+        if name is None or _was_given(self._given, name, self._view.at + start):
             return b""
-        found = self._found(start, stamp, reach)
+        found = self._found(start, name, reach)
         if not found:
             return None
         text = b"\n".join([self._text[begin:end] for begin, end in found])
@@ -160,43 +160,44 @@ class _Events:
         asked = set().union(*(needs_in(self._view, at, end, self._search) for at, end in before))
         if "event" in asked or ("directory" in asked and is_wanted):
             return b""
-        self._given[stamp] = self._view.at + start
+        self._given[name] = self._view.at + start
         return text
 
-    def _found(self, start: int, stamp: bytes, reach: int) -> list[_Span]:
+    def _found(self, start: int, name: bytes, reach: int) -> list[_Span]:
         """Where an event's lines are: nearby where it is whole there, else within the whole reach."""
         for near in _NEAR:
             if near <= reach:
-                found = list(self._stamped(max(start - near, 0), start + near, stamp))
+                found = list(self._named(max(start - near, 0), start + near, name))
                 text = b"\n".join([self._text[begin:end] for begin, end in found])
                 if is_whole_nearby(text) if near < _NEAR[-1] else is_whole(text):
                     return found
-        return self._far_apart(start, stamp) if reach == REACH else []
+        return self._far_apart(start, name) if reach == REACH else []
 
-    def _far_apart(self, start: int, stamp: bytes) -> list[_Span]:
+    def _far_apart(self, start: int, name: bytes) -> list[_Span]:
         self._far += 1
         if self._far <= _MOST_FAR:
-            return list(self._stamped(max(start - REACH, 0), start + REACH, stamp))
+            return list(self._named(max(start - REACH, 0), start + REACH, name))
         if not self._index:
             for match in _HEADER_AT.finditer(self._text):
-                self._index.setdefault(match[1], []).append(match.start())
-        return [(at, self._view.end_of(at)) for at in self._index.get(stamp, ()) if abs(at - start) <= REACH]
+                self._index.setdefault(event_of(match), []).append(match.start())
+        return [(at, self._view.end_of(at)) for at in self._index.get(name, ()) if abs(at - start) <= REACH]
 
-    def _stamped(self, begin: int, end: int, stamp: bytes) -> Iterator[_Span]:
+    def _named(self, begin: int, end: int, name: bytes) -> Iterator[_Span]:
         text, end = self._text, min(end, len(self._text))
+        stamp = name[name.rfind(b"audit(") :]
         at = find(text, stamp, begin, end)
         while at >= 0:
             start, stop = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
-            if (header := HEADER.match(text, start)) and header[1] == stamp:
+            if (header := HEADER.match(text, start)) and event_of(header) == name:
                 yield start, stop
             at = find(text, stamp, stop, end) if stop < end else -1
 
 
-def _was_given(given: _Given, stamp: bytes, at: int) -> bool:
+def _was_given(given: _Given, name: bytes, at: int) -> bool:
     """Whether the event of a line at a place in the stream was given: of one that is farther away than the reach it is
     another's.
     """
-    return stamp in given and at - given[stamp] <= REACH
+    return name in given and at - given[name] <= REACH
 
 
 def _says_directory(text: bytes) -> bool:

@@ -19,7 +19,8 @@ from sockwarden.readers.find import counts, find
 from sockwarden.readers.scan import Walk
 from sockwarden.readers.stretches import Need, View
 
-HEADER = re.compile(rb"(?:node=[^ \n]{1,255} )?type=[^ \n]{1,40} msg=(audit\([^)\n]{1,40}\))")
+HEADER = re.compile(rb"(node=[^ \n]{1,255} )?type=[^ \n]{1,40} msg=(audit\([^)\n]{1,40}\))")
+"""How a line begins: its node, if there is one, and its stamp."""
 _OTHER = re.compile(rb"^(?!" + HEADER.pattern + rb")", re.MULTILINE)
 _ADDRESS = b" saddr="
 _SOCKET_MODE = b" mode=014"
@@ -95,6 +96,11 @@ class Look:
         """Ends it; nothing more can be looked at."""
         more = self._walk.end() if self._walk else array("I")
         self.noted = None if self.noted is None or more is None else self.noted + more
+
+
+def event_of(header: re.Match[bytes]) -> bytes:
+    """What names the event of a line: its stamp, on its node."""
+    return (header[1] or b"") + header[2]
 
 
 def needs_in(view: View, begin: int, end: int, search: Search) -> set[Need]:

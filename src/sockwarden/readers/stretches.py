@@ -102,12 +102,12 @@ class Stretch:
             events, directories = (array("I", [at for at, each in places if each == need]) for need in _KEPT)
             self.seen = Seen(events, directories, noted, inodes)
 
-    def file_at(self, place: int) -> tuple[int, int, int, int]:
-        """The plain file that a line that was seen is in: its descriptor, from where to where in it may be read, and
-        where in it the stretch begins.
+    def file_at(self, place: int) -> tuple[int, int, int]:
+        """The plain file that a line that was seen is in: its descriptor, its size, and where in it the stretch begins,
+        which may be before its start.
         """
         file, start, size = self.stream.file_at(self.begin + place)
-        return file, 0, size, self.begin - start
+        return file, size, self.begin - start
 
     def near(self, place: int, reach: int, before: View | None = None) -> View | None:
         """What lies around a line that was seen, as far as a reach: the view before, where it holds that; None where
