@@ -36,6 +36,7 @@ _SOCKWARDEN = Path(sys.executable).with_name("sockwarden")
 _PUBLISHED = "unusual-process-connection-runtime-socket"
 _EVERYTHING, _LITERAL = "sockwarden hunt", "sockwarden hunt, the published rule, --literal"
 _GREP, _TWO = "grep -F, the hunt's own literals", "grep -F, two needles in hex"
+_WATCHED = "sockwarden hunt, its memory looked at"
 _AUSEARCH = "ausearch --interpret, grep"
 _QUICK = {"ausearch --interpret, grep", "ripgrep, two needles in hex", _TWO, _GREP}
 _COMPARED = (_GREP, _TWO, _AUSEARCH)
@@ -163,10 +164,10 @@ def _grown(
         make(log)
         grep = obtained(log, "raw")[0][_GREP]
         commands = {_EVERYTHING: hunts(log)[_EVERYTHING], _GREP: grep, "cat": ["sh", "-c", f"cat {log} >/dev/null"]}
-        contenders = {
-            name: partial(run, command, log, watched=watched and name == _EVERYTHING)
-            for name, command in commands.items()
-        }
+        contenders = {name: partial(run, command, log) for name, command in commands.items()}
+        if watched:
+            # Who looks at its memory takes a processor from a hunt, and holds up what asks for more.
+            contenders[_WATCHED] = partial(run, commands[_EVERYTHING], log, watched=True)
         found[x] = log.stat().st_size / 1e6, interleave(contenders, rounds, warm_up=True)
         log.unlink()
     return found
@@ -180,10 +181,10 @@ def grown(
     points: dict[str, list[tuple[float, float, float, float]]] = {}
     figures: dict[str, str] = {}
     for x, (size, runs) in found.items():
-        seconds = {tool: [one.seconds for one in each] for tool, each in runs.items()}
+        seconds = {tool: [one.seconds for one in each] for tool, each in runs.items() if tool != _WATCHED}
         for tool, each in seconds.items():
             points.setdefault(tool, []).append((x, *spread([size / one for one in each])))
-        ours, memory = seconds[_EVERYTHING], max(one.memory for one in runs[_EVERYTHING])
+        ours, memory = seconds[_EVERYTHING], max((one.memory for one in runs.get(_WATCHED, ())), default=0)
         rates = spread([size / one for one in ours])
         to = [ratio(seconds[tool], ours) for tool in (_GREP, "cat")]
         rows.append([f"{x:g}", f"{size:,.0f}", str(rates), *map(str, to), round(memory) or None])
