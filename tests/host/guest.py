@@ -44,7 +44,11 @@ MACHINE = (
     "-monitor",
     "none",
 )
-CMDLINE = "console=ttyS0 loglevel=1 panic=-1 mitigations=off"
+# A kernel that hangs for a minute says where, and ends.
+CMDLINE = (
+    "console=ttyS0 loglevel=1 panic=-1 mitigations=off"
+    " watchdog_thresh=30 softlockup_panic=1 softlockup_all_cpu_backtrace=1"
+)
 _TAIL = 60
 INIT = """\
 #!/bin/busybox sh

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 
@@ -27,6 +28,9 @@ _MOST_RINGS = 64
 """Rings of one process that are read."""
 _MOST_LINKS = 1 << 17
 """Descriptors of threads' own tables that are read in one sweep."""
+_MOST_LOOKS = 256
+"""Times that a process whose descriptors move is looked at in one sweep, and the time that goes for all of them:"""
+_LOOKING_NS = 50_000_000
 _KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272}.get(os.uname().machine)
 _KCMP_FILES = 2
 """include/uapi/linux/kcmp.h"""
@@ -48,16 +52,45 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     descriptor: int | None
 
 
-def holders(wanted: Collection[int], unreadable: set[int]) -> Iterator[Holding]:
-    """Every process that holds one of these sockets, once for each, the lowest pid first. Those whose descriptors
-    cannot be read are added to `unreadable`.
+class Unsure:
+    """Processes of which not every descriptor was seen.
+
+    unreadable  the kernel does not show them
+    moving      one was elsewhere or closed by the time that it was looked at
+    """
+
+    def __init__(self) -> None:
+        self.unreadable: set[int] = set()
+        self.moving: set[int] = set()
+
+
+def holders(wanted: Collection[int], unsure: Unsure) -> Iterator[Holding]:
+    """Every process that holds one of these sockets, once for each, the lowest pid first. What could not be seen is
+    added to `unsure`.
     """
     links = {f"socket:[{sockfs}]": sockfs for sockfs in wanted}
     for pid in processes.pids() if links else ():
         try:
-            yield from _of(pid, f"/proc/{pid}/fd", links)
+            yield from _of(pid, f"/proc/{pid}/fd", links, unsure)
         except OSError:
-            unreadable.add(pid)
+            unsure.unreadable.add(pid)
+
+
+def holders_that_move(wanted: Collection[int], moving: Collection[int]) -> Iterator[Holding]:
+    """Those of some processes that hold one of these sockets by a descriptor whose number changes all the time: from
+    the list of descriptors to a look at one of them its holder has the time to move it on, so they are looked at again
+    and again.
+    """
+    links = {f"socket:[{sockfs}]": sockfs for sockfs in wanted}
+    end = time.monotonic_ns() + _LOOKING_NS
+    for pid in sorted(moving) if links else ():
+        for _ in range(_MOST_LOOKS):
+            unsure, found = Unsure(), []
+            with suppress(OSError):
+                found = list(_of(pid, f"/proc/{pid}/fd", links, unsure))
+            yield from found
+            if found or not unsure.moving or time.monotonic_ns() > end:
+                break
 
 
 def holders_in_threads(wanted: Collection[int]) -> Iterator[Holding]:
@@ -72,17 +105,19 @@ def holders_in_threads(wanted: Collection[int]) -> Iterator[Holding]:
                 folder = f"/proc/{pid}/task/{thread}/fd"
                 left -= len(_names(folder))
                 with suppress(OSError):
-                    yield from _of(pid, folder, links)
+                    yield from _of(pid, folder, links, Unsure())
 
 
-def _of(pid: int, path: str, links: dict[str, int]) -> Iterator[Holding]:
+def _of(pid: int, path: str, links: dict[str, int], unsure: Unsure) -> Iterator[Holding]:
     """Raises OSError for a process whose descriptors cannot be read."""
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError):
         return
     try:
-        found, rings = _read(folder, links)
+        found, rings, moved = _read(folder, links)
+        if moved:
+            unsure.moving.add(pid)
         for ring in rings[:_MOST_RINGS]:
             for sockfs in _registered(f"{path}info/{ring}"):
                 if f"socket:[{sockfs}]" in links:
@@ -95,22 +130,26 @@ def _of(pid: int, path: str, links: dict[str, int]) -> Iterator[Holding]:
         os.close(folder)
 
 
-def _read(folder: int, links: dict[str, int]) -> tuple[dict[int, int | None], list[str]]:
-    """The sockets that are looked for, with the first descriptor of each, and the descriptors of rings."""
+def _read(folder: int, links: dict[str, int]) -> tuple[dict[int, int | None], list[str], bool]:
+    """The sockets that are looked for, with the first descriptor of each, the descriptors of rings, and whether one was
+    gone.
+    """
     found: dict[int, int | None] = {}
     rings = []
+    moved = False
     for name in _names(folder):
         try:
             link = os.readlink(name, dir_fd=folder)
         except PermissionError:
             raise
         except OSError:
+            moved = True
             continue
         if link in links:
             found.setdefault(links[link], int(name))
         elif link == _RING:
             rings.append(name)
-    return found, rings
+    return found, rings, moved
 
 
 def _names(folder: int | str) -> list[str]:

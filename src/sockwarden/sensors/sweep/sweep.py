@@ -14,7 +14,7 @@ import msgspec
 
 from sockwarden.sensors.sweep import borrowed
 from sockwarden.sensors.sweep.connections import Connection, Look
-from sockwarden.sensors.sweep.holders import Holding, holders, holders_in_threads
+from sockwarden.sensors.sweep.holders import Holding, Unsure, holders, holders_in_threads, holders_that_move
 from sockwarden.sockets import LiveSocket
 
 _MOST_OF_A_PROCESS = 64
@@ -33,7 +33,7 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 
     client         sockfs inode of the end that connected, which is held
     pid            who holds it; None for nobody who could be found, though it lasts: its descriptor is on its way to
-                   somebody, or hidden in an io_uring
+                   somebody, hidden in an io_uring, or moved faster than can be looked
     start          of that process, in ns since boot, no finer than 10 ms; 0 where there is none
     descriptor     its number for the connection; None where an io_uring of the process has it
     listener       sockfs inode of the socket that was reached
@@ -80,19 +80,21 @@ class Sweep:
         look = Look(sockets, self._settled)
         self._settled, self.limits, self.untold = look.settled, look.limits, 0
         connections = {one.client: one for one in look.found}
-        unreadable: set[int] = set()
-        found = list(holders(connections, unreadable))
+        unsure = Unsure()
+        found = list(holders(connections, unsure))
         # The first process may be closed even to root, and is nobody's client.
-        unreadable.discard(1)
-        if unreadable:
+        unsure.unreadable.discard(1)
+        if unsure.unreadable:
             self.limits.append("the descriptors of some processes cannot be read")
         missed = connections.keys() - {one.sockfs for one in found}
         # A connection that was just closed is missed as well: only one that was before is looked for further.
         if lasting := missed & self._lost:
             found += holders_in_threads(lasting)
             lasting -= {one.sockfs for one in found}
+            found += holders_that_move(lasting, unsure.moving)
+            lasting -= {one.sockfs for one in found}
             # That nobody holds it can be said only where everybody could be looked at.
-            found += (Holding(client, None, 0, None) for client in lasting if not unreadable)
+            found += (Holding(client, None, 0, None) for client in lasting if not unsure.unreadable)
         self._lost = missed
         told = [one for one in self._bounded(found, connections) if one.pid != os.getpid()]
         self._ask_who_connected({one.sockfs for one in told}, connections, look)
