@@ -6,7 +6,8 @@ Logs are generated (benchmarks/generate.py): captured accesses to runtime socket
 enriched. A hunt has all packaged rules and signatures, on the socket that was really reached, and prints whole alerts
 as lines of JSON; `--literal` is the published rule as its own pipeline would judge. grep -F is asked for the hunt's own
 literals (whatever it looks for in an address, plain and in hex), and for two, as one would by hand. Memory is that of
-all of a hunt's processes at once, what they share counted once.
+all of a hunt's processes at once, what they share counted once. The logs are in the kernel's memory when a tool begins,
+but where it says "from the disk": yesterday's are not.
 
 The accesses are a dozen captured ones again and again, as programs ask, each by another process, login and session and
 under another title. One log has them by ever new programs and under ever new keys, so that no two are alike and each is
@@ -37,6 +38,7 @@ _PUBLISHED = "unusual-process-connection-runtime-socket"
 _EVERYTHING, _LITERAL = "sockwarden hunt", "sockwarden hunt, the published rule, --literal"
 _GREP, _TWO = "grep -F, the hunt's own literals", "grep -F, two needles in hex"
 _WATCHED = "sockwarden hunt, its memory looked at"
+_FROM_DISK, _CAT_FROM_DISK = "sockwarden hunt, from the disk", "cat, from the disk"
 _AUSEARCH = "ausearch --interpret, grep"
 _QUICK = {"ausearch --interpret, grep", "ripgrep, two needles in hex", _TWO, _GREP}
 _COMPARED = (_GREP, _TWO, _AUSEARCH)
@@ -58,11 +60,15 @@ def hunts(log: Path) -> dict[str, list[str]]:
     return {_EVERYTHING: hunt, _LITERAL: [*hunt, "--rule", _PUBLISHED, "--literal"]}
 
 
-def run(command: list[str], log: Path, *, watched: bool = False) -> Run:
+def run(command: list[str], log: Path, *, watched: bool = False, from_disk: bool = False) -> Run:
     """One run. Its output goes to a file, since grep stops early on /dev/null; in memory, so that no disk takes part;
-    and over that of the run before. The log is in memory, too, which a kernel may have let go of meanwhile.
+    and over that of the run before. The log is in memory, too, which a kernel may have let go of meanwhile; or surely
+    is not.
     """
-    subprocess.run(["cat", log], stdout=subprocess.DEVNULL, check=True)
+    if from_disk:
+        _let_go_of(log)
+    else:
+        subprocess.run(["cat", log], stdout=subprocess.DEVNULL, check=True)
     output = _output()
     output.seek(0)
     began = time.monotonic()
@@ -85,6 +91,13 @@ def run(command: list[str], log: Path, *, watched: bool = False) -> Run:
     if code not in (0, 1):
         raise SystemExit(f"{command[0]} failed with {code}: {' '.join(command)}")
     return Run(taken, most[0] / 1024)
+
+
+def _let_go_of(log: Path) -> None:
+    """Has the kernel keep nothing of a file in memory."""
+    with log.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 @cache
@@ -155,9 +168,11 @@ def beside_peers(
 
 
 def _grown(
-    folder: Path, sizes: dict[float, Callable[[Path], None]], rounds: int, *, watched: bool
+    folder: Path, sizes: dict[float, Callable[[Path], None]], rounds: int, *, further: bool
 ) -> dict[float, tuple[float, dict[str, list[Run]]]]:
-    """A hunt beside cat and grep over logs that are made one after the other: megabytes, and the runs."""
+    """A hunt beside cat and grep over logs that are made one after the other: megabytes, and the runs. Further: its
+    memory as well, and hunt and cat from the disk.
+    """
     found = {}
     for x, make in sizes.items():
         log = folder / "grown.log"
@@ -165,9 +180,11 @@ def _grown(
         grep = obtained(log, "raw")[0][_GREP]
         commands = {_EVERYTHING: hunts(log)[_EVERYTHING], _GREP: grep, "cat": ["sh", "-c", f"cat {log} >/dev/null"]}
         contenders = {name: partial(run, command, log) for name, command in commands.items()}
-        if watched:
+        if further:
             # Who looks at its memory takes a processor from a hunt, and holds up what asks for more.
             contenders[_WATCHED] = partial(run, commands[_EVERYTHING], log, watched=True)
+            contenders[_FROM_DISK] = partial(run, commands[_EVERYTHING], log, from_disk=True)
+            contenders[_CAT_FROM_DISK] = partial(run, commands["cat"], log, from_disk=True)
         found[x] = log.stat().st_size / 1e6, interleave(contenders, rounds, warm_up=True)
         log.unlink()
     return found
@@ -187,11 +204,18 @@ def grown(
         ours, memory = seconds[_EVERYTHING], max((one.memory for one in runs.get(_WATCHED, ())), default=0)
         rates = spread([size / one for one in ours])
         to = [ratio(seconds[tool], ours) for tool in (_GREP, "cat")]
-        rows.append([f"{x:g}", f"{size:,.0f}", str(rates), *map(str, to), round(memory) or None])
+        row: list[Cell] = [f"{x:g}", f"{size:,.0f}", str(rates), *map(str, to)]
+        if _FROM_DISK in seconds:
+            to_disk = ratio(seconds[_CAT_FROM_DISK], seconds[_FROM_DISK])
+            row += [round(memory), str(spread([size / one for one in seconds[_FROM_DISK]])), str(to_disk)]
+            figures[f"{name}-{x:g}-from-disk-to-cat"] = number(to_disk.ratio)
+        rows.append(row)
         figures |= {f"{name}-{x:g}-to-grep": number(to[0].ratio), f"{name}-{x:g}-mb-a-second": number(rates.median)}
         if memory:
             figures[f"{name}-{x:g}-memory"] = f"{memory:.0f}"
-    columns = [axis, "MB", "MB/s", "speed to grep", "to cat", "memory, MB"]
+    columns = [axis, "MB", "MB/s", "speed to grep", "to cat"]
+    if len(columns) < len(rows[0]):
+        columns += ["memory, MB", "from the disk, MB/s", "to cat from the disk"]
     plot = Plot(
         f"by-{name}", title, Axis(axis, log=True), Axis("MB/s", log=True), [Series(*one) for one in points.items()]
     )
@@ -208,7 +232,8 @@ def main() -> None:
     tables: list[Table] = []
     plots: list[Plot] = []
     figures: dict[str, str] = {}
-    with tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-") as made:
+    # /var/tmp is on a disk, /tmp need not be.
+    with tempfile.TemporaryDirectory(prefix="sockwarden-benchmark-", dir="/var/tmp") as made:
         folder = Path(made)
         logs = [(form, f"A log of {form} records", form) for form in FORMS]
         logs.append((_UNLIKE, "A log of raw records in which no two accesses are alike", "raw"))
@@ -226,7 +251,7 @@ def main() -> None:
             ("share", "By the share of accesses", "accesses in 100 events", makes),
             ("size", "By the size of the log", "GB", by_size),
         ):
-            runs = _grown(folder, grows, rounds, watched=what == "size")  # type: ignore[arg-type]
+            runs = _grown(folder, grows, rounds, further=what == "size")  # type: ignore[arg-type]
             table, plot, found = grown(what, title, axis, runs)
             tables.append(table)
             plots.append(plot)
