@@ -13,7 +13,6 @@ import os
 import shutil
 import subprocess
 import time
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -47,9 +46,6 @@ MACHINE = (
 )
 # A kernel that hangs for 20 s tells where each processor is, and ends.
 CMDLINE = "console=ttyS0 loglevel=1 panic=-1 mitigations=off softlockup_panic=1 panic_print=64"
-_HUNG = "BUG: soft lockup"
-_IN_BPF = "bpf_prog_"
-"""In the name of each program's function in a kernel's trace (kernel/bpf/core.c, bpf_get_prog_name)."""
 _TAIL = 120
 INIT = """\
 #!/bin/busybox sh
@@ -101,10 +97,6 @@ class Output(NamedTuple):
         return [json.loads(line) for line in self.after(word)]
 
 
-class HungError(AssertionError):
-    """The guest's kernel hung, outside of any BPF program."""
-
-
 class Guest:
     """The machine. What never changes is packed once; `folder` keeps that, and what each boot said."""
 
@@ -125,8 +117,7 @@ class Guest:
         machine: Iterable[str] = (),
         seconds: float = 180,
     ) -> Output:
-        """Boots, runs the script and switches off. Where the kernel hung, and no BPF program in it, it boots once more:
-        an emulated machine hangs once in hundreds of boots.
+        """Boots, runs the script and switches off.
 
         programs    of this machine, put at the same paths with the libraries they load
         files       what else is there: a path in the guest with the file here, or its content (of a script: with `#!`)
@@ -135,22 +126,6 @@ class Guest:
         processors  more than one help where programs run beside each other
         machine     more options of QEMU's, as in "-icount", "shift=0"
         """
-        words = [*machine, "-m", str(memory), "-smp", str(processors)]
-        contents = {**(files or {}), "/script": script}
-        try:
-            return self._boot(programs, contents, words, cmdline, seconds)
-        except HungError as hung:
-            warnings.warn(f"the machine is booted once more: {hung}", stacklevel=2)
-        return self._boot(programs, contents, words, cmdline, seconds)
-
-    def _boot(
-        self,
-        programs: Iterable[str | Path],
-        files: Mapping[str, Path | str | bytes],
-        words: Iterable[str],
-        cmdline: str,
-        seconds: float,
-    ) -> Output:
         self._boots += 1
         folder = self.folder / f"boot-{self._boots}"
         folder.mkdir()
@@ -158,8 +133,20 @@ class Guest:
         with image.open("wb") as stream:
             for packed in (self._packed[()], self._pack_programs(programs)):
                 stream.write(packed.read_bytes())
-            _pack_files(Archive(stream), files)
-        command = [self.qemu, *MACHINE, *words, "-serial", f"file:{console}", "-serial", f"file:{results}"]
+            _pack_files(Archive(stream), {**(files or {}), "/script": script})
+        command = [
+            self.qemu,
+            *MACHINE,
+            *machine,
+            "-m",
+            str(memory),
+            "-smp",
+            str(processors),
+            "-serial",
+            f"file:{console}",
+            "-serial",
+            f"file:{results}",
+        ]
         command += ["-kernel", f"{self.kernel}/vmlinuz", "-initrd", str(image), "-append", f"{CMDLINE} {cmdline}"]
         began = time.monotonic()
         try:
@@ -172,8 +159,7 @@ class Guest:
         said = _text(console)
         if not last.startswith("EXIT "):
             tails = "\n".join([*lines, last][-_TAIL:]), "\n".join(said.splitlines()[-_TAIL:])
-            error = HungError if _HUNG in said and _IN_BPF not in said else AssertionError
-            raise error(f"{why}; {folder} keeps all that it said. Results:\n{tails[0]}\nConsole:\n{tails[1]}")
+            raise AssertionError(f"{why}; {folder} keeps all that it said. Results:\n{tails[0]}\nConsole:\n{tails[1]}")
         return Output(lines[1:], int(last.split()[1]), said, time.monotonic() - began)
 
     def drop_archives(self) -> None:

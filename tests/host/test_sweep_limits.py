@@ -21,17 +21,22 @@ OTHER = ("unshare", "--net")
 CONNECT = "one = connected(); ready(inode(one), one.fileno())"
 
 
-def test_descriptors_that_move_all_the_time(listener: socket.socket, act: Callable[..., Actor]) -> None:
+@pytest.mark.parametrize("own_table", [False, True])
+def test_descriptors_that_move_all_the_time(
+    own_table: bool, listener: socket.socket, act: Callable[..., Actor]
+) -> None:
+    """In a process's table, or in one that a thread has for itself: who moves them is met."""
     client = act(
-        "one = connected().detach()\n"
         "def move():\n"
-        "    at = one\n"
+        "    if int(sys.argv[2]): assert libc.unshare(0x400) == 0  # CLONE_FILES\n"
+        "    at = connected().detach()\n"
         "    while True:\n"
         "        for next in range(20, 40):\n"
         "            os.dup2(at, next); os.close(at); at = next\n"
         "threading.Thread(target=move, daemon=True).start()\n"
         "ready()",
         address_of(listener),
+        int(own_table),
     )
     with listener.accept()[0]:
         sweep = Sweep()

@@ -13,7 +13,6 @@ import os
 import re
 import time
 from collections.abc import Collection, Iterator
-from contextlib import suppress
 
 import msgspec
 
@@ -29,8 +28,9 @@ _MOST_RINGS = 64
 _MOST_LINKS = 1 << 17
 """Descriptors of threads' own tables that are read in one sweep."""
 _MOST_LOOKS = 256
-"""Times that a process whose descriptors move is looked at in one sweep, and the time that goes for all of them:"""
+"""Times that a table whose descriptors move is looked at in one sweep."""
 _LOOKING_NS = 50_000_000
+"""Time that goes for all of these looks."""
 _KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272}.get(os.uname().machine)
 _KCMP_FILES = 2
 """include/uapi/linux/kcmp.h"""
@@ -76,36 +76,36 @@ def holders(wanted: Collection[int], unsure: Unsure) -> Iterator[Holding]:
             unsure.unreadable.add(pid)
 
 
-def holders_that_move(wanted: Collection[int], moving: Collection[int]) -> Iterator[Holding]:
-    """Those of some processes that hold one of these sockets by a descriptor whose number changes all the time: from
-    the list of descriptors to a look at one of them its holder has the time to move it on, so they are looked at again
-    and again.
+def holders_looked_for(wanted: Collection[int], moving: Collection[int]) -> Iterator[Holding]:
+    """Those that `holders` does not meet, once for each process and socket.
+
+    A thread may have a table of descriptors of its own (unshare(2), CLONE_FILES), and one that outlives its process's
+    first thread has. And a descriptor whose number changes all the time has moved on before it is looked at: what moves
+    is looked at again and again, of processes' own tables those in `moving`.
     """
     links = {f"socket:[{sockfs}]": sockfs for sockfs in wanted}
-    end = time.monotonic_ns() + _LOOKING_NS
-    for pid in sorted(moving) if links else ():
-        for _ in range(_MOST_LOOKS):
-            unsure, found = Unsure(), []
-            with suppress(OSError):
-                found = list(_of(pid, f"/proc/{pid}/fd", links, unsure))
-            yield from found
-            if found or not unsure.moving or time.monotonic_ns() > end:
-                break
-
-
-def holders_in_threads(wanted: Collection[int]) -> Iterator[Holding]:
-    """Those whose other threads alone hold one of these sockets: a thread may have a table of descriptors of its own
-    (unshare(2), CLONE_FILES), and one that outlives its process's first thread has.
-    """
-    links = {f"socket:[{sockfs}]": sockfs for sockfs in wanted}
-    left = _MOST_LINKS
+    left, end = _MOST_LINKS, time.monotonic_ns() + _LOOKING_NS
     for pid in processes.pids() if links else ():
+        met = _again(pid, f"/proc/{pid}/fd", links, end) if pid in moving else []
         for thread in _other_threads(pid):
             if left > 0 and not _share_files(pid, thread):
                 folder = f"/proc/{pid}/task/{thread}/fd"
                 left -= len(_names(folder))
-                with suppress(OSError):
-                    yield from _of(pid, folder, links, Unsure())
+                met += _again(pid, folder, links, end)
+        yield from {one.sockfs: one for one in met}.values()
+
+
+def _again(pid: int, path: str, links: dict[str, int], end: int) -> list[Holding]:
+    """Looks at a table until a socket is found in it, or nothing in it moves; once where the time is over."""
+    for _ in range(_MOST_LOOKS):
+        unsure = Unsure()
+        try:
+            found = list(_of(pid, path, links, unsure))
+        except OSError:
+            return []
+        if found or not unsure.moving or time.monotonic_ns() > end:
+            return found
+    return []
 
 
 def _of(pid: int, path: str, links: dict[str, int], unsure: Unsure) -> Iterator[Holding]:

@@ -14,7 +14,7 @@ import msgspec
 
 from sockwarden.sensors.sweep import borrowed
 from sockwarden.sensors.sweep.connections import Connection, Look
-from sockwarden.sensors.sweep.holders import Holding, Unsure, holders, holders_in_threads, holders_that_move
+from sockwarden.sensors.sweep.holders import Holding, Unsure, holders, holders_looked_for
 from sockwarden.sockets import LiveSocket
 
 _MOST_OF_A_PROCESS = 64
@@ -33,7 +33,7 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 
     client         sockfs inode of the end that connected, which is held
     pid            who holds it; None for nobody who could be found, though it lasts: its descriptor is on its way to
-                   somebody, hidden in an io_uring, or moved faster than can be looked
+                   somebody, hidden in an io_uring, or moved on before each look
     start          of that process, in ns since boot, no finer than 10 ms; 0 where there is none
     descriptor     its number for the connection; None where an io_uring of the process has it
     listener       sockfs inode of the socket that was reached
@@ -89,9 +89,7 @@ class Sweep:
         missed = connections.keys() - {one.sockfs for one in found}
         # A connection that was just closed is missed as well: only one that was before is looked for further.
         if lasting := missed & self._lost:
-            found += holders_in_threads(lasting)
-            lasting -= {one.sockfs for one in found}
-            found += holders_that_move(lasting, unsure.moving)
+            found += holders_looked_for(lasting, unsure.moving)
             lasting -= {one.sockfs for one in found}
             # That nobody holds it can be said only where everybody could be looked at.
             found += (Holding(client, None, 0, None) for client in lasting if not unsure.unreadable)
