@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from stat import S_IWGRP
@@ -12,6 +12,7 @@ from sockwarden.auditrecords import Assembler, Event, Rejected, document_of, par
 from sockwarden.document import Document, get
 from sockwarden.health import Trouble
 from sockwarden.pipeline.source import Told
+from sockwarden.recent import Recent
 from sockwarden.sensors.audit import DEFAULT, AuditSensor
 from sockwarden.sensors.audit.changes import BACKLOG
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
@@ -73,7 +74,7 @@ class AuditSource:
         self._sensor = AuditSensor(runtime, unicast=unicast, backlog=backlog)
         self._datagrams = Datagrams()
         self._waiting: deque[bytes] = deque()
-        self._told: OrderedDict[int, None] = OrderedDict()
+        self._told: Recent[int] = Recent(_MOST_TOLD)
 
     def open(self, tell: Callable[[str], None]) -> None:
         """Takes the lock, subscribes, and switches audit on."""
@@ -121,9 +122,7 @@ class AuditSource:
     def _remember(self, document: Document) -> None:
         pid = get(document, "process.pid")
         if isinstance(pid, int):
-            self._told[pid] = None
-            if len(self._told) > _MOST_TOLD:
-                self._told.popitem(last=False)
+            self._told.add(pid)
 
     @property
     def wants_check(self) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from sockwarden.alerts import GroupState
 from sockwarden.document import Document
 from sockwarden.errors import InputError
+from sockwarden.recent import Recent
 from sockwarden.store.retention import Removed
 from sockwarden.store.rows import AccessRow, AlertRow, access_row, alert_row, id_of
 from sockwarden.store.store import Store
@@ -71,7 +72,7 @@ class Keeper:
         self._waiting: deque[_Entry] = deque()
         self._rows = 0
         self._bytes = 0
-        self._recent: OrderedDict[bytes, None] = OrderedDict()
+        self._recent: Recent[bytes] = Recent(_MOST_RECENT)
         self._grown: dict[str, GroupState] = {}
         self._stories: OrderedDict[str, StoryRow] = OrderedDict()
         self._story_bytes = 0
@@ -115,9 +116,7 @@ class Keeper:
         together or not at all.
         """
         row = access_row(access)
-        self._recent[row.id] = None
-        if len(self._recent) > _MOST_RECENT:
-            self._recent.popitem(last=False)
+        self._recent.add(row.id)
         self._take([row], alerts, raised)
 
     def keep_alerts(self, alerts: Sequence[Document]) -> None:
