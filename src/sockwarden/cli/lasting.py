@@ -26,12 +26,14 @@ class Lasting:
 
     ended     why it is to end; empty while it is not
     reload    the settings are to be read again
+    woken     a descriptor that is readable once a signal came, until `hear`; from `signals` on
     terminal  where alerts and notes share a screen; None where they do not
     """
 
     def __init__(self, config_path: Path | None, selectors: Sequence[str], output: str) -> None:
         self.ended = ""
         self.reload = False
+        self.woken = -1
         self.terminal: LiveSink | None = None
         self.config_path = config_path
         self.selectors = selectors
@@ -46,14 +48,18 @@ class Lasting:
         that the terminal is gone.
         """
 
+        self.woken = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
         def end(number: int, _: object) -> None:
             self.ended = signal.Signals(number).name
+            os.eventfd_write(self.woken, 1)
 
         def hang_up(*_: object) -> None:
             if self._had_terminal and not _has_terminal():
                 self.ended = "its terminal closed"
             else:
                 self.reload = True
+            os.eventfd_write(self.woken, 1)
 
         before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
         before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
@@ -62,6 +68,12 @@ class Lasting:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            os.close(self.woken)
+
+    def hear(self) -> None:
+        """Signals that came so far wake nobody any more."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self.woken)
 
     def tell(self, text: str) -> None:
         """Lines for a person: among the alerts on a terminal, else on standard error."""

@@ -132,8 +132,10 @@ class _Run(Lasting):
             exporter = Exporter(config.metrics.file, config.metrics.listen, watching, self.tell)
             self._greet(watching, opened)
             notifier.ready(watching.status().line().plain)
+            watching.poll(self.woken)
             while not self.ended:
                 watching.turn()
+                self.hear()
                 now = time.monotonic()
                 self._show(watching)
                 exporter.tick(now)

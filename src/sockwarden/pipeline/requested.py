@@ -84,6 +84,11 @@ class Requests:
         return self._decoder.is_alive
 
     @property
+    def waits(self) -> bool:
+        """Whether requests wait for their answers."""
+        return bool(self._pending)
+
+    @property
     def lost(self) -> dict[str, int]:
         """What was not told, by where it was lost."""
         last = self._decoder.last

@@ -53,6 +53,10 @@ class RequestSource(Protocol):
     def are_read(self) -> bool:
         """Whether anything can be said of what is asked."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether something was read that is told when its time has come."""
+
     def fileno(self) -> int:
         """The descriptor to poll."""
 

@@ -25,6 +25,7 @@ from sockwarden.pipeline.looking import Looking
 from sockwarden.pipeline.replay import Replay
 from sockwarden.pipeline.running import Running, announce, withdraw
 from sockwarden.pipeline.source import LiveSource, Looker, Opened, described
+from sockwarden.pipeline.timer import Timer
 from sockwarden.pipeline.wanted import wanted_by
 from sockwarden.sensors.limits import BlindSpot, Lost, Unwatched
 from sockwarden.sinks.live import Status
@@ -33,8 +34,10 @@ from sockwarden.sockets.changes import Changes
 from sockwarden.sockets.discovery import Discovery
 from sockwarden.sockets.inventory import Inventory
 
-_TURN_SECONDS = 0.25
-"""How long a turn waits, and how long it judges."""
+_TURN_SECONDS, _QUIET_TURN_SECONDS = 0.25, 1.0
+"""How long a turn waits, and how long it judges; how long it waits while nothing happens."""
+_QUIET_AFTER = 2.0
+"""Seconds after the last access: what waits for its time is delivered by then."""
 _BETWEEN_CHECKS = 0.5
 """Seconds, however often others change what the source depends on."""
 _SHARE = 5
@@ -49,20 +52,6 @@ _LAST_SECONDS = 2.0
 """How long what has come is still judged at the end: a flood must not keep the watch from ending."""
 MOST_REMEMBERED = 1 << 14
 """Alerts of which a copy makes none again: the kernel sends each record once, and the store knows what came before."""
-
-
-class _Timer:
-    """Runs something every so many seconds, first at once."""
-
-    def __init__(self, period: float, run: Callable[[], None]) -> None:
-        self._period = period
-        self._run = run
-        self._due = 0.0
-
-    def turn(self, now: float) -> None:
-        if now >= self._due:
-            self._due = now + self._period
-            self._run()
 
 
 class Watch:
@@ -117,9 +106,9 @@ class Watch:
         self._last_run = RunState.load(state)
         self._run = RunState(boot_id(), time.time())
         self._selector = selectors.DefaultSelector()
-        self._timers = (_Timer(2, self._check), _Timer(60, self._discover), _Timer(5, self._note_progress))
+        self._timers = (Timer(2, self._check), Timer(60, self._discover), Timer(5, self._note_progress))
         self._busy = self._asked = self._changed = self._caught_up = False
-        self._checked = self._discovered = self._took = 0.0
+        self._checked = self._discovered = self._took = self._happened = 0.0
 
     @property
     def source(self) -> LiveSource:
@@ -156,23 +145,24 @@ class Watch:
                 self._catch_up(self._last_run)
             self._caught_up = True
             self._note_progress()
-            self._poll(*self._source.filenos(), *([self._requests.fileno()] if self._requests else ()))
-            self._poll(self._changes.fileno())
+            self.poll(*self._source.filenos(), *([self._requests.fileno()] if self._requests else ()))
+            self.poll(self._changes.fileno())
         except BaseException:
             self.stop("an error at its start")
             raise
 
     def turn(self) -> None:
-        """Waits for events, no longer than a quarter of a second, and handles what there is, for about as long: however
-        much comes, whoever tells the watch to end is heard.
+        """Waits for events, no longer than a second, and handles what there is, for a quarter of one: however much
+        comes, whoever tells the watch to end is heard.
         """
         self._selector.select(self._patience())
         # Also before events are read: a process may be gone the moment after its access.
         self._follow_processes()
+        if self._source.receive():
+            self._happened = time.monotonic()
+            self._judge(self._happened + _TURN_SECONDS)
         self._busy = self._source.receive()
-        if self._busy:
-            self._judge(time.monotonic() + _TURN_SECONDS)
-        else:
+        if not self._busy:
             self.delivery.accesses(self._live.accesses(self._source.expire(int(time.time() * 1000))))
         self._ask()
         self._changed |= self._changes.read()
@@ -187,9 +177,12 @@ class Watch:
 
     def _ask(self) -> None:
         """Judges what was asked."""
-        self._asked = bool(self._requests and self._requests.receive(time.monotonic()))
+        now = time.monotonic()
+        self._asked = bool(self._requests and self._requests.receive(now))
         if self._requests and self._asked:
-            self.delivery.accesses(self._live.accesses(self._requests.take(time.monotonic() + _TURN_SECONDS)))
+            self._happened = now
+            # No second look here: the accesses of what has come meanwhile are to be judged before it, in the next turn.
+            self.delivery.accesses(self._live.accesses(self._requests.take(now + _TURN_SECONDS)))
 
     def _patience(self) -> float:
         """How long to wait for events: not at all while something waits to be judged or is due."""
@@ -197,7 +190,9 @@ class Watch:
             return 0
         if self._source.wants_discovery:
             return min(_TURN_SECONDS, max(0, self._discovered + self._pause - time.monotonic()))
-        return _TURN_SECONDS
+        waits = self.inventory.unsettled or (self._requests and self._requests.waits)
+        quiet = time.monotonic() > self._happened + _QUIET_AFTER and not waits
+        return _QUIET_TURN_SECONDS if quiet else _TURN_SECONDS
 
     @property
     def _pause(self) -> float:
@@ -312,15 +307,15 @@ class Watch:
                 self._tell(f"not watched: {one.path}\n{one.why}")
         self._unwatched = {one.path for one in unwatched}
 
-    def _poll(self, *descriptors: int) -> None:
-        """Wakes up when one of these has something to read; two sources of events may share one."""
+    def poll(self, *descriptors: int) -> None:
+        """Has a turn wake up when one of these has something to read; two sources of events may share one."""
         for descriptor in {*descriptors} - {*self._selector.get_map()}:
             self._selector.register(descriptor, selectors.EVENT_READ)
 
     def _open_processes(self) -> None:
         try:
             self._source.processes.open()
-            self._poll(self._source.processes.fileno())
+            self.poll(self._source.processes.fileno())
         except InputError as error:
             self._tell(f"{error}\nWho made an access is then known only while the process still runs.")
         self._cache.prime()

@@ -24,7 +24,8 @@ from sockwarden.requests.describe import describe, returned
 from sockwarden.requests.message import Answered, Asked
 from sockwarden.sensors.ebpf.streams import Ring, Wanted, part_of
 
-BEAT_SECONDS = 0.5
+BEAT_SECONDS, _QUIET_BEAT_SECONDS = 0.5, 2.0
+"""Between two signs that it is at work; quiet: while no connection is followed."""
 _AGAIN_SECONDS = 0.5
 """Before a worker follows one that ended."""
 _MOST_RECORDS = 256
@@ -146,7 +147,7 @@ def _work(handed: Handed, out: socket.socket) -> None:
                 _tell(out, message)
         now = time.monotonic()
         if now >= beat or (ending and not found):
-            beat = now + BEAT_SECONDS
+            beat = now + (BEAT_SECONDS if len(talks) else _QUIET_BEAT_SECONDS)
             for message in talks.overdue(time.monotonic_ns()):
                 _tell(out, message)
             _tell(out, wire.Beat(os.getpid(), len(talks), talks.given_up, rejected))

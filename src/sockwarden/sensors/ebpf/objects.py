@@ -60,6 +60,7 @@ class Object:
         self._library = library
         self._binary = binary
         self._links: list[Link] = []
+        self._maps: dict[str, Map] = {}
         options = _OpenOptions(ctypes.sizeof(_OpenOptions), name.encode())
         mark = library.log.mark()
         self._pointer: int | None = library.call.bpf_object__open_mem(binary, len(binary), ctypes.byref(options))
@@ -148,7 +149,9 @@ class Object:
 
     def map(self, name: str) -> Map:
         """A map of the object; of use from `load` on. Raises LookupError."""
-        return Map(self._library, self._map(name), name)
+        if name not in self._maps:
+            self._maps[name] = Map(self._library, self._map(name), name)
+        return self._maps[name]
 
     def detach(self) -> None:
         """Takes the programs out of their places; the maps stay."""

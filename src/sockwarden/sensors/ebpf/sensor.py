@@ -43,6 +43,7 @@ class EbpfSensor:
         self._loaded: ladder.Loaded | None = None
         self._accesses: RingBuffers | None = None
         self._processes: RingBuffers | None = None
+        self._alone: list[str] = []
         self._watched: set[bytes] = set()
         self._floods: dict[bytes, int] = {}
         self._folded = 0
@@ -58,6 +59,8 @@ class EbpfSensor:
             loaded.close()
             raise
         self._loaded = loaded
+        hooks = {f"{hook}__{loaded.rung.name}" for hook in _ALONE}
+        self._alone = [one.name for one in loaded.object.programs() if one.name in hooks]
         return loaded
 
     def _configure(self, opened: Object) -> None:
@@ -153,8 +156,7 @@ class EbpfSensor:
         """A thread that is preempted within a program of fentry's holds it up: until it runs again, the kernel passes
         over that program on its processor.
         """
-        hooks = {f"{hook}__{loaded.rung.name}" for hook in _ALONE}
-        self.missed = sum(loaded.object.misses(one.name) for one in loaded.object.programs() if one.name in hooks)
+        self.missed = sum(map(loaded.object.misses, self._alone))
 
     def folded(self) -> dict[Kin, int]:
         """Accesses that were counted only since this was asked last."""
