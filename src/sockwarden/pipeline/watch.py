@@ -188,7 +188,7 @@ class Watch:
         """How long to wait for events: not at all while something waits to be judged or is due."""
         if self._busy or self._asked or self._looking.waits:
             return 0
-        if self._source.wants_discovery:
+        if self._changed or self._source.wants_discovery:
             return min(_TURN_SECONDS, max(0, self._discovered + self._pause - time.monotonic()))
         waits = self.inventory.unsettled or (self._requests and self._requests.waits)
         quiet = time.monotonic() > self._happened + _QUIET_AFTER and not waits
