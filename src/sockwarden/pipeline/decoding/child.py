@@ -31,8 +31,8 @@ _AGAIN_SECONDS = 0.5
 _MOST_RECORDS = 256
 """Taken out of the ring before anything else is looked at."""
 _GATHER_SECONDS = 0.001
-"""Between what passes and its being read: whoever asks and answers has the processor meanwhile. The ring holds what comes
-in a few of these, even of a client that sends as fast as it can.
+"""Between what passes and its being read: whoever asks and answers has the processor meanwhile. The ring holds what
+comes in a few of these, even of a client that sends as fast as it can.
 """
 
 
