@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +48,6 @@ class Lasting:
         """SIGINT and SIGTERM end it at the next opportunity; SIGHUP reads the settings again, and ends it when it says
         that the terminal is gone.
         """
-
         self.woken = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
         def end(number: int, _: object) -> None:
@@ -69,6 +69,11 @@ class Lasting:
             for number, handler in before.items():
                 signal.signal(number, handler)
             os.close(self.woken)
+
+    def rest(self, seconds: float) -> None:
+        """Waits so long, or until a signal comes."""
+        select.select([self.woken], [], [], seconds)
+        self.hear()
 
     def hear(self) -> None:
         """Signals that came so far wake nobody any more."""

@@ -125,9 +125,7 @@ class _Running(Lasting):
         notifier.alive(time.monotonic())
         if service.outgoing.unheard:
             self.ended = "nobody read its output any more"
-        until = time.monotonic() + nap
-        while not self.ended and not self.reload and time.monotonic() < until:
-            time.sleep(min(_NAP, nap))
+        self.rest(nap)
         if self.reload and not self.ended:
             notifier.reloading()
             self._reread(service)
