@@ -158,10 +158,11 @@ class Watch:
         self._selector.select(self._patience())
         # Also before events are read: a process may be gone the moment after its access.
         self._follow_processes()
-        if self._source.receive():
+        self._busy = self._source.receive()
+        if self._busy:
             self._happened = time.monotonic()
             self._judge(self._happened + _TURN_SECONDS)
-        self._busy = self._source.receive()
+            self._busy = self._source.receive()
         if not self._busy:
             self.delivery.accesses(self._live.accesses(self._source.expire(int(time.time() * 1000))))
         self._ask()
