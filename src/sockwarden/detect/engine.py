@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from sockwarden.detect.detectors import Detection, ExceptedError, Matches, OutsideIndexError
-from sockwarden.detect.digests import Digests
 from sockwarden.detect.index import Index
 from sockwarden.detect.suppression import StreamGroups
+from sockwarden.digests import Digests
 from sockwarden.document import Document
+from sockwarden.recent import Recent
 from sockwarden.signatures import SignatureEventError
 
 _MOST_MESSAGES = 20
@@ -77,9 +78,8 @@ class Engine:
         self._index = Index([detection.requirements for detection in detections])
         self._depending: dict[tuple[frozenset[str], frozenset[str]], tuple[int, Index]] = {}
         self._asking: dict[frozenset[str], list[Matches]] = {}
-        self._most_remembered = most_remembered
         self.groups = groups or StreamGroups()
-        self._given = (Digests(), Digests())
+        self._given: Recent[bytes] = Recent(most_remembered, Digests)
         self.counts = Counts()
         self.repeated = 0
 
@@ -151,11 +151,6 @@ class Engine:
     def is_new(self, uuid: str) -> bool:
         """Whether an alert of this uuid is given for the first time."""
         # Half of the digest is plenty for telling alerts of one run apart, and half the memory.
-        key = bytes.fromhex(uuid[:32])
-        newer, older = self._given
-        if (older and key in older) or not newer.add(key):
-            self.repeated += 1
-            return False
-        if len(newer) >= self._most_remembered // 2:
-            self._given = (Digests(), newer)
-        return True
+        is_new = self._given.add(bytes.fromhex(uuid[:32]))
+        self.repeated += not is_new
+        return is_new

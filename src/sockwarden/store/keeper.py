@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from sockwarden.alerts import GroupState
+from sockwarden.digests import Digests
 from sockwarden.document import Document
 from sockwarden.errors import InputError
 from sockwarden.recent import Recent
@@ -72,7 +73,7 @@ class Keeper:
         self._waiting: deque[_Entry] = deque()
         self._rows = 0
         self._bytes = 0
-        self._recent: Recent[bytes] = Recent(_MOST_RECENT)
+        self._recent: Recent[bytes] = Recent(_MOST_RECENT, Digests)
         self._grown: dict[str, GroupState] = {}
         self._stories: OrderedDict[str, StoryRow] = OrderedDict()
         self._story_bytes = 0

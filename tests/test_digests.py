@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockwarden.detect.digests import Digests
+from sockwarden.digests import Digests
 
 # Few low bits, so that many want the same place. A first half of 0 counts as 1, which no two digests will meet.
 DIGESTS = st.builds(
