@@ -30,10 +30,6 @@ _AGAIN_SECONDS = 0.5
 """Before a worker follows one that ended."""
 _MOST_RECORDS = 256
 """Taken out of the ring before anything else is looked at."""
-_GATHER_SECONDS = 0.001
-"""Between what passes and its being read: whoever asks and answers has the processor meanwhile. The ring holds what
-comes in a few of these, even of a client that sends as fast as it can.
-"""
 
 
 class Handed(msgspec.Struct, frozen=True):
@@ -159,8 +155,6 @@ def _work(handed: Handed, out: socket.socket) -> None:
             ending = False
             _tell(out, wire.Done())
         ready = dict(poll.poll(max(beat - now, 0) * 1000))
-        if handed.ring in ready and len(found) < _MOST_RECORDS:
-            time.sleep(_GATHER_SECONDS)
         if handed.out in ready:
             ending = out.recv(16) == wire.LAST
             talks.patience = 0
